@@ -1,0 +1,36 @@
+"""`python -m platform` and `stridefold`: the commands, one line each. `stridefold search ...` runs python -m platform.search ..."""
+
+import runpy
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "search": "train, cross-validate and compare configurations on a cohort of gait videos; without options, on simulated walkers",
+    "predict": "put new videos through the models of a finished study",
+    "report": "write the report of a study again",
+    "cohort": "simulate walkers, or check a manifest without training anything",
+}
+
+
+def usage() -> str:
+    """Returns the text that lists the commands."""
+    lines = [f"  python -m platform.{name:<9}{summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(["stridefold's commands (--help after one shows its options):", "", *lines])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command named by the first argument, or prints the list of commands; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if arguments[0] not in COMMANDS:
+        print(f"{arguments[0]!r} is no command; use one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    sys.argv = [f"stridefold {arguments[0]}", *arguments[1:]]
+    runpy.run_module(f"platform.{arguments[0]}", run_name="__main__", alter_sys=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

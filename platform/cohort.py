@@ -1,0 +1,49 @@
+"""`python -m platform.cohort`: simulate a cohort, or check a manifest without training anything."""
+
+import argparse
+import sys
+from pathlib import Path
+from platform.console import Console
+from platform.options import SearchOptions, parse_search
+from platform.search import gather_cohort
+
+from trainables.data.simulate import simulate_cohort
+from trainables.errors import StridefoldError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m platform.cohort", description="Simulate a cohort or check a manifest."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    simulate = commands.add_parser("simulate", help="write simulated walkers as videos with a manifest")
+    simulate.add_argument("folder", type=Path, help="new folder")
+    simulate.add_argument("--subjects", type=int, default=24, help="subjects (default 24)")
+    simulate.add_argument("--seconds", type=float, default=5.0, help="length of a video (default 5)")
+    simulate.add_argument("--size", type=int, default=112, help="side of the frame in pixels (default 112)")
+    simulate.add_argument("--seed", type=int, default=0, help="other seeds give other subjects (default 0)")
+    check = commands.add_parser("check", help="check a manifest; takes the cohort options of platform.search")
+    check.add_argument("manifest", help="manifest (.csv or .parquet)")
+    given, rest = parser.parse_known_args(arguments)
+    console = Console(plain=True)
+    try:
+        if given.command == "check":
+            options: SearchOptions = parse_search(["--cohort", given.manifest, *rest])
+            gather_cohort(options, console)
+            console.say("no problems")
+            return 0
+        if rest:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        manifest = simulate_cohort(
+            given.folder, subjects=given.subjects, seconds=given.seconds, size=given.size, seed=given.seed
+        )
+        console.say(f"{manifest}")
+        return 0
+    except StridefoldError as error:
+        console.error(error)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""What the terminal shows: a live view on a terminal, plain lines elsewhere. The only file that imports rich."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from trainables.leaderboard import TrialRecord
+
+
+@dataclass
+class TrialsView:
+    """What the live view knows of a running search."""
+
+    trials: int
+    folds: int
+    finished: int = 0
+    reused: int = 0
+    done_before: int = 0
+    """Folds of this search's trials that were finished before it began."""
+    running: dict[int, int] = field(default_factory=dict)
+    """Finished folds of each running trial."""
+    best: tuple[float, int, str] | None = None
+    """Score, trial and settings of the best so far."""
+    started: float = field(default_factory=time.monotonic)
+
+    def left(self) -> str:
+        """Returns the time left as 'about 3 min left', from the folds done in this session."""
+        whole = self.trials * self.folds
+        done = self.finished * self.folds + sum(self.running.values())
+        fresh = done - self.done_before
+        if fresh <= 0:
+            return ""
+        seconds = (time.monotonic() - self.started) / fresh * (whole - done)
+        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+
+
+class Console:
+    """Prints for people: short lines, no identifiers beyond what the user gave."""
+
+    def __init__(self, plain: bool = False):
+        self.rich = RichConsole(highlight=False, soft_wrap=True)
+        self.errors = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self.live = not plain and self.rich.is_terminal
+
+    def say(self, text: str) -> None:
+        """Prints one line as it is."""
+        self.rich.print(Text(text))
+
+    def error(self, error: BaseException) -> None:
+        """Prints what went wrong, once."""
+        self.errors.print(Text("error: ", style="bold red") + Text(str(error)))
+
+    def table(self, header: list[str], rows: list[list[str]]) -> None:
+        """Prints rows under a header; on a terminal its cells wrap, elsewhere lines are as long as they need to be."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for name in header:
+            table.add_column(Text(name))
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        wide = RichConsole(highlight=False, width=None if self.rich.is_terminal else 10_000)
+        wide.print(table)
+
+    @contextmanager
+    def ingest(self) -> Iterator[Any]:
+        """Yields a function of (done, total) that shows how far decoding is."""
+        started = time.monotonic()
+        total_seen = 0
+
+        def on_video(done: int, total: int) -> None:
+            nonlocal total_seen
+            total_seen = total
+            if self.live:
+                self.rich.print(Text(f"decoding videos: {done} of {total}"), end="\r")
+
+        yield on_video
+        if total_seen:
+            self.say(f"decoded {total_seen} videos in {time.monotonic() - started:.0f} s")
+
+    @contextmanager
+    def trials(self, trials: int, folds: int, finished: int, what: str = "search") -> Iterator[Any]:
+        """Yields a function that takes the tuner's events and shows them."""
+        view = TrialsView(trials=trials, folds=folds, finished=finished, done_before=finished * folds)
+        if not self.live:
+            yield lambda event: self._line(view, event, what)
+            return
+        with Live(console=self.rich, refresh_per_second=4, transient=True) as live:
+
+            def show(event: Any) -> None:
+                self._line(view, event, what, quiet=("started", "fold"))
+                live.update(self._picture(view, what))
+
+            live.update(self._picture(view, what))
+            yield show
+
+    def _line(self, view: TrialsView, event: Any, what: str, quiet: tuple[str, ...] = ()) -> None:
+        """Takes an event into the view and prints it, unless its kind is quiet."""
+        name = f"{what}, trial {event.trial}"
+        text = ""
+        if event.what == "started":
+            view.running[event.trial] = 0
+            text = f"{name} started: {settings(event.params)}"
+        elif event.what == "fold":
+            view.running[event.trial] = event.fold
+            text = f"{name}: fold {event.fold} of {view.folds} done"
+            text += f" ({view.left()})" if view.left() else ""
+        else:
+            view.running.pop(event.trial, None)
+            view.finished += 1
+            if event.what == "failed":
+                text = f"{name} failed: {event.problem}"
+            else:
+                if view.best is None or event.score > view.best[0]:
+                    view.best = (event.score, event.trial, settings(event.params))
+                text = f"{name}: {event.score:.3f} with {settings(event.params)}; best {view.best[0]:.3f} (trial {view.best[1]})"
+        if event.what not in quiet:
+            self.say(text)
+
+    def _picture(self, view: TrialsView, what: str) -> Group:
+        table = Table.grid(padding=(0, 2))
+        for trial, folds in sorted(view.running.items()):
+            bar = "■" * folds + "□" * (view.folds - folds)
+            table.add_row(Text(f"trial {trial}"), Text(bar, style="cyan"), Text(f"{folds} of {view.folds} folds"))
+        best = f"best so far {view.best[0]:.3f}: {view.best[2]}" if view.best else "no score yet"
+        head = f"{what}: {view.finished} of {view.trials} trials done   {view.left()}"
+        return Group(Text(head, style="bold"), table, Text(best))
+
+    def best(self, trial: TrialRecord, metric: str, extra: dict[str, float]) -> None:
+        """Prints the chosen configuration with its scores."""
+        self.say("")
+        self.say(f"chosen: trial {trial.number} with {settings(trial.params)}")
+        scores = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in extra.items())
+        self.say(f"  held-out subjects: {scores}")
+        self.say(f"  these are selection scores: the search chose by {metric} on the same subjects")
+
+
+def settings(params: dict[str, Any]) -> str:
+    """Returns drawn settings as 'prompt length 8, numeric weight 0.1'."""
+    names = {"text.n_ctx": "prompt length", "numeracy.weight": "numeric weight"}
+    parts = [
+        f"{names.get(k, k)} {v:.3g}" if isinstance(v, float) else f"{names.get(k, k)} {v}" for k, v in params.items()
+    ]
+    return ", ".join(parts) or "the reference settings"

@@ -1,0 +1,121 @@
+"""The machines: one Ray session, how many trials fit it, and what a killed search left behind."""
+
+import logging
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from platform.options import SearchOptions
+
+from trainables.errors import StridefoldError
+
+DRIVER_SLOTS = 64
+"""Trial drivers that a local session may hold; they wait for their workers and need no CPU of their own."""
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the poll interval: 4 s less per trial than the default of 2
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer display prints a header even where nothing was asked for
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends Tune as if all trials were done
+    "MALLOC_MMAP_THRESHOLD_": "33554432",  # glibc returns a freed activation to the system at once, and faults it in anew
+    "MALLOC_TRIM_THRESHOLD_": "2000000000",  # at the next step; keeping it makes a small backbone's step a tenth faster
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """What a Ray session offers to trials."""
+
+    cpus: float
+    gpus: float
+    concurrent: int
+    """Trials that run side by side."""
+
+
+@contextmanager
+def ray_session(options: SearchOptions) -> Iterator[Machines]:
+    """Starts or joins Ray, and leaves it again.
+
+    Raises:
+        StridefoldError: No cluster at that address, or a trial's workers can never fit it.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    if options.address == "local":  # one process less per trial; a single machine is not taken away as a spot node is
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+    import ray  # after its environment: it reads some of it at import
+    from ray._private import worker
+
+    # The raylet's warnings (that it started many processes, say) are printed past log_to_driver; they stay in Ray's logs.
+    worker.print_to_stdstream = lambda data, ignore_prefix: None
+    for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    local = options.address == "local"
+    try:
+        ray.init(
+            address=options.address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **({"resources": {"tune_driver": DRIVER_SLOTS}, "dashboard_host": "127.0.0.1"} if local else {}),
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StridefoldError(
+            f"--address {options.address}: no Ray cluster answers there ({reason}); use local, or start one"
+        ) from None
+    try:
+        _keep_token_private()
+        release_dead_jobs()
+        yield _machines(options)
+    finally:
+        ray.shutdown()
+
+
+def _machines(options: SearchOptions) -> Machines:
+    import ray
+
+    offered = ray.cluster_resources()
+    cpus, gpus = offered.get("CPU", 0.0), offered.get("GPU", 0.0)
+    need_cpus, need_gpus = options.workers * options.cpus_per_worker, options.workers * options.gpus_per_worker
+    if need_cpus > cpus or need_gpus > gpus:
+        raise StridefoldError(
+            f"a trial of {options.workers} workers needs {need_cpus} CPUs and {need_gpus:g} GPUs, but the cluster has {cpus:g} and "
+            f"{gpus:g}; lower --workers, --cpus-per-worker or --gpus-per-worker"
+        )
+    if not offered.get("tune_driver"):
+        raise StridefoldError(
+            "the cluster offers no 'tune_driver', on which trials wait for their workers; start its head with "
+            f"ray start --head --resources='{{\"tune_driver\": {DRIVER_SLOTS}}}'"
+        )
+    fit = cpus // need_cpus if not need_gpus else min(cpus // need_cpus, gpus // need_gpus)
+    return Machines(cpus=cpus, gpus=gpus, concurrent=max(1, min(int(fit), DRIVER_SLOTS)))
+
+
+def release_dead_jobs() -> None:
+    """Removes the placement groups of jobs that were killed on a living cluster; else their CPUs stay taken for ever."""
+    from ray._private import state
+    from ray._raylet import PlacementGroupID
+    from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group
+
+    dead = {job["JobID"] for job in state.jobs() if job.get("IsDead")}
+    for identifier, group in placement_group_table().items():
+        # A placement group's id ends with the id of the job that made it.
+        if group["state"] in ("CREATED", "PENDING", "RESCHEDULING") and identifier[-8:] in dead:
+            remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(identifier))))
+
+
+def _keep_token_private() -> None:
+    """Ray writes its token readable by everyone on the machine; nobody else needs it."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.is_file() and token.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        token.chmod(0o600)

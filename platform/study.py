@@ -1,0 +1,203 @@
+"""The study folder: opened, locked, and continued only by the command that began it."""
+
+import dataclasses
+import datetime
+import fcntl
+import importlib.metadata
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from platform.options import SearchOptions
+from platform.splits import check_ledger, make_splits
+from typing import Any
+
+import trainables
+from trainables.config import TrainConfig
+from trainables.errors import StridefoldError
+from trainables.knowledge.tasks import Task
+from trainables.records import Cohort, Splits, StudyRecord, digest, file_sha256
+
+PACKAGES = ("stridefold", "torch", "transformers", "ray", "optuna", "polars", "scikit-learn", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """An open study folder."""
+
+    folder: Path
+    record: StudyRecord
+    cohort: Cohort
+    splits: Splits
+
+    def fold_key(self, config: TrainConfig, fold: int) -> str:
+        """Returns the name of the result of one configuration on one fold: a hash of all that decides it."""
+        part = self.splits.folds[fold]
+        return digest(
+            [config.flat(), fold, part.train, part.test, self.cohort.sha256(), self.record.backbone["sha256"],
+             self.record.task, self.record.options["knowledge_encoder"], self.record.options["code"]]
+        )[:20]  # fmt: skip
+
+    def keys(self, config: TrainConfig) -> list[str]:
+        """Returns the key of every fold of a configuration."""
+        return [self.fold_key(config, fold.index) for fold in self.splits.folds]
+
+    def finished_folds(self) -> set[str]:
+        """Returns the keys of the folds whose results are whole."""
+        return {path.parent.name for path in self.folder.glob("folds/*/result.json")}
+
+
+def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task, backbone: dict[str, Any]) -> Study:
+    """Returns the study of a folder: a new one, or the one that the same options began.
+
+    Raises:
+        StridefoldError: The folder holds a study with other options, data or code.
+        LeakageError: A subject or a file is on both sides of a fold.
+    """
+    identity = options.identity() | {"code": code_hash()}
+    asked = {"trials": options.trials, "permutations": options.permutations}  # may grow from one session to the next
+    if (folder / "study.json").exists():
+        record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
+        _require_same(folder, record, identity, cohort, task, backbone)
+        record = dataclasses.replace(record, options=record.options | asked, finished=None)
+    else:
+        splits = make_splits(cohort, folds=options.folds, seed=options.seed)
+        splits.save(folder / "splits.json")
+        record = StudyRecord(
+            name=folder.name,
+            options=identity | asked,
+            task=dataclasses.asdict(task),
+            metric=options.metric,
+            cohort_sha256=cohort.sha256(),
+            splits_sha256=splits.sha256(),
+            backbone=backbone,
+            versions=versions(),
+            git=git_state(),
+            started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+    check_ledger(cohort, splits)
+    cohort.save(folder)
+    record.save(folder)
+    return Study(folder=folder, record=record, cohort=cohort, splits=splits)
+
+
+def _require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], cohort: Cohort, task: Task,
+                  backbone: dict[str, Any]) -> None:  # fmt: skip
+    began = record.options
+    now = json.loads(json.dumps(identity))
+    changed = sorted(name for name in now if now[name] != began.get(name))
+    if "code" in changed:
+        raise StridefoldError(
+            f"{folder} was computed by another version of the trainers; begin a new study with --study NAME"
+        )
+    if changed:
+        name = changed[0]
+        raise StridefoldError(
+            f"{folder} was begun with --{name.replace('_', '-')} {began.get(name)}, but now it is {now.get(name)}; "
+            "give the same options to continue it, or begin another with --study NAME"
+        )
+    if record.cohort_sha256 != cohort.sha256():
+        raise StridefoldError(f"the cohort has changed since {folder} was begun; begin another study with --study NAME")
+    if record.backbone["sha256"] != backbone["sha256"]:
+        raise StridefoldError(
+            f"the backbone has changed since {folder} was begun; begin another study with --study NAME"
+        )
+    if record.task != json.loads(json.dumps(dataclasses.asdict(task))):
+        raise StridefoldError(
+            f"the task file has changed since {folder} was begun; begin another study with --study NAME"
+        )
+
+
+def permuted(study: Study, number: int, options: SearchOptions) -> Study:
+    """Returns a study of the same cohort in which the subjects' labels changed hands, in permutations/NUMBER.
+
+    A subject keeps its videos and numbers, so only the link between them and the label is cut.
+    """
+    subjects = study.cohort.subjects()
+    labels = subjects["label"].shuffle(seed=1_000_003 * (number + 1) + options.seed)
+    cohort = dataclasses.replace(
+        study.cohort,
+        videos=study.cohort.videos.drop("label").join(
+            subjects.select("subject", label=labels), on="subject", maintain_order="left"
+        ),
+    )
+    folder = study.folder / "permutations" / str(number)
+    if (folder / "study.json").exists():
+        record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
+    else:
+        splits = make_splits(cohort, folds=len(study.splits.folds), seed=options.seed)
+        splits.save(folder / "splits.json")
+        record = dataclasses.replace(study.record, name=f"{study.record.name}-permutation-{number}", finished=None,
+                                     cohort_sha256=cohort.sha256(), splits_sha256=splits.sha256(), permutations=())  # fmt: skip
+    cohort.save(folder)
+    record.save(folder)
+    return Study(folder=folder, record=record, cohort=cohort, splits=splits)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Holds a study folder for this process.
+
+    Raises:
+        StridefoldError: Another search holds it; says which.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "study.lock").open("a+")
+    except OSError as error:
+        raise StridefoldError(
+            f"the study folder {folder} cannot be written ({error.strerror}); choose another with --study"
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise StridefoldError(f"{folder} is in use by {holder}; wait for it, or choose another --study") from None
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that decide results."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": sys.version.split()[0], **found}
+
+
+def code_hash() -> str:
+    """Returns the hash of the code that decides a fold's result: everything in trainables but the simulator."""
+    root = Path(trainables.__file__).parent
+    apart = {
+        "figure.py",
+        "walker.py",
+        "gait_groups.py",
+        "simulate.py",
+        "leaderboard.py",
+        "ensemble.py",
+        "new_videos.py",
+    }
+    files = sorted(p for p in root.rglob("*.py") if p.name not in apart and p.parent.name != "backbones")
+    return digest([(str(p.relative_to(root)), file_sha256(p)) for p in files])[:16]
+
+
+def git_state() -> str:
+    """Returns the commit of the checkout that runs, with '+changes' where it differs; '' outside a checkout."""
+    root = Path(trainables.__file__).parents[1]
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=20, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""

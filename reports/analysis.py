@@ -1,0 +1,207 @@
+"""Reads a study folder and computes every number of its page; nothing is drawn here."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from reports.ledger import Ledger, check_predictions, ledger
+from reports.statistics import (
+    Array,
+    ClassScore,
+    FoldScore,
+    Level,
+    Null,
+    Spread,
+    class_scores,
+    confusion,
+    fold_scores,
+    level_scores,
+    metrics_of,
+    mistakes,
+    permutation_null,
+)
+from reports.trials import SearchStory, tell_search
+from reports.words import Words, words
+from trainables.errors import StridefoldError
+from trainables.leaderboard import TrialRecord, best, ranked, read_trials
+from trainables.metrics import LEVELS, at_level, log_loss, parse_metric, score
+from trainables.records import Cohort, FoldResult, Splits, StudyRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """The chosen configuration's scores."""
+
+    trial: TrialRecord
+    folds_done: tuple[FoldResult, ...]
+    predictions: pl.DataFrame
+    """Out-of-fold, one row per window."""
+    score: float
+    """The study's metric, computed again from the predictions."""
+    log_loss: float
+    levels: tuple[Level, ...]
+    counts: Array
+    """Confusion matrix [C, C] at subject level."""
+    classes: tuple[ClassScore, ...]
+    folds: tuple[FoldScore, ...]
+    spreads: tuple[Spread, ...]
+    null: Null | None
+    mistakes: pl.DataFrame
+    wrong_videos: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """Everything that the page says."""
+
+    study: StudyRecord
+    cohort: Cohort
+    splits: Splits
+    ledger: Ledger
+    leaderboard: tuple[TrialRecord, ...]
+    search: SearchStory
+    results: Results | None
+    """None until a trial has finished every fold."""
+    words: Words
+    notices: tuple[str, ...]
+    """What is missing or does not fit together."""
+
+    @property
+    def ordinal(self) -> bool:
+        return bool(self.study.task.get("ordinal"))
+
+
+def analyse(folder: Path) -> Analysis:
+    """Returns the analysis of a study folder, finished or not.
+
+    Raises:
+        StridefoldError: The folder is no study, or a file in it is missing or damaged.
+        LeakageError: A subject or a file stands on both sides of a fold.
+    """
+    study, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
+    trials = read_trials(folder, study.name)
+    chosen = best(trials, len(splits.folds))
+    results = None if chosen is None else _results(folder, study, cohort, splits, chosen)
+    search = tell_search(trials, len(splits.folds))
+    entries = ledger(cohort, splits)
+    return Analysis(
+        study=study,
+        cohort=cohort,
+        splits=splits,
+        ledger=entries,
+        leaderboard=ranked(trials, len(splits.folds)),
+        search=search,
+        results=results,
+        words=words(cohort, study.task, results.folds_done if results else ()),
+        notices=_notices(study, cohort, splits, entries, search, results),
+    )
+
+
+def numbers(analysis: Analysis) -> dict[str, Any]:
+    """Returns every number of the page as plain JSON values."""
+    found = analysis.results
+    plain: dict[str, Any] = {
+        "study": {
+            name: getattr(analysis.study, name) for name in ("name", "metric", "started", "finished", "cohort_sha256")
+        },
+        "classes": analysis.cohort.classes,
+        "cohort": dataclasses.asdict(analysis.ledger) | {"excluded": analysis.cohort.excluded},
+        "search": dataclasses.asdict(analysis.search),
+        "leaderboard": [_plain_trial(t) for t in analysis.leaderboard],
+        "words": dataclasses.asdict(analysis.words),
+        "notices": analysis.notices,
+        "chosen": None,
+    }
+    if found is not None:
+        parts = {
+            name: [dataclasses.asdict(p) for p in getattr(found, name)]
+            for name in ("levels", "classes", "folds", "spreads")
+        }
+        plain["chosen"] = parts | {
+            "trial": found.trial.number,
+            "config": found.trial.config,
+            "score": found.score,
+            "log_loss": found.log_loss,
+            "confusion": found.counts.tolist(),
+            "permutation_null": None if found.null is None else dataclasses.asdict(found.null),
+            "mistakes": found.mistakes.to_dicts(),
+            "wrong_videos": found.wrong_videos,
+        }
+    return plain
+
+
+def _results(folder: Path, study: StudyRecord, cohort: Cohort, splits: Splits, trial: TrialRecord) -> Results:
+    done = tuple(_load_fold(folder, key, trial.number) for key in trial.folds)
+    check_predictions(done, splits)
+    predictions = pl.concat([r.predictions for r in done]).sort("fold", "subject", "video", "window")
+    classes = len(cohort.classes)
+    metrics = metrics_of(bool(study.task.get("ordinal")), parse_metric(study.metric)[1])
+    subjects, videos = (at_level(predictions, level) for level in ("subject", "video"))
+    counts = confusion(subjects["true"].to_numpy(), subjects["predicted"].to_numpy(), classes)
+    folds, spreads = fold_scores(predictions, {r.fold: r.seconds for r in done}, classes, metrics)
+    value = score(predictions, study.metric, classes)
+    return Results(
+        trial=trial,
+        folds_done=done,
+        predictions=predictions,
+        score=value,
+        log_loss=log_loss(predictions),
+        levels=tuple(level_scores(predictions, level, classes, metrics) for level in LEVELS),
+        counts=counts,
+        classes=class_scores(counts, cohort.classes),
+        folds=folds,
+        spreads=spreads,
+        null=permutation_null(value, study.permutations),
+        mistakes=mistakes(predictions),
+        wrong_videos=int((videos["true"] != videos["predicted"]).sum()),
+    )
+
+
+def _load_fold(folder: Path, key: str, trial: int) -> FoldResult:
+    if not (folder / "folds" / key / "result.json").exists():
+        raise StridefoldError(
+            f"{folder / 'folds' / key} is missing, but the chosen trial {trial} was scored on it; "
+            "restore it, or run the same search command again"
+        )
+    return FoldResult.load(folder / "folds" / key)
+
+
+def _notices(
+    study: StudyRecord, cohort: Cohort, splits: Splits, entries: Ledger, search: SearchStory, results: Results | None
+) -> tuple[str, ...]:
+    notices = []
+    if study.finished is None:
+        asked = study.options.get("trials")
+        done = search.counts.get("COMPLETE", 0) + search.counts.get("PRUNED", 0)
+        of = f" of {asked}" if isinstance(asked, int) else ""
+        notices.append(
+            f"The search is not finished: {done}{of} trials have a result. The same command goes on from here, and the answer may change."
+        )
+    if results is None:
+        notices.append(
+            f"No configuration has finished all {len(splits.folds)} folds yet, so there is no score to report."
+        )
+    elif results.trial.value is not None and abs(results.score - results.trial.value) > 1e-6:
+        notices.append(
+            f"The database gives trial {results.trial.number} a score of {results.trial.value:.4f}, but its predictions give "
+            f"{results.score:.4f}. This page shows what the predictions give."
+        )
+    if study.cohort_sha256 != cohort.sha256():
+        notices.append(
+            "The cohort's files do not match the hash noted when the study began: the cohort was changed since."
+        )
+    if study.splits_sha256 != splits.sha256():
+        notices.append("The folds do not match the hash noted when the study began: they were made anew since.")
+    if entries.never_tested:
+        notices.append(
+            f"{len(entries.never_tested)} subjects of the cohort are on no test side, so nothing here is about them."
+        )
+    return tuple(notices)
+
+
+def _plain_trial(trial: TrialRecord) -> dict[str, Any]:
+    kept = ("number", "state", "value", "log_loss", "params", "folds", "problem", "seconds")
+    return {name: getattr(trial, name) for name in kept}

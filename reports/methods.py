@@ -1,0 +1,128 @@
+"""The methods paragraphs, made from the chosen configuration and nothing else."""
+
+from typing import Any
+
+from reports.wording import MODELS, metric, scientific, value
+from trainables.config import TrainConfig
+
+
+def methods(
+    config: dict[str, Any],
+    *,
+    ordinal: bool,
+    folds: int,
+    splits: str,
+    backbone: str,
+    metric_text: str,
+    options: dict[str, Any],
+    trials: int,
+) -> tuple[str, ...]:
+    """Returns three paragraphs: the model, its training, its evaluation.
+
+    Args:
+        config: A flat configuration; missing settings take their defaults.
+        ordinal: Whether the classes have an order.
+        folds: Number of folds.
+        splits: Splits.method.
+        backbone: Name of the frozen CLIP.
+        metric_text: StudyRecord.metric.
+        options: StudyRecord.options; space, sampler and knowledge_encoder are named where they are given.
+        trials: Configurations that the search began.
+    """
+    c = TrainConfig().flat() | config
+    about = [
+        f"{word} {options[name]}"
+        for name, word in (("space", "search space"), ("sampler", "sampler"))
+        if name in options
+    ]
+    search = f"{trials} {'trial' if trials == 1 else 'trials'}" + (f" ({', '.join(about)})" if about else "")
+    evaluation = (
+        f"Subjects were divided into {folds} folds ({splits}); all videos of a subject stayed on one side, and whatever is fitted "
+        "was fitted on the training side only. Probabilities were averaged from windows to videos and from videos to subjects. "
+        f"The search ran {search} and compared configurations by {metric(metric_text)}. Intervals are 2.5 to 97.5 % percentiles of 2000 bootstrap "
+        "samples of subjects; with few subjects they are too narrow. Chance is the mean score of 1000 shuffles of the true "
+        "labels against the same answers."
+    )
+    return tuple(
+        part
+        for part in (_model(c, backbone, options.get("knowledge_encoder")), _training(c, ordinal), evaluation)
+        if part
+    )
+
+
+def _model(c: dict[str, Any], backbone: str, encoder: str | None) -> str:
+    sentences = [f"The model was {MODELS.get(c['model'], c['model'])}."]
+    if c["model"] != "parameters":
+        sentences.append(
+            f"Its frozen backbone was the CLIP named {backbone}. Each video was cut into windows of {c['video.window']} frames at "
+            f"30 frames per second, of which {c['video.frames']} evenly spaced frames were used; training windows began every "
+            f"{c['video.stride']} frames, and held-out windows did not overlap."
+        )
+    if c["model"] in ("clip", "vita_clip"):
+        sentences.append(_video_sentence(c))
+    if c["model"] == "clip":
+        sentences += [_text_sentence(c, encoder), _number_sentence(c)]
+        if c["decoder.enabled"] and c["numeracy.enabled"]:
+            sentences.append(
+                f"A small language model ({c['decoder.layers']} layers, {c['decoder.width']} wide) was trained on each fold's "
+                "training records to turn class features into sentences about gait parameters."
+            )
+    return " ".join(sentences)
+
+
+def _training(c: dict[str, Any], ordinal: bool) -> str:
+    if c["model"] not in ("clip", "vita_clip"):
+        return ""  # a baseline's own way of fitting is no setting
+    order = f" and a penalty of {c['optimizer.ordinal_beta']:.3g} for the distance between classes" if ordinal else ""
+    epochs = "1 epoch" if c["optimizer.epochs"] == 1 else f"{c['optimizer.epochs']} epochs"
+    return (
+        f"Training ran for {epochs} with AdamW (learning rate {scientific(c['optimizer.lr'])}, weight decay "
+        f"{c['optimizer.weight_decay']:.3g}, {c['optimizer.batch_size']} windows per step, cosine schedule), seed {c['seed']}. "
+        f"The classification loss was focal cross-entropy with exponent {c['optimizer.focal_gamma']:.3g}{order}. "
+        "The model of the last epoch was used, not that of the best."
+    )
+
+
+def _video_sentence(c: dict[str, Any]) -> str:
+    parts = [f"{c['video.n_global']} global prompts"] if c["video.n_global"] else []
+    parts += ["one local prompt per frame"] if c["video.local"] else []
+    parts += ["a summary token that attends over time"] if c["video.summary"] else []
+    return (
+        f"In each layer of the video encoder were learned {_list(parts)}."
+        if parts
+        else "The video encoder had no learned prompts."
+    )
+
+
+def _text_sentence(c: dict[str, Any], encoder: str | None) -> str:
+    start = {"zeros": "zeros", "normal": "small random numbers", "words": "the words of a short sentence"}
+    notion = (
+        f"shifted by the embedding of the class's clinical notion ({f'from {encoder}, ' if encoder else ''}{_shared(c['text.projector'], 'projector')}, "
+        f"{c['text.bottleneck']} wide)"
+        if c["text.knowledge"]
+        else "without the clinical notion"
+    )
+    keywords = "with" if c["text.keywords"] else "without"
+    return (
+        f"Each class was described by a prompt of {c['text.n_ctx']} learned tokens, begun as "
+        f"{start.get(c['text.context_init'], c['text.context_init'])} and {notion}, {keywords} keywords before the class name."
+    )
+
+
+def _number_sentence(c: dict[str, Any]) -> str:
+    if not c["numeracy.enabled"]:
+        return "Gait parameters were not used in training."
+    return (
+        f"Measured gait parameters of the training subjects were scaled to ±{c['numeracy.clip']:.3g}, written as sentences of "
+        f"{c['numeracy.subset_size']} parameters with absolute correlation of at most {c['numeracy.max_correlation']:.3g}, and contrasted with "
+        f"the class texts ({value(c['numeracy.encoding'])} number encoding, {_shared(c['numeracy.heads'], 'head')}, weight "
+        f"{c['numeracy.weight']:.3g})."
+    )
+
+
+def _shared(choice: str, what: str) -> str:
+    return f"one {what} for each class" if choice == "per_class" else f"one {what} for all classes"
+
+
+def _list(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

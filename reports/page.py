@@ -1,0 +1,207 @@
+"""Lays a study out on one offline HTML page, and writes its numbers beside it."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reports import figures, search_figures, wording
+from reports.analysis import Analysis, analyse, numbers
+from reports.methods import methods
+from reports.statistics import Score, wilson
+from reports.svg import Drawing
+from reports.trials import NUMERACY_OFF, axes
+from trainables.leaderboard import TrialRecord
+from trainables.metrics import parse_metric
+from trainables.records import write_json, write_parquet, write_text
+
+MINUS, DASH = "−", "–"
+
+
+def write_report(study: Path) -> Path:
+    """Writes report.html, results.json and predictions.parquet into a study folder; returns the page's path.
+
+    Works on a search that still runs, was killed, or has no complete trial yet; the page then says what is missing, and
+    predictions.parquet is written only once a configuration is chosen. The same study gives the same bytes.
+
+    Raises:
+        StridefoldError: The folder is no study, or a file in it is missing or damaged.
+        LeakageError: A subject or a file stands on both sides of a fold.
+    """
+    analysis = analyse(study)
+    page = render(analysis)
+    if analysis.results is not None:
+        write_parquet(study / "predictions.parquet", named_predictions(analysis))
+    write_json(study / "results.json", numbers(analysis))
+    write_text(study / "report.html", page)
+    return study / "report.html"
+
+
+def render(analysis: Analysis) -> str:
+    """Returns the page as HTML text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "number": number,
+        "percent": percent,
+        "setting": wording.setting,
+        "value": wording.value,
+        "metric": wording.metric,
+        "sentence": wording.sentence,
+        "duration": wording.duration,
+        "quantity": quantity,
+    }
+    return environment.get_template("study.html.j2").render(
+        a=analysis,
+        study=analysis.study,
+        found=analysis.results,
+        answer=_answer(analysis),
+        drawings=_drawings(analysis),
+        leaders=_leaders(analysis),
+        methods=_methods(analysis),
+        wording=wording,
+        steps=wording.contents(),
+        tested=[(str(f.fold), ", ".join(f.names)) for f in analysis.ledger.folds],
+        provenance=_provenance(analysis),
+        given=_given(analysis),
+    )
+
+
+def named_predictions(analysis: Analysis) -> pl.DataFrame:
+    """Returns the chosen configuration's held-out windows, with class names for the truth and one probability per class."""
+    assert analysis.results is not None
+    names = dict(enumerate(analysis.cohort.classes))
+    frame = analysis.results.predictions
+    return frame.with_columns(
+        true_class=pl.col("true").replace_strict(names, return_dtype=pl.String),
+        predicted_class=pl.col("probabilities")
+        .list.arg_max()
+        .cast(pl.Int64)
+        .replace_strict(names, return_dtype=pl.String),
+    )
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Returns a score for reading: '0.83', with a true minus; a dash where there is none."""
+    if value is None:
+        return DASH
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # + 0.0 makes -0.0 a plain zero
+
+
+def percent(value: float | None) -> str:
+    """Returns a share for reading: '83 %'."""
+    return DASH if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def quantity(value: float | None) -> str:
+    """Returns a measured value with three figures: '1.05', '112', '0.0123'."""
+    if value is None:
+        return DASH
+    text = f"{value:.3g}"
+    return (f"{value:.0f}" if "e+" in text else text).replace("-", MINUS)
+
+
+def _answer(analysis: Analysis) -> dict[str, Any] | None:
+    if analysis.results is None:
+        return None
+    level_name, name = parse_metric(analysis.study.metric)
+    level = next(level for level in analysis.results.levels if level.level == level_name)
+    chosen: Score = next(s for s in level.scores if s.metric == name)
+    right, units = int(analysis.results.counts.trace()), int(analysis.results.counts.sum())
+    subjects = next(level for level in analysis.results.levels if level.level == "subject")
+    return {
+        "score": chosen,
+        "subjects": subjects,
+        "right": right,
+        "units": units,
+        "share": right / units,
+        "only": _only_answer(analysis),
+        "share_interval": wilson(right, units) if units == analysis.results.predictions["subject"].n_unique() else None,
+        "complete": sum(t.scored for t in analysis.leaderboard),
+        "beyond_chance": chosen.low > chosen.chance,
+        "above_chance": chosen.value > chosen.chance,
+    }
+
+
+def _only_answer(analysis: Analysis) -> str | None:
+    """Returns the class that every subject was given, or None where more than one class was named."""
+    assert analysis.results is not None
+    named = [label for label, n in zip(analysis.cohort.classes, analysis.results.counts.sum(0), strict=True) if n]
+    return named[0] if len(named) == 1 else None
+
+
+def _drawings(analysis: Analysis) -> dict[str, Any]:
+    found, metric = analysis.results, analysis.study.metric
+    answer = _answer(analysis)
+    scores = [s for axis in analysis.search.slices for _, s, _ in axis.points]
+    room = 0.06 + 0.04 * (max(scores) - min(scores)) if scores else 0.0
+    limits = (min(scores) - room, max(scores) + room) if scores else (0.0, 1.0)
+    permuted = analysis.study.permutations
+    chance = answer["score"].chance if answer else None
+    drawings: dict[str, Drawing | list[Drawing | None] | None] = {
+        "intervals": figures.intervals(answer["subjects"]) if answer else None,
+        "permutation": figures.permutation(found.null, permuted, metric) if found and found.null else None,
+        "folds": figures.folds(found.folds) if found else None,
+        "history": search_figures.history(
+            analysis.leaderboard, analysis.search, metric, chance, len(analysis.splits.folds)
+        ),
+        "slices": [search_figures.axis(s, i, metric, limits) for i, s in enumerate(analysis.search.slices)],
+        "importance": search_figures.importance(analysis.search.importance),
+        "decoded": [figures.decoded(c, i) for i, c in enumerate(analysis.words.classes)],
+    }
+    return drawings
+
+
+def _leaders(analysis: Analysis) -> dict[str, Any]:
+    begun = tuple(t for t in analysis.leaderboard if t.config)
+    names = axes(begun)
+    return {"settings": names, "rows": [(t, [_cell(t, n) for n in names]) for t in analysis.leaderboard]}
+
+
+def _cell(trial: TrialRecord, name: str) -> str:
+    if name == "numeracy.weight" and trial.config.get("numeracy.enabled") is False:
+        return NUMERACY_OFF
+    return wording.value(trial.config[name]) if name in trial.config else DASH
+
+
+def _methods(analysis: Analysis) -> tuple[str, ...]:
+    if analysis.results is None:
+        return ()
+    return methods(
+        analysis.results.trial.config,
+        ordinal=analysis.ordinal,
+        folds=len(analysis.splits.folds),
+        splits=analysis.splits.method,
+        backbone=str(analysis.study.backbone.get("name", "a CLIP")),
+        metric_text=analysis.study.metric,
+        options=analysis.study.options,
+        trials=len(analysis.leaderboard),
+    )
+
+
+def _given(analysis: Analysis) -> dict[str, str]:
+    """Returns how the task file's keywords and notions are introduced: the chosen configuration may not use them."""
+    config = analysis.results.trial.config if analysis.results else {}
+    knows = config.get("model", "clip") == "clip"
+    unused = " of the task file (not used by this configuration)"
+    keywords = " given to the model" if knows and config.get("text.keywords", True) else unused
+    notion = " given to the model" if knows and config.get("text.knowledge", True) else unused
+    return {"keywords": f"Keywords{keywords}", "notion": f"The clinical notion{notion}"}
+
+
+def _provenance(analysis: Analysis) -> list[tuple[str, str]]:
+    study = analysis.study
+    rows = [
+        ("Cohort, sha256", study.cohort_sha256),
+        ("Folds, sha256", study.splits_sha256),
+        ("Git commit", study.git or "outside a checkout"),
+        ("Started", study.started),
+        ("Finished", study.finished or "not finished"),
+    ]
+    rows += [(f"Backbone: {name}", str(value)) for name, value in sorted(study.backbone.items())]
+    rows += [(f"Version of {name}", value) for name, value in sorted(study.versions.items())]
+    return rows + [(f"Option: {name}", str(value)) for name, value in sorted(study.options.items())]

@@ -1,0 +1,123 @@
+"""Plain words for metrics, states and settings."""
+
+from typing import Any
+
+METRICS = {
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "accuracy": "Accuracy",
+    "quadratic_kappa": "Quadratic kappa",
+    "mean_absolute_error": "Mean absolute error",
+}
+EXPLAINED = {
+    "balanced_accuracy": "Share of each class that is found, averaged over the classes.",
+    "macro_f1": "Balance of precision and recall in each class, averaged over the classes.",
+    "accuracy": "Share of all answers that are right.",
+    "quadratic_kappa": "Agreement beyond chance; answers far from the truth cost more. 1 is perfect, 0 is chance.",
+    "mean_absolute_error": "Mean distance between answer and truth, in classes. 0 is perfect, lower is better.",
+}
+STATES = {
+    "COMPLETE": "complete",
+    "PRUNED": "stopped early",
+    "FAIL": "failed",
+    "RUNNING": "not finished",
+    "WAITING": "waiting",
+}
+MODELS = {
+    "clip": "the knowledge-augmented video CLIP",
+    "vita_clip": "Vita-CLIP without clinical knowledge or numbers (a baseline)",
+    "linear_probe": "a linear classifier on frozen video features (a baseline)",
+    "parameters": "a classifier on the measured gait parameters alone (a baseline)",
+}
+SETTINGS = {
+    "model": "model",
+    "video.frames": "frames per window",
+    "video.window": "window length (frames)",
+    "video.stride": "window stride (frames)",
+    "video.n_global": "global video prompts",
+    "video.local": "local video prompts",
+    "video.summary": "summary token",
+    "text.n_ctx": "prompt length (tokens)",
+    "text.context_init": "start of the prompt",
+    "text.knowledge": "clinical notion",
+    "text.keywords": "keywords",
+    "text.projector": "projector",
+    "text.bottleneck": "projector width",
+    "numeracy.enabled": "numeracy",
+    "numeracy.encoding": "number encoding",
+    "numeracy.clip": "clipping of numbers",
+    "numeracy.subset_size": "parameters per record",
+    "numeracy.max_correlation": "largest correlation in a record",
+    "numeracy.max_subsets": "number of records' subsets",
+    "numeracy.weight": "numeracy weight",
+    "numeracy.head_width": "numeric head width",
+    "numeracy.heads": "numeric heads",
+    "numeracy.temperature": "numeric temperature",
+    "numeracy.memory_batch": "numeric records per step",
+    "numeracy.video_weight": "video-number weight",
+    "optimizer.lr": "learning rate",
+    "optimizer.weight_decay": "weight decay",
+    "optimizer.epochs": "epochs",
+    "optimizer.batch_size": "batch size",
+    "optimizer.focal_gamma": "focal exponent",
+    "optimizer.focal_alpha": "focal factor",
+    "optimizer.ordinal_beta": "ordinal weight",
+    "seed": "seed",
+}
+
+
+def setting(name: str) -> str:
+    """Returns a setting in words, as 'prompt length (tokens)' for 'text.n_ctx'; an unknown one by its own name."""
+    return SETTINGS.get(name, name)
+
+
+def value(raw: Any) -> str:
+    """Returns a setting's value for reading: 'on', '12', '0.00025'."""
+    if isinstance(raw, bool):
+        return "on" if raw else "off"
+    if isinstance(raw, float):
+        return scientific(raw)
+    return str(raw).replace("_", " ")
+
+
+def scientific(number: float) -> str:
+    """Returns three figures of a number, a very small one as '2.5 × 10⁻⁵'."""
+    if number == 0 or abs(number) >= 1e-3:
+        return f"{number:.3g}".replace("-", "−")
+    digits, _, power = f"{number:.2e}".partition("e")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{float(digits):g}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{raised}".replace("-", "−")
+
+
+def sentence(text: str) -> str:
+    """Returns the text with a capital at its beginning, and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def metric(text: str) -> str:
+    """Returns 'subject/macro_f1' as 'macro F1 per subject'."""
+    level, _, name = text.rpartition("/")
+    words = METRICS.get(name, name)
+    return f"{words[0].lower()}{words[1:]} per {level or 'subject'}"
+
+
+def duration(seconds: float) -> str:
+    """Returns a time for reading: '42 s', '12 min', '3 h 05 min'."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def contents() -> tuple[tuple[str, str], ...]:
+    """Returns (id, heading) of the page's sections, in order."""
+    return (
+        ("answer", "The answer"),
+        ("cohort", "The cohort"),
+        ("results", "Results in detail"),
+        ("search", "The search"),
+        ("words", "What the classes mean"),
+        ("mistakes", "Mistakes"),
+        ("methods", "Methods"),
+        ("provenance", "Where this comes from"),
+    )

@@ -1,0 +1,47 @@
+"""Search spaces: functions of an Optuna trial that return the configuration it should try.
+
+A space is `suggest(trial, reference)`; it draws from the trial under the dotted names of the settings and returns the
+reference configuration with those settings replaced. A user's own is named as my_space.py:suggest.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+
+from trainables.config import TrainConfig
+from trainables.errors import ConfigurationError
+
+Space = Callable[[optuna.Trial, TrainConfig], TrainConfig]
+SHIPPED = ("smoke", "prompts", "numeracy", "full")
+
+
+def load_space(name: str) -> Space:
+    """Returns a shipped space by name, or a function of the user's own as 'path/to/file.py:function'.
+
+    Raises:
+        ConfigurationError: No such space, file or function.
+    """
+    if name in SHIPPED:
+        return importlib.import_module(f"search_spaces.{name}").suggest  # type: ignore[no-any-return]
+    file, _, function = name.rpartition(":")
+    if not file.endswith(".py"):
+        raise ConfigurationError(
+            f"--space {name} is not known; use one of {', '.join(SHIPPED)}, or a file and function as my_space.py:suggest"
+        )
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+    if spec is None or spec.loader is None or not Path(file).is_file():
+        raise ConfigurationError(f"--space {name}: there is no file {file}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's own code may raise anything
+        raise ConfigurationError(
+            f"--space {name}: {file} cannot be imported ({type(error).__name__}: {error})"
+        ) from None
+    space = getattr(module, function, None)
+    if not callable(space):
+        raise ConfigurationError(f"--space {name}: {file} has no function {function!r}")
+    return space  # type: ignore[no-any-return]

@@ -1,0 +1,28 @@
+"""Everything about numbers as text: whether they are used, how they are written, and how much they weigh."""
+
+from typing import Any
+
+import optuna
+
+from trainables.config import ENCODINGS, PER_CLASS_OR_SHARED, TrainConfig
+
+
+def suggest(trial: optuna.Trial, reference: TrainConfig) -> TrainConfig:
+    """Draws the settings of the numeric side; all but the first only where it is on."""
+    return reference.with_values(draw(trial))
+
+
+def draw(trial: optuna.Trial) -> dict[str, Any]:
+    """Returns drawn settings by their dotted names."""
+    values: dict[str, Any] = {"numeracy.enabled": trial.suggest_categorical("numeracy.enabled", (True, False))}
+    if values["numeracy.enabled"]:
+        values |= {
+            "numeracy.encoding": trial.suggest_categorical("numeracy.encoding", ENCODINGS),
+            "numeracy.clip": trial.suggest_categorical("numeracy.clip", (1.0, 2.5, 5.0)),
+            "numeracy.subset_size": trial.suggest_int("numeracy.subset_size", 1, 5),
+            "numeracy.max_correlation": trial.suggest_float("numeracy.max_correlation", 0.2, 1.0),
+            "numeracy.weight": trial.suggest_float("numeracy.weight", 0.01, 1.0, log=True),
+            "numeracy.heads": trial.suggest_categorical("numeracy.heads", PER_CLASS_OR_SHARED),
+            "numeracy.head_width": trial.suggest_categorical("numeracy.head_width", (32, 64, 128)),
+        }
+    return values

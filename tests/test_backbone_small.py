@@ -1,0 +1,156 @@
+"""The embedded backbone: a real CLIP in Hugging Face format that knows the words and sees the gait."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+from trainables.backbones.clips import FRAMES, render_clips, through_codec
+from trainables.backbones.sentences import SCALES, describe, values_of
+from trainables.backbones.tokenizer import CONTEXT, train_tokenizer
+from trainables.backbones.train_small import SMALL, Recipe, small_config, train
+from trainables.data.simulate import COHORT_SEEDS
+from trainables.knowledge.parameters import load_parameters
+from trainables.knowledge.tasks import load_task
+
+
+@pytest.fixture(scope="module")
+def small() -> CLIPModel:
+    return CLIPModel.from_pretrained(SMALL).eval()
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> CLIPTokenizer:
+    return CLIPTokenizer.from_pretrained(SMALL)
+
+
+def test_folder_is_small() -> None:
+    """The backbone costs the repository at most 8 MB."""
+    assert sum(p.stat().st_size for p in SMALL.iterdir()) <= 8_000_000
+
+
+def test_folder_is_the_recipe_s_shape(small: CLIPModel, tokenizer: CLIPTokenizer) -> None:
+    """Weights, tokenizer and training command agree on every size and special token."""
+    expected = small_config(len(tokenizer))
+    assert isinstance(AutoModel.from_pretrained(SMALL), CLIPModel)
+    for part in ("vision_config", "text_config"):
+        for key in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"):
+            assert getattr(getattr(small.config, part), key) == getattr(getattr(expected, part), key)
+    assert small.config.text_config.eos_token_id == tokenizer.eos_token_id == len(tokenizer) - 1
+    assert small.config.text_config.bos_token_id == tokenizer.bos_token_id == len(tokenizer) - 2
+    assert small.config.text_config.max_position_embeddings == tokenizer.model_max_length == CONTEXT
+    processor = CLIPImageProcessor.from_pretrained(SMALL)
+    assert processor.crop_size["height"] == small.config.vision_config.image_size == 80
+
+
+def test_a_frame_costs_at_most_60_mflop(small: CLIPModel) -> None:
+    """The cost of a frame, counted as two operations per weight and token, allows trials on two cores."""
+    tokens = (80 // 16) ** 2 + 1
+    weights = sum(p.numel() for n, p in small.vision_model.named_parameters() if p.ndim == 2 and "embedding" not in n)
+    patches = 2 * (tokens - 1) * small.vision_model.embeddings.patch_embedding.weight.numel()
+    assert 2 * tokens * weights + patches < 60e6
+
+
+def test_digits_are_single_tokens(tokenizer: CLIPTokenizer) -> None:
+    """A number is read digit by digit, whatever stands around it."""
+    assert tokenizer.tokenize("cadence is 92.9 steps/min")[2:6] == ["9</w>", "2</w>", ".</w>", "9</w>"]
+    assert tokenizer.tokenize("1234") == ["1</w>", "2</w>", "3</w>", "4</w>"]
+
+
+@pytest.mark.parametrize("auto", [AutoTokenizer, CLIPTokenizer])
+def test_clinical_words_are_few_tokens(auto: type) -> None:
+    """Every class name and keyword of the shipped tasks takes at most 1.5 tokens a word, and survives a round trip."""
+    tokenizer = auto.from_pretrained(SMALL)
+    for task in ("diagnosis", "updrs"):
+        for known in load_task(task).classes:
+            for phrase in (known.name, *(k for d in known.descriptions for k in d.keywords)):
+                tokens = tokenizer.tokenize(phrase)
+                assert len(tokens) <= 1.5 * len(phrase.replace("'", " ").split()) + 1, tokens
+                text = tokenizer.decode(tokenizer(phrase)["input_ids"], skip_special_tokens=True)
+                assert text.replace(" ", "") == phrase.lower().replace(" ", "")
+
+
+def test_unknown_letters_have_tokens(tokenizer: CLIPTokenizer) -> None:
+    """A word of any script is spelled in bytes, never an unknown token."""
+    ids = tokenizer("Gang mit Schrittlänge 歩行")["input_ids"]
+    assert ids[0] == tokenizer.bos_token_id
+    assert ids.index(tokenizer.eos_token_id) == len(ids) - 1
+
+
+def test_tokenizer_training_is_deterministic() -> None:
+    """The same texts give the same vocabulary and the same merges."""
+    texts = ["shuffling gait of a person with parkinsonism", "long steps and a steady rhythm"] * 5
+    first, second = (train_tokenizer(texts, 600) for _ in range(2))
+    assert first.get_vocab() == second.get_vocab()
+    assert first.tokenize("shuffling rhythm") == second.tokenize("shuffling rhythm")
+
+
+def test_training_people_are_in_no_cohort() -> None:
+    """Every training subject has a seed that the cohort simulation refuses."""
+    clips = render_clips(3, 2, 32, 0, 1)
+    assert clips.pixels.shape == (6, FRAMES, 3, 32, 32)
+    assert all(walk.stream[0] >= COHORT_SEEDS for walk in clips.walks)
+    assert clips.joints.shape[:2] == (6, FRAMES)
+    assert np.abs(clips.joints).max() < 0.7
+
+
+def test_codec_changes_little(tmp_path: Path) -> None:
+    """Frames that went through H.264 are the same pictures, but not the same pixels."""
+    rng = np.random.default_rng(0)
+    frames = np.repeat(rng.integers(0, 255, (8, 8, 8, 3), dtype=np.uint8), 8, axis=1).repeat(8, axis=2)
+    there_and_back = through_codec(frames, quality=23)
+    difference = np.abs(frames.astype(int) - there_and_back.astype(int))
+    assert there_and_back.shape == frames.shape
+    assert 0 < difference.mean() < 12
+
+
+def test_sentences_say_what_the_walk_is() -> None:
+    """A sentence about the foot's landing uses the words of its own level, and its numbers are the walk's own."""
+    walk = render_clips(1, 1, 32, 5, 1).walks[0]
+    rng = np.random.default_rng(0)
+    sentences = [describe(walk.gait, walk.parameters, rng) for _ in range(300)]
+    value = values_of(walk.gait, walk.parameters)["landing"]
+    own = next(words for limit, words in SCALES["landing"] if value <= limit)
+    every = {word for _, words in SCALES["landing"] for word in words}
+    assert {word for word in every for s in sentences if word in s} == set(own)
+    told = [describe(walk.gait, walk.parameters, rng, numbers=load_parameters()) for _ in range(200)]
+    speed = f"walking speed is {walk.parameters['walking_speed']:.3g} leg/s"
+    assert {s for s in told if "walking speed is" in s} == {s for s in told if speed in s} != set()
+
+
+def test_features_tell_stooped_from_upright(small: CLIPModel, tokenizer: CLIPTokenizer) -> None:
+    """For unseen people, the text 'stooped' is nearer to stooped walkers than to upright ones, and 'upright' the reverse."""
+    clips = render_clips(60, 1, 80, 777, 2)
+    pixels = torch.from_numpy(clips.pixels).float().flatten(0, 1) / 255
+    processor = CLIPImageProcessor.from_pretrained(SMALL)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (processor.image_mean, processor.image_std))
+    with torch.no_grad():
+        seen = small.vision_model(pixel_values=(pixels - mean) / std).pooler_output
+        video = small.visual_projection(seen).view(60, FRAMES, -1).mean(dim=1)
+        tokens = tokenizer(["severely stooped posture", "upright posture"], padding=True, return_tensors="pt")
+        text = small.text_projection(small.text_model(**tokens).pooler_output)
+    cosines = torch.nn.functional.cosine_similarity(video[:, None], text[None], dim=-1)
+    lean = np.array([walk.gait.trunk_flexion for walk in clips.walks])
+    preference = (cosines[:, 0] - cosines[:, 1]).numpy()
+    assert np.corrcoef(preference, lean)[0, 1] > 0.6
+
+
+def test_training_command_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twelve steps on ten people write a folder that loads and whose weights have moved."""
+    train(
+        Recipe(people=10, clips_each=1, steps=12, joints_first=6, first_batch=4, batch=8, warmup=2, sentences=50),
+        tmp_path / "made",
+    )
+    model = CLIPModel.from_pretrained(tmp_path / "made")
+    assert len(CLIPTokenizer.from_pretrained(tmp_path / "made")) == model.config.text_config.vocab_size
+    assert "10 clips of 10 people" in capsys.readouterr().out
+    again = tmp_path / "again"
+    train(
+        Recipe(people=10, clips_each=1, steps=12, joints_first=6, first_batch=4, batch=8, warmup=2, sentences=50), again
+    )
+    weights = [CLIPModel.from_pretrained(f).visual_projection.weight for f in (tmp_path / "made", again)]
+    assert torch.equal(*weights)
+    train(Recipe(people=10, clips_each=1, steps=0, sentences=50), tmp_path / "untrained")
+    assert not torch.equal(weights[0], CLIPModel.from_pretrained(tmp_path / "untrained").visual_projection.weight)

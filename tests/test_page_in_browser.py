@@ -1,0 +1,130 @@
+"""The report in a real browser: offline, silent, and inside the width of a phone."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reports.page import write_report
+from tests.make_study import make_study
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """Debian's Chromium; without it the tests are skipped, but fail where CI is true."""
+    if CHROMIUM is None and os.environ.get("CI") != "true":
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM is not None, "CI must have Chromium (apt-get install chromium)"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> str:
+    """A report with long and hostile names."""
+    long = "dementia with Lewy bodies at an early stage and a name that goes on"
+    classes = ("</script><img src=x onerror=alert(1)>", long, "Alzheimer's_disease_without_any_place_to_break")
+    folder = make_study(tmp_path_factory.mktemp("s") / "s", trials=8, permutations=9, classes=classes)
+    return write_report(folder).as_uri()
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_silent_and_fits(browser, address, width, scheme):
+    """No request but the page itself, no console message, no dialog, and no sideways scroll, closed or opened."""
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
+    page = context.new_page()
+    seen: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: seen.append(message.text))
+    page.on("pageerror", lambda error: seen.append(str(error)))
+    page.on("dialog", lambda dialog: (seen.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert requests == [address]
+    assert seen == []
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(browser, address, scheme):
+    """Every text, in drawings too, stands out from the page by 4.5 to 1 (WCAG AA)."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(address)
+    poor = page.evaluate(
+        """() => {
+          const paint = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+          const over = (layers) => { paint.clearRect(0, 0, 1, 1);
+            for (const c of layers) { paint.fillStyle = c; paint.fillRect(0, 0, 1, 1); }
+            return [...paint.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+          const light = (rgb) => rgb.map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+            .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+          const poor = [];
+          for (const e of document.querySelectorAll('body *')) {
+            const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+            const box = e.getBoundingClientRect();
+            if (!own || !box.width || e.closest('.hidden, .skip, title, desc')) continue;
+            const layers = [];
+            for (let up = e; up; up = up.parentElement) layers.unshift(getComputedStyle(up).backgroundColor);
+            const behind = over(['white', ...layers]);
+            const style = getComputedStyle(e);
+            const front = over([style.display && e instanceof SVGElement ? style.fill : style.color]);
+            const [a, b] = [light(behind), light(front)].sort((x, y) => x - y);
+            const ratio = (b + .05) / (a + .05);
+            if (ratio < 4.5) poor.push(`${e.tagName} ${e.textContent.trim().slice(0, 30)} ${ratio.toFixed(2)}`);
+          }
+          return poor;
+        }"""
+    )
+    assert poor == []
+    context.close()
+
+
+def test_phone_gets_its_own_drawings(browser, address):
+    """At 320 px the narrow drawings are shown and their text is at least 9 px high; on a desk the wide ones are."""
+    context = browser.new_context(viewport={"width": 320, "height": 800})
+    page = context.new_page()
+    page.goto(address)
+    assert page.locator(".narrow-only svg").first.is_visible()
+    assert not page.locator(".wide-only svg").first.is_visible()
+    heights = page.evaluate(
+        "[...document.querySelectorAll('figure svg text')].filter(t => t.getClientRects().length)"
+        ".map(t => parseFloat(getComputedStyle(t).fontSize) * t.ownerSVGElement.getScreenCTM().a)"
+    )
+    assert min(heights) >= 9
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert page.locator(".wide-only svg").first.is_visible()
+    assert not page.locator(".narrow-only svg").first.is_visible()
+    context.close()
+
+
+def test_keyboard_reaches_the_answer(browser, address):
+    """The first Tab shows the link that skips to the answer."""
+    page = browser.new_page()
+    page.goto(address)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the answer"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left >= 0")
+    page.close()
+
+
+def test_page_prints(browser, address, tmp_path: Path):
+    """Printing gives a PDF of several pages."""
+    page = browser.new_page()
+    page.goto(address)
+    page.pdf(path=tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").stat().st_size > 20_000
+    page.close()

@@ -1,0 +1,194 @@
+"""The search command as a user runs it: real videos, real Ray, real Optuna, killed and continued."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.tiny import save_tiny_clip, write_tiny_cohort
+from trainables.leaderboard import best, read_trials
+from trainables.records import Splits, StudyRecord
+
+FAST = ["--plain", "--epochs", "1", "--folds", "2", "--frames", "2", "--set", "decoder.width=32", "--set", "decoder.layers=1",
+        "--set", "decoder.steps=20"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a folder with a tiny cohort and a tiny backbone."""
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "videos").mkdir()
+    write_tiny_cohort(folder / "videos")
+    save_tiny_clip(folder / "clip")
+    return folder
+
+
+def command(place: Path, *options: str) -> list[str]:
+    """Returns the command line of a search on the tiny cohort."""
+    given = ["--cohort", str(place / "videos" / "cohort.csv"), "--backbone", str(place / "clip")]
+    return [sys.executable, "-m", "platform.search", *given, "--studies", str(place / "studies"),
+            "--cache", str(place / "cache"), *FAST, *options]  # fmt: skip
+
+
+def run(place: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Runs a search to its end."""
+    return subprocess.run(command(place, *options), capture_output=True, text=True, timeout=400, check=False)
+
+
+def results(study: Path) -> dict[str, int]:
+    """Returns the modification time of every finished fold's predictions, which are written once."""
+    return {
+        p.parent.name: p.with_name("predictions.parquet").stat().st_mtime_ns for p in study.glob("folds/*/result.json")
+    }
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on_and_finishes_without_training_a_fold_twice(place: Path) -> None:
+    """SIGKILL in mid-search; the same command completes the study and trains no finished fold again."""
+    study = place / "studies" / "killed"
+    options = ("--study", "killed", "--trials", "2", "--permutations", "1")
+    process = subprocess.Popen(
+        command(place, *options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    until = time.monotonic() + 200
+    while not results(study) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
+    assert process.poll() is None, process.communicate()[0]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = results(study)
+    assert 1 <= len(before) < 4
+
+    again = run(place, *options)
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "finished folds are reused" in again.stdout
+    after = results(study)
+    assert {key: after[key] for key in before} == before
+    trials = read_trials(study, "killed")
+    assert sum(t.state == "COMPLETE" for t in trials) == 2
+    assert trials[0].params == {"text.n_ctx": 8, "numeracy.weight": 0.1}  # the reference comes first
+    record = StudyRecord.load(study)
+    assert len(record.permutations) == 1
+    assert record.finished is not None
+    chosen = best(trials, 2)
+    assert chosen is not None
+    assert (study / "report.html").stat().st_size > 10_000
+    for key in chosen.folds:
+        described = json.loads((study / "folds" / key / "result.json").read_text())["decoded"]
+        assert {d["label"] for d in described} == {"healthy", "Alzheimer's disease"}
+        assert all(" is " in d["sentence"] for d in described)
+    splits = Splits.load(study / "splits.json")
+    held_out = pl.concat([pl.read_parquet(study / "folds" / key / "predictions.parquet") for key in chosen.folds])
+    assert sorted(held_out["subject"].unique()) == sorted(s for fold in splits.folds for s in fold.test)
+    for noise in ("ray::", "(raylet)", "INFO", "WARNING", "Traceback", "experiment", "Tune", "tune-"):
+        assert noise not in again.stdout + again.stderr
+
+    other = run(place, "--study", "killed", "--trials", "2", "--epochs", "2")
+    assert other.returncode == 1
+    assert "was begun with --epochs 1, but now it is 2" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_trial_that_diverges_fails_with_its_step_and_the_exit_status_says_so(place: Path) -> None:
+    """A learning rate without sense: the trial is FAIL in the study, with the step, and there is no best."""
+    done = run(place, "--study", "diverged", "--trials", "1", "--set", "optimizer.lr=1e30")
+    assert done.returncode == 1
+    assert "no trial was finished on all 2 folds; the last problem was: fold 0, step" in done.stderr
+    assert "a gradient is not finite" in done.stderr
+    (trial,) = read_trials(place / "studies" / "diverged", "diverged")
+    assert trial.state == "FAIL"
+    assert best((trial,), 2) is None
+
+
+@pytest.mark.slow
+def test_workers_that_can_never_fit_end_with_a_sentence(place: Path) -> None:
+    """More workers than the machine has CPUs is said at once instead of waiting for ever."""
+    done = run(place, "--study", "large", "--workers", "500")
+    assert done.returncode == 1
+    assert "a trial of 500 workers needs 500 CPUs and 0 GPUs, but the cluster has" in done.stderr
+
+
+def test_a_second_search_in_the_same_folder_names_the_holder(place: Path) -> None:
+    """The lock says which process works in the folder."""
+    from platform.study import lock
+
+    with lock(place / "studies" / "held"):
+        done = run(place, "--study", "held")
+    assert done.returncode == 1
+    assert f"is in use by process {os.getpid()} on " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--folds", "1"), "--folds is 1, but must be at least 2"),
+        (("--trials", "0"), "--trials is 0, but must be at least 1"),
+        (("--metric", "auc"), "--metric auc is not known; use one of macro_f1, balanced_accuracy"),
+        (("--space", "huge"), "--space huge is not known; use one of smoke, prompts, numeracy, full"),
+        (("--set", "lr"), "--set lr is no NAME=VALUE"),
+        (("--set", "optimizer.rate=1"), "'optimizer.rate' is not a setting"),
+        (("--set", "text.n_ctx=80"), "the longest prompt length (n_ctx) that fits is"),
+        (("--column", "subject"), "--column subject is no OURS=YOURS"),
+        (("--backbone", "/nowhere"), "--backbone /nowhere is neither 'small' nor a folder"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(place: Path, options: tuple[str, ...], sentence: str,
+                                        capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    """Nothing is trained, nothing is a traceback."""
+    from platform.search import main
+
+    assert main(command(place, *options)[3:]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_every_option_has_its_default_in_the_help() -> None:
+    """--help explains each option of the search."""
+    import dataclasses
+    from platform.options import SearchOptions
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "platform.search", "--help"], capture_output=True, text=True, check=True
+    )
+    for field in dataclasses.fields(SearchOptions):
+        name = {"settings": "set"}.get(field.name, field.name).replace("_", "-")
+        assert f"--{name} " in shown.stdout or f"--{name}\n" in shown.stdout
+    assert "(default: smoke)" in shown.stdout
+
+
+WALKERS = Path(__file__).resolve().parents[2] / "shared" / "data" / "walkers" / "cohort.csv"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WALKERS.exists(), reason="the real-motion cohort is not on this machine")
+def test_real_motion_runs_to_its_report_with_the_embedded_backbone(place: Path) -> None:
+    """54 videos of 15 people, four classes that no task file knows, and numeric columns that are not among the 29."""
+    quick = ["--trials", "1", "--epochs", "1", "--frames", "4", "--set", "decoder.steps=20"]
+    given = ["--cohort", str(WALKERS), "--label", "diagnosis", "--folds", "2", "--plain", *quick]
+    where = ["--studies", str(place / "studies"), "--cache", str(place / "cache")]
+    done = subprocess.run(
+        [sys.executable, "-m", "platform.search", *given, *where],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (
+        "54 videos of 15 subjects (3 healthy, 2 joint problem, 6 muscle weakness, 4 neurological defect)" in done.stdout
+    )
+    page = (place / "studies" / "cohort-diagnosis" / "report.html").read_text()
+    assert "neurological defect" in page
+    assert "simulated" not in page.lower()
+    names = [
+        p["name"]
+        for p in json.loads((place / "studies" / "cohort-diagnosis" / "cohort.json").read_text())["parameters"]
+    ]
+    assert {"walking speed", "toe clearance", "knee range left right difference"} <= set(names)
+    assert len(names) == 13  # the 12 gait parameters, and view_degree, which the user did not tell to ignore

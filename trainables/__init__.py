@@ -1,0 +1,1 @@
+"""Stridefold: knowledge-augmented video CLIP for gait."""

@@ -1,0 +1,260 @@
+"""One configuration of the trainer: frozen, checked, and a unit under each field.
+
+The defaults are the reference point of the published method (arXiv 2403.13756 and its extension).
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from trainables.errors import ConfigurationError
+
+CONTEXT_INITS = ("zeros", "normal", "words")
+PER_CLASS_OR_SHARED = ("per_class", "shared")
+ENCODINGS = ("continuous", "position", "digits", "words")
+MODELS = ("clip", "vita_clip", "linear_probe", "parameters")
+
+
+def _require(condition: bool, name: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise ConfigurationError(f"{name} is {value!r}, but must be {allowed}")
+
+
+def _positive(section: str, **values: float) -> None:
+    for name, value in values.items():
+        _require(math.isfinite(value) and value > 0, f"{section}.{name}", value, "a number above 0")
+
+
+def _not_negative(section: str, **values: float) -> None:
+    for name, value in values.items():
+        _require(math.isfinite(value) and value >= 0, f"{section}.{name}", value, "a number of at least 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoConfig:
+    """What is cut from a video, and the prompts inside the frozen vision transformer."""
+
+    frames: int = 8
+    """T: frames taken evenly from a window; 70 in the paper, 8 in Vita-CLIP."""
+    window: int = 70
+    """Frames of a window at 30 frames/s."""
+    stride: int = 25
+    """Frames between the starts of two training windows; held-out windows do not overlap."""
+    min_tail: int = 20
+    """Frames a tail must have to become a last, padded window."""
+    n_global: int = 8
+    """Global prompt tokens in each layer; 0 is off."""
+    local: bool = True
+    """One prompt token a frame, shown to every frame."""
+    summary: bool = True
+    """One token a frame that attends over time."""
+
+    def __post_init__(self) -> None:
+        _positive("video", frames=self.frames, window=self.window, stride=self.stride, min_tail=self.min_tail)
+        _not_negative("video", n_global=self.n_global)
+        _require(self.frames <= self.window, "video.frames", self.frames, f"at most the window's {self.window} frames")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextConfig:
+    """The knowledge-aware prompt of each class."""
+
+    n_ctx: int = 8
+    """Prompt length: learnable context tokens before the keywords and the class name."""
+    context_init: Literal["zeros", "normal", "words"] = "zeros"
+    """How the context starts: zeros, normal with standard deviation 0.02, or the words 'a video of a person walking'."""
+    knowledge: bool = True
+    """Whether the clinical notion's embedding shifts the context."""
+    keywords: bool = True
+    """Whether the class's keywords stand before its name."""
+    projector: Literal["per_class", "shared"] = "per_class"
+    """One projector of the knowledge for each class, or one for all."""
+    bottleneck: int = 128
+    """Width between the projector's two layers."""
+
+    def __post_init__(self) -> None:
+        _not_negative("text", n_ctx=self.n_ctx)
+        _positive("text", bottleneck=self.bottleneck)
+        _require(self.context_init in CONTEXT_INITS, "text.context_init", self.context_init, f"one of {CONTEXT_INITS}")
+        _require(
+            self.projector in PER_CLASS_OR_SHARED, "text.projector", self.projector, f"one of {PER_CLASS_OR_SHARED}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NumeracyConfig:
+    """Gait parameters as numerical text, contrasted with the class texts."""
+
+    enabled: bool = True
+    """Whether the numeric side is trained at all."""
+    encoding: Literal["continuous", "position", "digits", "words"] = "continuous"
+    """How a number becomes tokens."""
+    clip: float = 2.5
+    """Scaled values lie in [-clip, clip]."""
+    subset_size: int = 4
+    """G: parameters in one numerical record."""
+    max_correlation: float = 0.4
+    """Largest |Pearson r| between two parameters of a record, on training subjects."""
+    max_subsets: int = 438
+    """Subsets kept, drawn by the seed when more qualify; the paper keeps 438."""
+    weight: float = 0.1
+    """lambda_num: weight of the numeric contrastive loss."""
+    head_width: int = 64
+    """Width of the space in which numerical and class texts meet."""
+    heads: Literal["per_class", "shared"] = "per_class"
+    """One numeric head for each class, or one for all."""
+    temperature: float = 100.0
+    """tau: start of the learnable scale of the numeric logits."""
+    memory_batch: int = 64
+    """Numerical records a step, drawn class-balanced."""
+    video_weight: float = 0.0
+    """Weight of the InfoNCE between a video's summary tokens and its own numeric embedding; 0 is off, 0.05 in the release."""
+
+    def __post_init__(self) -> None:
+        _positive(
+            "numeracy",
+            clip=self.clip,
+            subset_size=self.subset_size,
+            max_subsets=self.max_subsets,
+            head_width=self.head_width,
+            temperature=self.temperature,
+            memory_batch=self.memory_batch,
+        )
+        _not_negative("numeracy", weight=self.weight, video_weight=self.video_weight)
+        _require(
+            0 < self.max_correlation <= 1, "numeracy.max_correlation", self.max_correlation, "above 0 and at most 1"
+        )
+        _require(self.encoding in ENCODINGS, "numeracy.encoding", self.encoding, f"one of {ENCODINGS}")
+        _require(self.heads in PER_CLASS_OR_SHARED, "numeracy.heads", self.heads, f"one of {PER_CLASS_OR_SHARED}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerConfig:
+    """AdamW with a cosine to zero."""
+
+    lr: float = 1e-4
+    """Learning rate at the first step."""
+    weight_decay: float = 0.2
+    """Not applied to biases, norms, prompts and scales."""
+    epochs: int = 5
+    """Passes over the training windows."""
+    batch_size: int = 4
+    """Windows a step, over all workers."""
+    accumulation: int = 1
+    """Micro-batches a step is cut into; the gradient is the same, the memory is less."""
+    focal_gamma: float = 2.0
+    """Exponent of the focal weight (1 - p)^gamma."""
+    focal_alpha: float = 0.25
+    """Factor of the focal weight."""
+    ordinal_beta: float = 0.2
+    """Weight of the class distance in an ordinal task; a nominal task ignores it."""
+    gradient_checkpointing: bool = False
+    """Recompute the frozen layers in the backward pass: less memory, more time."""
+
+    def __post_init__(self) -> None:
+        _positive(
+            "optimizer", lr=self.lr, epochs=self.epochs, batch_size=self.batch_size, accumulation=self.accumulation
+        )
+        _not_negative(
+            "optimizer",
+            weight_decay=self.weight_decay,
+            focal_gamma=self.focal_gamma,
+            focal_alpha=self.focal_alpha,
+            ordinal_beta=self.ordinal_beta,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderConfig:
+    """The language model that turns class features into parameter sentences."""
+
+    enabled: bool = True
+    """Whether class features are decoded into words after training."""
+    layers: int = 4
+    """Transformer layers."""
+    heads: int = 4
+    """Attention heads."""
+    width: int = 768
+    """Width of the transformer."""
+    steps: int = 1000
+    """Optimiser steps on the fold's training records."""
+    batch_size: int = 64
+    """Records a step."""
+    lr: float = 3e-4
+    """Learning rate of AdamW."""
+    noise: float = 0.01
+    """Standard deviation of the Gaussian noise on the record features while training."""
+    beams: int = 1
+    """1 is greedy; more is beam search."""
+
+    def __post_init__(self) -> None:
+        _positive(
+            "decoder",
+            layers=self.layers,
+            heads=self.heads,
+            width=self.width,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            beams=self.beams,
+        )
+        _not_negative("decoder", noise=self.noise)
+        _require(self.width % self.heads == 0, "decoder.width", self.width, f"a multiple of the {self.heads} heads")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """Everything that decides what one fold's training computes, but for its data."""
+
+    model: Literal["clip", "vita_clip", "linear_probe", "parameters"] = "clip"
+    """The knowledge-augmented video CLIP, or a baseline on the same folds."""
+    seed: int = 0
+    """Seed of initialisation, order and draws."""
+    video: VideoConfig = field(default_factory=VideoConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    numeracy: NumeracyConfig = field(default_factory=NumeracyConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.model in MODELS, "model", self.model, f"one of {MODELS}")
+
+    def with_values(self, values: dict[str, Any]) -> Self:
+        """Returns a copy with dotted fields replaced, as {"text.n_ctx": 12, "seed": 1}.
+
+        Raises:
+            ConfigurationError: A field does not exist, or its value is not allowed.
+        """
+        changes: dict[str, dict[str, Any]] = {}
+        top: dict[str, Any] = {}
+        for name, value in values.items():
+            section, _, leaf = name.partition(".")
+            known = (
+                {f.name for f in dataclasses.fields(getattr(self, section))}
+                if leaf and hasattr(self, section)
+                else set()
+            )
+            if (leaf and leaf not in known) or (not leaf and section not in ("model", "seed")):
+                raise ConfigurationError(f"{name!r} is not a setting; settings are {', '.join(sorted(self.flat()))}")
+            if leaf:
+                changes.setdefault(section, {})[leaf] = value
+            else:
+                top[section] = value
+        sections = {name: dataclasses.replace(getattr(self, name), **change) for name, change in changes.items()}
+        return dataclasses.replace(self, **top, **sections)
+
+    def flat(self) -> dict[str, Any]:
+        """Returns every setting by its dotted name, as {"text.n_ctx": 8, ...}."""
+        flat: dict[str, Any] = {}
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, dict):
+                flat |= {f"{name}.{leaf}": v for leaf, v in value.items()}
+            else:
+                flat[name] = value
+        return flat
+
+    @classmethod
+    def from_flat(cls, values: dict[str, Any]) -> Self:
+        """Returns the configuration whose `flat()` is `values`; missing settings take their defaults."""
+        return cls().with_values(values)

@@ -1,0 +1,159 @@
+"""Reads a manifest's cells as text, each with the row that it stands in, so that a problem can be pointed at."""
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from trainables.data.problems import Problems
+
+CSV, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """The cells of a manifest, without white space around them; '' where a cell is empty."""
+
+    cells: Mapping[str, list[str]]
+    rows: list[int]
+    """Row number of each entry as the file shows it: a CSV's header is row 1, a parquet file's first row is 1."""
+    shown: Mapping[str, str] = field(default_factory=dict)
+    """{our name of a column: the user's}, for those that were mapped."""
+
+    def called(self, column: str) -> str:
+        """Returns what the user calls a column."""
+        return self.shown.get(column, column)
+
+    def at(self, places: list[int]) -> Self:
+        """Returns the table with only some of its entries."""
+        cells = {column: [values[i] for i in places] for column, values in self.cells.items()}
+        return replace(self, cells=cells, rows=[self.rows[i] for i in places])
+
+    def renamed(self, columns: Mapping[str, str], problems: Problems) -> Self:
+        """Returns the table with columns under our names; `columns` is {ours: theirs} and wins over a column's own name."""
+        known = ", ".join(self.cells)
+        for ours, theirs in columns.items():
+            if theirs not in self.cells:
+                problems.add(f"--column {ours}={theirs}: there is no column {theirs!r}; it has {known}")
+        given = list(columns.values())
+        for theirs in sorted({theirs for theirs in given if given.count(theirs) > 1}):
+            both = " and ".join(sorted(ours for ours, name in columns.items() if name == theirs))
+            problems.add(f"--column: {theirs!r} is given for {both}; each needs a column of its own")
+        mapped = {ours: self.cells[theirs] for ours, theirs in columns.items() if theirs in self.cells}
+        kept = {name: values for name, values in self.cells.items() if name not in given and name not in mapped}
+        return replace(self, cells=mapped | kept, shown=dict(columns))
+
+
+def read_table(path: Path, problems: Problems) -> Table:
+    """Returns a manifest's cells; CSV with commas, semicolons or tabs, or parquet.
+
+    Raises:
+        CohortError: The file is missing, of another kind, damaged, empty, or its rows do not fit its header.
+    """
+    kind = path.suffix.lower()
+    try:
+        _check_file(path, kind, problems)
+        problems.check()
+        table = _read_parquet(path, problems) if kind in PARQUET else _read_csv(path, problems)
+    except OSError as error:
+        problems.add(f"it cannot be read ({(error.strerror or str(error)).lower()})")
+    problems.check()
+    if not table.rows:
+        problems.add("it has no rows; it needs one row per video")
+    problems.check()
+    return table
+
+
+def _check_file(path: Path, kind: str, problems: Problems) -> None:
+    if path.is_dir():
+        problems.add("it is a folder; give the CSV or parquet file in it that lists the videos")
+    elif not path.exists():
+        problems.add("it does not exist; give the path of a CSV or parquet file that lists the videos")
+    elif not path.is_file():
+        problems.add("it is no regular file; give the path of a CSV or parquet file that lists the videos")
+    elif kind not in CSV + PARQUET:
+        problems.add(
+            f"its name ends in {kind or 'nothing'!r}, but it must end in {', '.join(CSV + PARQUET)}; "
+            "from a spreadsheet, save it as 'CSV UTF-8'"
+        )
+
+
+def _read_parquet(path: Path, problems: Problems) -> Table:
+    try:
+        frame = pl.read_parquet(path, glob=False)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        problems.add(f"it is no whole parquet file ({str(error).splitlines()[0]})")
+        return Table(cells={}, rows=[])
+    cells = {column.strip(): [_text(value) for value in frame[column]] for column in frame.columns}
+    return _without_blank_rows(cells, list(range(1, len(frame) + 1)))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():  # whole numbers beside empty cells are often stored like this
+        return str(int(value))
+    return str(value).strip()
+
+
+def _read_csv(path: Path, problems: Problems) -> Table:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = error.object[: error.start].count(b"\n") + 1
+        problems.add(f"row {row}: a character is not UTF-8; save the file as 'CSV UTF-8'")
+        return Table(cells={}, rows=[])
+    if "\0" in text:
+        problems.add("it holds zero bytes, as no text file does; save it as 'CSV UTF-8'")
+        return Table(cells={}, rows=[])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    records: list[list[str]] = []
+    try:
+        records.extend([cell.strip() for cell in record] for record in reader)
+    except csv.Error as error:
+        reason = {"unexpected end of data": "a quote is opened and not closed"}.get(str(error), str(error))
+        problems.add(f"row {len(records) + 1}: {reason}; put a cell's text in a pair of quotes, or use none")
+        return Table(cells={}, rows=[])
+    return _table(records, problems)
+
+
+def _delimiter(text: str) -> str:
+    """Returns what separates the header's columns; spreadsheets write semicolons where the comma is the decimal sign."""
+    header = text.lstrip("\r\n").partition("\n")[0]
+    return max(",;\t", key=header.count)
+
+
+def _table(records: list[list[str]], problems: Problems) -> Table:
+    first = next((i for i, record in enumerate(records) if any(record)), None)
+    if first is None:
+        problems.add("it is empty; its first row must name the columns, then comes one row per video")
+        return Table(cells={}, rows=[])
+    header = records[first]
+    for name in sorted({name for name in header if name and header.count(name) > 1}):
+        problems.add(f"column {name!r} is there {header.count(name)} times; give each column a name of its own")
+    rows = []
+    for number, record in enumerate(records[first + 1 :], start=first + 2):
+        if not any(record):
+            continue
+        if len(record) < len(header) or any(record[len(header) :]):
+            problems.at(
+                number,
+                "",
+                "another number of cells than the header",
+                f"{len(record)} cells, but the header has {len(header)}; put text that holds the separator in quotes",
+            )
+            continue
+        rows.append((number, record))
+    cells = {name: [record[i] for _, record in rows] for i, name in enumerate(header) if name}  # '' is pandas' index
+    return Table(cells=cells, rows=[number for number, _ in rows])
+
+
+def _without_blank_rows(cells: dict[str, list[str]], rows: list[int]) -> Table:
+    table = Table(cells=cells, rows=rows)
+    return table.at([i for i in range(len(rows)) if any(values[i] for values in cells.values())])

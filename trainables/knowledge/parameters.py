@@ -1,0 +1,68 @@
+"""The file of gait parameters: which columns of a manifest are numbers that the method can put into words."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from trainables.errors import ConfigurationError
+from trainables.records import Parameter
+
+WALKWAY = Path(__file__).with_name("gait_parameters.toml")
+UNITS = {
+    "s": "s",
+    "m": "m",
+    "cm": "cm",
+    "mm": "mm",
+    "m_per_s": "m/s",
+    "cm_per_s": "cm/s",
+    "steps_per_min": "steps/min",
+    "degree": "degree",
+    "degrees": "degree",
+    "deg": "degree",
+    "percent": "%",
+    "hz": "Hz",
+    "kg": "kg",
+    "years": "years",
+}
+"""Endings of a column's name that say its unit, as in walking_speed_m_per_s."""
+
+
+def load_parameters(path: Path | None = None) -> tuple[Parameter, ...]:
+    """Returns the parameters of a TOML file, in its order; without a path the 29 walkway parameters.
+
+    Raises:
+        ConfigurationError: The file is missing, is no TOML, or an entry is wrong.
+    """
+    path = path or WALKWAY
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))["parameter"]
+        parameters = tuple(Parameter(**entry) for entry in entries)
+    except OSError as error:
+        raise ConfigurationError(f"the parameter file {path} cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the parameter file {path} is no valid TOML: {error}") from None
+    except (KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"the parameter file {path} needs [[parameter]] entries with key, name and unit, "
+            f"and optionally leg_scaled, side and mirror ({error})"
+        ) from None
+    keys = [p.key for p in parameters]
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise ConfigurationError(f"the parameter file {path} has key {twice[0]!r} twice; each key must be there once")
+    if lost := [p for p in parameters if p.mirror is not None and p.mirror not in keys]:
+        raise ConfigurationError(
+            f"the parameter file {path}: {lost[0].key!r} mirrors {lost[0].mirror!r}, which it does not hold"
+        )
+    return parameters
+
+
+def parameter_from_column(column: str) -> Parameter:
+    """Returns a parameter named after a column that no file knows: 'knee_range_degree' is 'knee range' in degree."""
+    stem, unit = column, ""
+    for ending in sorted(UNITS, key=len, reverse=True):
+        if column.lower().endswith(f"_{ending}"):
+            stem, unit = column[: -len(ending) - 1], UNITS[ending]
+            break
+    name = re.sub(r"[_\W]+", " ", stem).strip().lower()
+    side = next((side for side in ("left", "right") if side in name.split()), "both")
+    return Parameter(key=column, name=name or column, unit=unit, side="difference" if "difference" in name else side)  # type: ignore[arg-type]

@@ -1,0 +1,204 @@
+"""A language model that turns a numerical text feature back into '<parameter> is <number>, ...'.
+
+Sources: DeCap (arXiv 2303.03032) for decoding CLIP features by a model trained on text alone; the extension of
+arXiv 2403.13756 for its use on gait parameters. The released code feeds '?' back in place of a generated number; here
+the number itself is fed back. Letters: N features, D joint width, L tokens, V vocabulary, K beams.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
+
+from trainables.config import DecoderConfig
+from trainables.model.backbone import Backbone
+from trainables.model.scaling import BINS
+
+LABEL_SMOOTHING = 0.1
+NUMBER_WEIGHT = 0.2
+"""Weight of a number's distance, in clip lengths, beside the cross-entropy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentenceGrammar:
+    """The tokens of parameter sentences, numbered from 0: words, then ',' and the end, then 201 numbers.
+
+    Words are the backbone's own tokens; those that no parameter's name uses are left out, which changes nothing that
+    can be generated and makes the output layer small.
+    """
+
+    phrases: tuple[tuple[int, ...], ...]
+    """'<name> is' of each parameter."""
+    words: int
+
+    comma: int = field(init=False)
+    end: int = field(init=False)
+    first_number: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "comma", self.words)
+        object.__setattr__(self, "end", self.words + 1)
+        object.__setattr__(self, "first_number", self.words + 2)
+
+    @classmethod
+    def of(cls, backbone: Backbone, names: list[str]) -> "SentenceGrammar":
+        """Returns the grammar of some parameters' sentences in a backbone's tokens."""
+        tokens = [backbone.tokens(f"{name} is") for name in names]
+        number = {t: i for i, t in enumerate(sorted({t for phrase in tokens for t in phrase}))}
+        return cls(phrases=tuple(tuple(number[t] for t in phrase) for phrase in tokens), words=len(number))
+
+    @property
+    def size(self) -> int:
+        """Returns V."""
+        return self.first_number + BINS
+
+    def longest(self, parameters: int) -> int:
+        """Returns the length of the longest sentence about so many parameters."""
+        return parameters * (max(len(p) for p in self.phrases) + 2)
+
+    def write(self, parameters: np.ndarray, bins: np.ndarray) -> list[int]:
+        """Returns the tokens of '<name> is <number>, <name> is <number><end>'."""
+        tokens: list[int] = []
+        for p, b in zip(parameters, bins, strict=True):
+            tokens += [*self.phrases[p], self.first_number + int(b), self.comma]
+        return [*tokens[:-1], self.end]
+
+    def read(self, tokens: list[int]) -> list[tuple[int, int]]:
+        """Returns the (parameter, bin) pairs of a whole sentence.
+
+        Raises:
+            ValueError: The tokens are no sentence of this grammar.
+        """
+        pairs: list[tuple[int, int]] = []
+        phrase: list[int] = []
+        for token in tokens:
+            if token in (self.comma, self.end):
+                *words, number = phrase
+                pairs.append((self.phrases.index(tuple(words)), number - self.first_number))
+                phrase = []
+            else:
+                phrase.append(token)
+        if phrase or not tokens or tokens[-1] != self.end:
+            raise ValueError("the sentence has no end")
+        return pairs
+
+    def allowed(self, tokens: list[int], parameters: int, about: frozenset[int] | None = None) -> list[int]:
+        """Returns the tokens that may follow, so that what is generated is always a sentence.
+
+        A parameter is named once, and a sentence has at most `parameters` of them, all in `about` where it is given.
+        """
+        about = frozenset(range(len(self.phrases))) if about is None else about
+        starts = [i for i, t in enumerate(tokens) if t == self.comma]
+        phrase = tokens[starts[-1] + 1 :] if starts else tokens
+        if phrase and phrase[-1] >= self.first_number:
+            return [self.end] if len(starts) + 1 >= parameters else [self.comma, self.end]
+        told = set()
+        for begin, end in zip([0, *(s + 1 for s in starts)], starts, strict=False):
+            told.add(self.phrases.index(tuple(tokens[begin : end - 1])))
+        fitting = [self.phrases[i] for i in sorted(about - told) if self.phrases[i][: len(phrase)] == tuple(phrase)]
+        following = sorted({p[len(phrase)] for p in fitting if len(p) > len(phrase)})
+        if any(len(p) == len(phrase) for p in fitting):
+            following += range(self.first_number, self.first_number + BINS)
+        return following
+
+
+class ParameterDecoder(nn.Module):
+    """GPT-2's architecture from scratch, behind a prefix made from a feature."""
+
+    def __init__(self, grammar: SentenceGrammar, width: int, parameters: int, config: DecoderConfig):
+        """Builds a decoder of sentences about at most `parameters` parameters from features [D = width]."""
+        super().__init__()
+        self.grammar, self.most = grammar, parameters
+        self.prefix = nn.Sequential(nn.Linear(width, config.width), nn.Tanh(), nn.Linear(config.width, config.width))
+        self.language = GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=grammar.size,
+                n_positions=grammar.longest(parameters) + 1,
+                n_embd=config.width,
+                n_layer=config.layers,
+                n_head=config.heads,
+                resid_pdrop=0.0,
+                embd_pdrop=0.0,
+                attn_pdrop=0.0,
+                bos_token_id=grammar.end,
+                eos_token_id=grammar.end,
+            )
+        )
+
+    def loss(self, features: Tensor, sentences: list[list[int]]) -> Tensor:
+        """Returns cross-entropy with label smoothing, plus 0.2 times the expected number's distance in clip lengths.
+
+        Args:
+            features: unit features, [N, D].
+            sentences: tokens of each, with the end.
+        """
+        targets = nn.utils.rnn.pad_sequence([torch.tensor(s) for s in sentences], batch_first=True, padding_value=-100)
+        targets = targets.to(features.device)  # [N, L]
+        words = self.language.transformer.wte(targets[:, :-1].clamp(min=0))
+        logits = self.language(
+            inputs_embeds=torch.cat([self.prefix(features).unsqueeze(1), words], dim=1)
+        ).logits  # [N, L, V]
+        entropy = functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=-100, label_smoothing=LABEL_SMOOTHING
+        )
+        numbers = targets >= self.grammar.first_number
+        place = torch.linspace(-1, 1, BINS, device=features.device)
+        expected = logits[numbers][:, self.grammar.first_number :].softmax(-1) @ place
+        distance = (expected - place[targets[numbers] - self.grammar.first_number]).abs().mean()
+        return entropy + NUMBER_WEIGHT * distance
+
+    @torch.inference_mode()
+    def generate(
+        self, features: Tensor, beams: int = 1, about: frozenset[int] | None = None
+    ) -> list[list[tuple[int, int]]]:
+        """Returns (parameter, bin) pairs for every unit feature [N, D]; greedy with one beam.
+
+        Args:
+            about: parameters that may be named; None is all of them.
+        """
+        self.eval()
+        count, device = len(features), features.device
+        cache = DynamicCache(config=self.language.config)
+        embeddings = self.prefix(features).unsqueeze(1)
+        sentences: list[list[int]] = [[] for _ in range(count)]  # N*K rows once beams have split
+        scores = torch.zeros(count, 1, device=device)
+        for _ in range(self.grammar.longest(self.most)):
+            logits = self.language(inputs_embeds=embeddings, past_key_values=cache, use_cache=True).logits[:, -1]
+            step = self._allowed_log_probabilities(logits, sentences, about)  # [N*K, V]
+            kept = scores.shape[1]
+            total = (scores.reshape(-1, 1) + step).reshape(count, kept * self.grammar.size)
+            scores, chosen = total.topk(min(beams, total.shape[1]), dim=1)  # [N, K']
+            origin = (chosen // self.grammar.size + torch.arange(count, device=device)[:, None] * kept).flatten()
+            tokens = (chosen % self.grammar.size).flatten()
+            sentences = [
+                self._grow(sentences[o], t, bool(finite))
+                for o, t, finite in zip(origin.tolist(), tokens.tolist(), scores.flatten().isfinite(), strict=True)
+            ]
+            if all(s[-1] == self.grammar.end for s in sentences):
+                break
+            cache.reorder_cache(origin)
+            embeddings = self.language.transformer.wte(tokens).unsqueeze(1)
+        best = sentences[:: scores.shape[1]]  # topk is sorted: the first beam of each feature is its best
+        return [self.grammar.read(s) for s in best]
+
+    def _grow(self, sentence: list[int], token: int, possible: bool) -> list[int]:
+        """Returns the sentence with one more token; a finished one stays, and an impossible beam ends."""
+        if sentence and sentence[-1] == self.grammar.end:
+            return sentence
+        return [*sentence, token if possible else self.grammar.end]
+
+    def _allowed_log_probabilities(
+        self, logits: Tensor, sentences: list[list[int]], about: frozenset[int] | None
+    ) -> Tensor:
+        """Returns log probabilities over what may follow, -inf elsewhere; a finished sentence repeats its end for free."""
+        masked = torch.full_like(logits, float("-inf"))
+        for row, sentence in enumerate(sentences):
+            if sentence and sentence[-1] == self.grammar.end:
+                masked[row, self.grammar.end] = 0.0
+            else:
+                following = self.grammar.allowed(sentence, self.most, about)
+                masked[row, following] = logits[row, following].log_softmax(-1)
+        return masked

@@ -1,0 +1,101 @@
+"""The whole model: prompted video encoder, knowledge-aware class texts, numerical texts.
+
+Source: arXiv 2403.13756 and its extension. Letters: B videos, T frames, C classes, D joint width, M records.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from trainables.config import TrainConfig
+from trainables.knowledge.tasks import Task
+from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, Backbone, FrozenText, TextEncoder
+from trainables.model.numeracy import Heads, NumericContrast
+from trainables.model.text_prompts import ClassPrompts
+from trainables.model.video_encoder import VideoEncoder, VideoFeatures
+
+
+class GaitCLIP(nn.Module):
+    """Scores videos against class texts that were shaped by knowledge and numbers."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, task: Task, config: TrainConfig, notions: Tensor | None):
+        """Builds a model around a frozen backbone; the generator of torch decides how it starts.
+
+        Args:
+            notions: embeddings of the task's notions, [K, W_k]; None without knowledge.
+        """
+        super().__init__()
+        clip = backbone.clip
+        self.text_encoder = TextEncoder(clip)
+        self.video_encoder = VideoEncoder(
+            clip.vision_model,
+            clip.visual_projection,
+            frames=config.video.frames,
+            n_global=config.video.n_global,
+            local=config.video.local,
+            summary=config.video.summary,
+            gradient_checkpointing=config.optimizer.gradient_checkpointing,
+        )
+        self.prompts = ClassPrompts(task, config.text, FrozenText(backbone, self.text_encoder), notions)
+        self.log_scale = nn.Parameter(clip.logit_scale.detach().clone())
+        self.numeric: NumericContrast | None = None
+        self.pairing: nn.ModuleList | None = None
+        if config.numeracy.enabled:
+            self.numeric = NumericContrast(backbone.width, len(task.classes), config.numeracy)
+            if config.numeracy.video_weight and config.video.summary:
+                vision_width = clip.config.vision_config.hidden_size
+                self.pairing = nn.ModuleList(
+                    Heads(w, config.numeracy.head_width, 1) for w in (vision_width, backbone.width)
+                )
+        self.register_buffer("mean", torch.tensor(PIXEL_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(PIXEL_STD).view(3, 1, 1), persistent=False)
+
+    def class_features(self) -> Tensor:
+        """Returns F_T, the unit text feature of every class, [C, D]."""
+        return self.prompts(self.text_encoder)
+
+    def encode(self, frames: Tensor) -> VideoFeatures:
+        """Returns the features of uint8 frames, [B, T, 3, S, S]."""
+        return self.video_encoder((frames.float() / 255 - self.mean) / self.std)
+
+    def logits(self, video: Tensor, class_features: Tensor) -> Tensor:
+        """Returns s * cos(F_V, F_T), [B, C], of video features [B, D]."""
+        return self.log_scale.exp() * nn.functional.normalize(video, dim=-1) @ class_features.T
+
+    def pair(self, summary: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns unit vectors of summary tokens [B, W] and of their own numbers [B, D], both [B, O]."""
+        assert self.pairing is not None
+        videos, texts = (head(x)[:, 0] for head, x in zip(self.pairing, (summary, numbers), strict=True))
+        return nn.functional.normalize(videos, dim=-1), nn.functional.normalize(texts, dim=-1)
+
+    def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yields the parameters that take a gradient; the backbone's do not."""
+        return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Returns what a checkpoint holds: everything trained, nothing of the backbone."""
+        return {name: p.detach().cpu().contiguous() for name, p in self.trained()}
+
+    def load_trained(self, state: dict[str, Tensor]) -> None:
+        """Takes back a `trained_state`.
+
+        Raises:
+            KeyError: The state is of a model with other prompts or heads.
+        """
+        own = dict(self.trained())
+        if own.keys() != state.keys():
+            raise KeyError(f"the checkpoint and the model differ in {sorted(own.keys() ^ state.keys())[:3]}")
+        with torch.no_grad():
+            for name, p in own.items():
+                p.copy_(state[name])
+
+
+def build(backbone: Backbone, task: Task, config: TrainConfig, notions: Tensor | None, seed: int) -> GaitCLIP:
+    """Returns a model whose start depends on the seed alone; torch's own generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return GaitCLIP(backbone, task, config, notions)

@@ -1,0 +1,89 @@
+"""Clinical notions as vectors, by a frozen language model that was not trained for this."""
+
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from trainables.errors import ConfigurationError
+from trainables.model.backbone import FrozenText
+
+FIRST_TOKEN_MODELS = ("roberta", "bert", "xlm-roberta", "deberta-v2", "electra", "camembert")
+"""Architectures whose sentence feature is by convention their first token; others are averaged over tokens."""
+
+
+def encode_notions(name: str, notions: list[str], text: FrozenText) -> Tensor:
+    """Returns a unit vector per notion, [N, W_k], without gradient.
+
+    Args:
+        name: 'clip' for the backbone's own text tower (notions longer than its context are read in pieces and
+            averaged), or a folder or hub id of a Hugging Face encoder (RoBERTa, KEPLER, MiniLM, ...). A folder id may
+            end in '#first' or '#mean' to choose the pooling; by default sentence-transformers' MiniLM and unknown
+            architectures are averaged and BERT's relatives give their first token.
+        notions: paragraphs of 100-230 words.
+
+    Raises:
+        ConfigurationError: No such encoder, or a notion is longer than it can read.
+    """
+    if name == "clip":
+        return text.read(notions)
+    source, _, pooling = name.partition("#")
+    model, tokenizer = _load(source, name)
+    if not pooling:
+        pooling = "first" if model.config.model_type in FIRST_TOKEN_MODELS and "MiniLM" not in source else "mean"
+    if pooling not in ("first", "mean"):
+        raise ConfigurationError(
+            f"--knowledge-encoder {name} asks for pooling {pooling!r}, but must end in #first or #mean"
+        )
+    return torch.stack([_encode(model, tokenizer, notion, pooling, name) for notion in notions])
+
+
+def _load(source: str, name: str) -> tuple[Any, PreTrainedTokenizerBase]:
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # its table of missing weights would stand before our one sentence
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model, about = AutoModel.from_pretrained(source, use_safetensors=True, output_loading_info=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise _unusable(name, (str(error).strip().splitlines() or ["no reason given"])[0][:200]) from None
+    finally:
+        transformers_logging.set_verbosity(before)
+    if lacking := sorted(key for key in about["missing_keys"] if "pooler" not in key):  # we pool on our own
+        raise _unusable(name, f"{len(lacking)} weights are missing, such as {lacking[0]}")
+    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_ids):  # made up where there is no file
+        raise _unusable(name, "it has no tokenizer")
+    if model.config.is_encoder_decoder or model.input_modalities not in ("text", ("text",)):
+        raise _unusable(name, f"a {model.config.model_type!r} model reads more than a text, or something else")
+    return model.eval(), tokenizer
+
+
+def _unusable(name: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"--knowledge-encoder {name} is neither 'clip' nor a folder or hub id of a Hugging Face encoder with "
+        f"safetensors weights ({reason})"
+    )
+
+
+def _longest(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Returns how many tokens an encoder reads; RoBERTa's kin lose the positions up to their padding token's."""
+    positions = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(positions, "padding_idx", None)
+    lost = 0 if padding is None else padding + 1
+    return min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512) - lost)
+
+
+def _encode(model: nn.Module, tokenizer: PreTrainedTokenizerBase, notion: str, pooling: str, name: str) -> Tensor:
+    batch = tokenizer(notion, return_tensors="pt", verbose=False)
+    longest = _longest(model, tokenizer)
+    if batch["input_ids"].shape[1] > longest:
+        raise ConfigurationError(
+            f"a notion has {batch['input_ids'].shape[1]} tokens, but --knowledge-encoder {name} reads {longest}: "
+            f"shorten the one that begins {notion[:40]!r}"
+        )
+    with torch.no_grad():
+        hidden = model(**batch).last_hidden_state[0]  # [L, W_k]
+    return nn.functional.normalize(hidden[0] if pooling == "first" else hidden.mean(0), dim=-1)

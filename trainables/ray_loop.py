@@ -1,0 +1,123 @@
+"""What runs on the cluster: a trial, its Train workers, and single tasks. The only file of trainables that knows Ray."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+import ray.train
+import torch
+from ray import tune
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from trainables.config import TrainConfig
+from trainables.errors import StridefoldError
+from trainables.knowledge.tasks import task_from_dict
+from trainables.records import Cohort, Splits, StudyRecord
+
+if TYPE_CHECKING:
+    from trainables.training.job import FoldJob
+
+# The trainers are imported where they run: a trial's driver and Ray's own processes unpickle functions of this file too,
+# and would each spend seconds on importing transformers.
+
+NODE_FAILURES = 3
+"""Lost workers or nodes that a trial survives; each costs the epoch that was running."""
+
+
+def run_trial(trial: dict[str, Any]) -> None:
+    """Trains one configuration over its folds by a group of Train workers, and reports after each fold.
+
+    Args:
+        trial: study (folder), cache (folder), config (flat), keys (one per fold), workers, cpus, gpus (per worker).
+    """
+    gpu = trial["gpus"] > 0
+    resources = {"CPU": trial["cpus"], **({"GPU": trial["gpus"]} if gpu else {})}
+    trainer = TorchTrainer(
+        train_configuration,
+        train_loop_config=trial,
+        torch_config=TorchConfig(backend="nccl" if trial["gpus"] >= 1 and trial["workers"] > 1 else "gloo"),
+        scaling_config=ScalingConfig(num_workers=trial["workers"], use_gpu=gpu, resources_per_worker=resources),
+        run_config=RunConfig(
+            name=tune.get_context().get_trial_id(),
+            storage_path=str(Path(trial["study"]).absolute() / "ray"),
+            callbacks=[TuneReportCallback()],
+            failure_config=FailureConfig(max_failures=NODE_FAILURES, controller_failure_limit=NODE_FAILURES),
+        ),
+    )
+    try:
+        trainer.fit()
+    except Exception as error:  # whatever it was: this trial has failed, and the search goes on
+        tune.report({"problem": _reason(error)})
+
+
+def train_configuration(trial: dict[str, Any]) -> None:
+    """Trains the folds of one configuration on this worker, one after another; runs in every Train worker."""
+    from trainables.training.fold import train_fold
+    from trainables.training.parallel import Workers
+
+    quiet()
+    context = ray.train.get_context()
+    workers = Workers(rank=context.get_world_rank(), count=context.get_world_size())
+    device = str(get_device()) if trial["gpus"] else "cpu"
+    torch.set_num_threads(max(int(trial["cpus"]), 1))
+    jobs = open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device)
+    for job in jobs:
+        try:
+            train_fold(TrainConfig.from_flat(trial["config"]), job, workers=workers, device=device)
+        except Exception as error:
+            if workers.count > 1 and not isinstance(error, StridefoldError):
+                raise  # perhaps another worker was lost: Ray starts the group anew, at the last whole epoch
+            ray.train.report({"problem": _sentence(error)})  # the configuration's fault: it would end so again
+            return
+        ray.train.report({"fold": job.fold.index})
+
+
+def describe(study: str, cache: str, key: str, fold: int, cpus: int, gpus: float) -> None:
+    """Decodes one finished fold's class features; a Ray task."""
+    from trainables.training.describe import describe_fold
+
+    quiet()
+    torch.set_num_threads(max(cpus, 1))
+    device = "cuda" if gpus and torch.cuda.is_available() else "cpu"
+    keys = [""] * fold + [key]
+    describe_fold(open_jobs(Path(study), Path(cache), keys, device)[fold], device)
+
+
+def open_jobs(study: Path, cache: Path, keys: list[str], device: str) -> "list[FoldJob]":
+    """Returns the jobs of the first len(keys) folds of a study, from what its folder holds."""
+    from trainables.model.backbone import load_backbone
+    from trainables.training.frozen import FrozenFeatures
+    from trainables.training.job import FoldJob
+
+    record, cohort, splits = StudyRecord.load(study), Cohort.load(study), Splits.load(study / "splits.json")
+    frozen = FrozenFeatures(
+        load_backbone(record.backbone["name"]),
+        task_from_dict(record.task),
+        [p.name for p in cohort.parameters],
+        record.options["knowledge_encoder"],
+        device,
+    )
+    return [
+        FoldJob(cohort=cohort, fold=fold, frozen=frozen, cache=cache, folder=study / "folds" / key, key=key)
+        for fold, key in zip(splits.folds, keys, strict=False)
+    ]
+
+
+def quiet() -> None:
+    """Keeps the libraries' progress bars and notices out of the workers' logs."""
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+
+
+def _reason(error: BaseException) -> str:
+    """Returns the last line of the innermost error that a worker raised."""
+    failures = getattr(error, "worker_failures", None)
+    return _sentence(next(iter(failures.values())) if failures else error)
+
+
+def _sentence(error: BaseException) -> str:
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    text = lines[-1].strip() if lines else ""
+    return text if isinstance(error, StridefoldError) else f"{type(error).__name__}: {text}"

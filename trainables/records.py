@@ -1,0 +1,320 @@
+"""What a study leaves on disk, and the one owner of its file formats. No torch and no Ray here.
+
+studies/NAME/
+  study.json         options, cohort, versions, git state, times (StudyRecord)
+  cohort.parquet     one row per video; cohort.json: classes, parameters, label
+  splits.json        subject-wise folds and their hash (Splits)
+  study.db           the Optuna study: every trial, its configuration and the keys of its folds
+  folds/KEY/         one configuration on one fold: result.json, predictions.parquet, model.safetensors
+  results.json       what the report says, in numbers
+  report.html        the page
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, Self
+
+import polars as pl
+
+from trainables.errors import LeakageError, StridefoldError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """One numeric gait parameter of a manifest."""
+
+    key: str
+    """Column of the manifest."""
+    name: str
+    """Name in words, as it stands in prompts and reports."""
+    unit: str
+    """Unit of the values in the cohort's table; '' where the user gave none."""
+    leg_scaled: bool = False
+    """Divided by the subject's leg length."""
+    side: Literal["left", "right", "both", "difference"] = "both"
+    """Body side that it describes."""
+    mirror: str | None = None
+    """Key of the same parameter on the other side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """A checked cohort: one row per video that has a label.
+
+    `videos` has the columns subject (text), video (text, as the manifest gives it), path (absolute), sha256,
+    label (class index from 0), frames (at 30 frames/s after ingest), cached (name of the file in the frame cache), and one
+    float column per parameter, null where it was not measured.
+    """
+
+    name: str
+    """Shown on the report; the manifest's file name."""
+    simulated: bool
+    """True for the embedded cohort, and then said wherever the cohort appears."""
+    label: str
+    """Label column of the manifest."""
+    classes: tuple[str, ...]
+    """Class names in words, in the order of the class indices."""
+    parameters: tuple[Parameter, ...]
+    videos: pl.DataFrame
+    excluded: tuple[tuple[str, str], ...] = ()
+    """(video, reason) of every row of the manifest that is not used."""
+    per_video_labels: bool = False
+    """Whether one subject's videos may carry different labels."""
+
+    def sha256(self) -> str:
+        """Returns the hash of what training can see: subjects, files' contents, labels, classes and parameter values."""
+        keys = ["subject", "video", "sha256", "label", *(p.key for p in self.parameters)]
+        return digest([self.label, self.classes, self.videos.select(keys).sort("subject", "video").rows()])
+
+    def subjects(self) -> pl.DataFrame:
+        """Returns one row per subject, sorted: subject, label (of the first video), videos (count)."""
+        return self.videos.group_by("subject").agg(pl.col("label").first(), videos=pl.len()).sort("subject")
+
+    def of_subjects(self, subjects: tuple[str, ...]) -> pl.DataFrame:
+        """Returns the videos of some subjects, sorted by subject and video."""
+        return self.videos.filter(pl.col("subject").is_in(list(subjects))).sort("subject", "video")
+
+    def save(self, folder: Path) -> None:
+        """Writes cohort.parquet and cohort.json."""
+        write_parquet(folder / "cohort.parquet", self.videos)
+        about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "videos"}
+        about["parameters"] = [dataclasses.asdict(p) for p in self.parameters]
+        write_json(folder / "cohort.json", about | {"schema": SCHEMA})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote."""
+        about = read_json(folder / "cohort.json")
+        about.pop("schema")
+        about["parameters"] = tuple(Parameter(**p) for p in about["parameters"])
+        about["classes"] = tuple(about["classes"])
+        about["excluded"] = tuple((video, reason) for video, reason in about["excluded"])
+        return cls(**about, videos=pl.read_parquet(folder / "cohort.parquet"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fold:
+    """The subjects on each side of one fold."""
+
+    index: int
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if both := sorted(set(self.train) & set(self.test)):
+            raise LeakageError(f"fold {self.index} has subject {both[0]!r} on both sides; remake the splits")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Splits:
+    """Subject-wise folds, made once per study."""
+
+    method: str
+    """As 'StratifiedGroupKFold(3), seed 0'."""
+    folds: tuple[Fold, ...]
+
+    def sha256(self) -> str:
+        return digest(dataclasses.asdict(self))
+
+    def save(self, path: Path) -> None:
+        write_json(path, dataclasses.asdict(self) | {"sha256": self.sha256(), "schema": SCHEMA})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads what `save` wrote.
+
+        Raises:
+            LeakageError: The file was changed by hand, or a subject is on both sides of a fold.
+        """
+        raw = read_json(path)
+        folds = tuple(Fold(index=f["index"], train=tuple(f["train"]), test=tuple(f["test"])) for f in raw["folds"])
+        splits = cls(method=raw["method"], folds=folds)
+        if splits.sha256() != raw["sha256"]:
+            raise LeakageError(f"{path} does not match its own hash: it was changed after the study began")
+        return splits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodedValue:
+    """One '<parameter> is <value>' of a decoded class description, beside the class's own training values."""
+
+    parameter: str
+    """Name in words."""
+    unit: str
+    value: float
+    """Decoded, in the parameter's unit."""
+    median: float
+    """Median of the class's training videos; low and high are their 5 and 95 % quantiles."""
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodedClass:
+    """What one class's learned text feature says in words, from one fold."""
+
+    label: str
+    sentence: str
+    values: tuple[DecodedValue, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldResult:
+    """One configuration trained and scored on one fold."""
+
+    key: str
+    fold: int
+    config: dict[str, Any]
+    """The flat configuration."""
+    predictions: pl.DataFrame
+    """One row per held-out window: fold, subject, video, window (first frame), true, probabilities."""
+    history: tuple[dict[str, float], ...]
+    """One record per epoch: epoch, loss and its parts, on training windows."""
+    seconds: float
+    """Training and scoring, without waiting."""
+    decoded: tuple[DecodedClass, ...] = ()
+    reconstruction: dict[str, float] | None = None
+    """The decoder's mean absolute error per parameter name on held-out subjects' records, in units."""
+    class_similarity: tuple[tuple[float, ...], ...] | None = None
+    """Cosines between the learned class features, [C, C]."""
+    trained_parameters: int = 0
+    notes: tuple[str, ...] = ()
+    """What the reader should know, as 'class mild has no numeric records'."""
+
+    def save(self, folder: Path) -> None:
+        """Writes predictions.parquet, then result.json: a fold is finished when result.json is there."""
+        write_parquet(folder / "predictions.parquet", self.predictions)
+        self.save_about(folder)
+
+    def save_about(self, folder: Path) -> None:
+        """Writes result.json alone, as when a finished fold has been described."""
+        apart = ("predictions", "decoded")
+        about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in apart}
+        about["decoded"] = [dataclasses.asdict(d) for d in self.decoded]
+        write_json(folder / "result.json", about | {"schema": SCHEMA})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Reads what `save` wrote."""
+        raw = read_json(folder / "result.json")
+        raw.pop("schema")
+        raw["decoded"] = tuple(
+            DecodedClass(label=d["label"], sentence=d["sentence"], values=tuple(DecodedValue(**v) for v in d["values"]))
+            for d in raw["decoded"]
+        )
+        for name in ("history", "notes"):
+            raw[name] = tuple(raw[name])
+        if raw["class_similarity"] is not None:
+            raw["class_similarity"] = tuple(tuple(row) for row in raw["class_similarity"])
+        return cls(**raw, predictions=pl.read_parquet(folder / "predictions.parquet"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRecord:
+    """What a study was asked to do, with what, and when."""
+
+    name: str
+    options: dict[str, Any]
+    """The command's options as given or defaulted."""
+    task: dict[str, Any]
+    """name, title, ordinal, healthy, and per class its keywords and notions."""
+    metric: str
+    """As 'subject/macro_f1'."""
+    cohort_sha256: str
+    splits_sha256: str
+    backbone: dict[str, Any]
+    """name, sha256, and its sizes."""
+    versions: dict[str, str]
+    git: str
+    """Commit, with '+changes' where the tree differs; '' outside a checkout."""
+    started: str
+    """ISO 8601, UTC."""
+    finished: str | None = None
+    """None while the search runs, or after it was stopped."""
+    wall_seconds: float = 0.0
+    """Of all sessions of the search so far."""
+    permutations: tuple[float, ...] = ()
+    """The same search's best score for each permutation of the subjects' labels."""
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / "study.json", dataclasses.asdict(self) | {"schema": SCHEMA})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        raw = read_json(folder / "study.json")
+        raw.pop("schema")
+        raw["permutations"] = tuple(raw["permutations"])
+        return cls(**raw)
+
+
+def digest(value: Any) -> str:
+    """Returns the sha256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, default=list).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the sha256 of a file's contents."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            os.fchmod(file.fileno(), 0o666 & ~_umask())  # mkstemp's 0600 would lock colleagues out of a shared folder
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """Returns this process's file mode mask; the operating system tells it only by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON atomically, without NaN: a number that is not finite is an error of the caller."""
+    write_text(
+        path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False, default=list) + "\n"
+    )
+
+
+def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    """Writes a parquet file atomically."""
+    write_atomic(path, frame.write_parquet)
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON.
+
+    Raises:
+        StridefoldError: The file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StridefoldError(f"{path} is missing: is {path.parent} a study folder?") from None
+    except ValueError as error:
+        raise StridefoldError(f"{path} is damaged ({error}); delete it and run the same command again") from None

@@ -1,0 +1,225 @@
+"""Trains one configuration on one fold and scores its held-out subjects. Pure torch; Ray is not needed."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from trainables.baselines import score_baseline
+from trainables.config import TrainConfig
+from trainables.data.dataset import WindowDataset
+from trainables.errors import StridefoldError
+from trainables.knowledge.tasks import Task
+from trainables.model.backbone import Backbone, FrozenText, TextEncoder
+from trainables.model.gait_clip import GaitCLIP, build
+from trainables.model.numeracy import NumericMemory
+from trainables.model.text_prompts import ClassPrompts
+from trainables.records import FoldResult
+from trainables.training.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
+from trainables.training.job import FoldJob, healthy_class, load, parameter_values
+from trainables.training.optimizer import make_optimizer
+from trainables.training.parallel import Workers
+from trainables.training.task import GaitTask
+
+WEIGHTS = "model.safetensors"
+EVALUATION_BATCH = 16
+
+OnEpoch = Callable[[dict[str, float]], None]
+
+
+def train_fold(
+    config: TrainConfig,
+    job: FoldJob,
+    *,
+    workers: Workers | None = None,
+    device: str = "cpu",
+    on_epoch: OnEpoch | None = None,
+) -> FoldResult:
+    """Returns the finished result of one fold, which is also in its folder; a finished fold is read, not trained again.
+
+    An interrupted fold goes on after its last whole epoch.
+
+    Raises:
+        StridefoldError: The loss is not finite.
+    """
+    workers = workers or Workers()
+    if (job.folder / "result.json").exists():
+        return FoldResult.load(job.folder)
+    started = time.perf_counter()
+    if config.model in ("parameters", "linear_probe"):
+        result = score_baseline(config, job)
+        if workers.leads:
+            result.save(job.folder)
+        return result
+    config_used = as_baseline(config)
+    task = prepare(config_used, job, workers, torch.device(device))
+    history = train(task, job, on_epoch)
+    predictions = score(task, job)
+    result = FoldResult(
+        key=job.key,
+        fold=job.fold.index,
+        config=config.flat(),
+        predictions=predictions,
+        history=tuple(history),
+        seconds=time.perf_counter() - started,
+        class_similarity=class_similarity(task.model),
+        trained_parameters=sum(p.numel() for _, p in task.model.trained()),
+        notes=tuple(_notes(config_used, task, job)),
+    )
+    if workers.leads:
+        about = {"key": job.key, "backbone": job.frozen.backbone.sha256}
+        save_weights(job.folder / WEIGHTS, task.model.trained_state(), about)
+        result.save(job.folder)
+        remove_checkpoints(job.folder)
+    return result
+
+
+def as_baseline(config: TrainConfig) -> TrainConfig:
+    """Returns the configuration with what 'vita_clip' leaves out switched off: knowledge, keywords and numbers."""
+    if config.model != "vita_clip":
+        return config
+    return config.with_values({"text.knowledge": False, "text.keywords": False, "numeracy.enabled": False})
+
+
+def check_prompts(config: TrainConfig, backbone: Backbone, task: Task) -> None:
+    """Raises the ConfigurationError that training would raise where a class's prompt does not fit the text encoder."""
+    ClassPrompts(task, config.text, FrozenText(backbone, TextEncoder(backbone.clip)), None)
+
+
+def prepare(config: TrainConfig, job: FoldJob, workers: Workers, device: torch.device) -> GaitTask:
+    """Returns an untrained model with the numerical memory of the fold's training subjects."""
+    memory = fit_memory(config, job)
+    notions = job.frozen.notions() if config.text.knowledge else None
+    if memory is None and config.numeracy.enabled:
+        config = config.with_values({"numeracy.enabled": False})
+    model = build(job.frozen.backbone, job.frozen.task, config, notions, seed=config.seed).to(device)
+    return GaitTask(model, config, memory, ordinal=job.frozen.task.ordinal, workers=workers, device=device)
+
+
+def fit_memory(config: TrainConfig, job: FoldJob) -> NumericMemory | None:
+    """Returns the numerical memory of the fold's training subjects; None where there are no numbers or they are off."""
+    if not config.numeracy.enabled or not job.cohort.parameters:
+        return None
+    videos = job.cohort.of_subjects(job.fold.train)
+    memory = NumericMemory.fit(
+        parameter_values(job.cohort, videos),
+        videos["subject"].to_numpy(),
+        videos["label"].to_numpy(),
+        healthy=healthy_class(job.frozen),
+        classes=len(job.cohort.classes),
+        config=config.numeracy,
+        encoder=job.frozen.numbers(config.numeracy.encoding, config.numeracy.clip),
+        seed=config.seed,
+    )
+    return memory if memory.size else None
+
+
+def train(task: GaitTask, job: FoldJob, on_epoch: OnEpoch | None) -> list[dict[str, float]]:
+    """Trains all epochs and returns one record of losses per epoch."""
+    config, data = task.config.optimizer, job.training(task.config)
+    steps = -(-len(data) // config.batch_size)
+    optimizer, schedule = make_optimizer(task.model, config, config.epochs * steps)
+    history: list[dict[str, float]] = []
+    if (state := load_checkpoint(job.folder)) is not None:
+        task.model.load_trained(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        history = state["history"]
+    for epoch in range(len(history), config.epochs):
+        started = time.perf_counter()
+        losses = train_epoch(task, job, data, epoch, optimizer, schedule)
+        history.append({"epoch": epoch, **losses, "seconds": time.perf_counter() - started})
+        if task.workers.leads and epoch + 1 < config.epochs:
+            save_checkpoint(job.folder, _state(task, optimizer, schedule, history, job.frozen.backbone.sha256))
+        if on_epoch is not None:
+            on_epoch(history[-1])
+    return history
+
+
+def train_epoch(
+    task: GaitTask,
+    job: FoldJob,
+    data: WindowDataset,
+    epoch: int,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> dict[str, float]:
+    """Takes one pass over the training windows and returns the mean losses."""
+    order = np.random.default_rng([task.config.seed, job.fold.index, epoch, 0]).permutation(len(data))
+    draws = np.random.default_rng([task.config.seed, job.fold.index, epoch, 1])
+    size = task.config.optimizer.batch_size
+    task.model.train()
+    sums: dict[str, float] = {}
+    batches = [order[i : i + size] for i in range(0, len(order), size)]
+    for step, windows in enumerate(batches):
+        batch = load(data, task.workers.share(windows))
+        optimizer.zero_grad(set_to_none=True)
+        try:
+            losses = task.backward(batch, len(windows), draws)
+        except StridefoldError as error:
+            raise StridefoldError(f"fold {job.fold.index}, step {epoch * len(batches) + step}: {error}") from None
+        optimizer.step()
+        schedule.step()
+        sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
+    parts = task.workers.gather([sums])
+    means = {name: sum(part[name] for part in parts) / len(batches) for name in sums}
+    return means | {"loss": means["video"] + task.config.numeracy.weight * means["numeric"] + means["pairing"]}
+
+
+def score(task: GaitTask, job: FoldJob) -> pl.DataFrame:
+    """Returns the predictions of the held-out subjects' windows, sorted."""
+    data = job.held_out(task.config)
+    task.model.eval()
+    with torch.inference_mode():
+        classes = task.model.class_features()
+    rows: list[dict[str, Any]] = []
+    mine = task.workers.share(np.arange(len(data)))
+    for start in range(0, len(mine), EVALUATION_BATCH):
+        windows = mine[start : start + EVALUATION_BATCH]
+        probabilities = task.probabilities(load(data, windows).frames, classes).double()
+        if not probabilities.isfinite().all():  # the last step's gradient was finite, and its weights are not
+            raise StridefoldError(
+                f"fold {job.fold.index}: the trained model's predictions are not finite; "
+                f"a lower learning rate than {task.config.optimizer.lr:g} may help"
+            )
+        for index, p in zip(windows, probabilities / probabilities.sum(1, keepdim=True), strict=True):
+            window = data.windows.row(int(index), named=True)
+            rows.append(
+                {
+                    "fold": job.fold.index,
+                    "subject": window["subject"],
+                    "video": window["video"],
+                    "window": window["window"],
+                    "true": window["label"],
+                    "probabilities": p.tolist(),
+                }
+            )
+    return pl.DataFrame(task.workers.gather(rows)).sort("subject", "video", "window")
+
+
+def class_similarity(model: GaitCLIP) -> tuple[tuple[float, ...], ...]:
+    """Returns the cosines between the learned class features, [C, C]."""
+    with torch.inference_mode():
+        features = model.class_features().float()
+    return tuple(tuple(row) for row in (features @ features.T).cpu().tolist())
+
+
+def _state(
+    task: GaitTask, optimizer: Any, schedule: Any, history: list[dict[str, float]], backbone: str
+) -> dict[str, Any]:
+    return {
+        "model": task.model.trained_state(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+        "history": history,
+        "backbone": backbone,
+    }
+
+
+def _notes(asked: TrainConfig, task: GaitTask, job: FoldJob) -> list[str]:
+    if task.memory is None:
+        return ["no numeric records: the numeric side is off"] if asked.numeracy.enabled else []
+    return task.memory.notes(job.frozen.names, job.cohort.classes, task.config.numeracy)

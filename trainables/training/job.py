@@ -1,0 +1,85 @@
+"""One fold of a cohort as the trainers see it: its videos, its windows, its numbers, its folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from trainables.config import TrainConfig
+from trainables.data.dataset import WindowDataset
+from trainables.errors import StridefoldError
+from trainables.records import Cohort, Fold
+from trainables.training.frozen import FrozenFeatures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Some windows."""
+
+    frames: Tensor
+    """uint8 [B, T, 3, S, S]."""
+    labels: Tensor
+    """[B]."""
+    videos: np.ndarray
+    """[B] row of each window's video among the videos of its side of the fold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldJob:
+    """One fold of a cohort, and where its results go."""
+
+    cohort: Cohort
+    fold: Fold
+    frozen: FrozenFeatures
+    cache: Path
+    """Folder of the ingested frames."""
+    folder: Path
+    """Folder of this result; a finished one holds result.json."""
+    key: str
+
+    def training(self, config: TrainConfig) -> WindowDataset:
+        """Returns the overlapping windows of the training subjects."""
+        return self._windows(self.fold.train, config, training=True)
+
+    def held_out(self, config: TrainConfig) -> WindowDataset:
+        """Returns the windows of the held-out subjects, which do not overlap."""
+        return self._windows(self.fold.test, config, training=False)
+
+    def _windows(self, subjects: tuple[str, ...], config: TrainConfig, *, training: bool) -> WindowDataset:
+        data = WindowDataset(self.cohort.of_subjects(subjects), self.cache, config.video, training=training)
+        if not len(data):
+            raise StridefoldError(
+                f"fold {self.fold.index} has no {'training' if training else 'held-out'} windows: each of its videos is "
+                f"shorter than video.min_tail, {config.video.min_tail} frames; lower it, or leave the videos out"
+            )
+        return data
+
+
+def parameter_values(cohort: Cohort, videos: pl.DataFrame) -> np.ndarray:
+    """Returns the numeric parameters of some videos in units, [N, P], NaN where not measured."""
+    return videos.select(pl.col([p.key for p in cohort.parameters]).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
+
+
+def healthy_class(frozen: FrozenFeatures) -> int | None:
+    """Returns the index of the class on which numbers are centred."""
+    task = frozen.task
+    return None if task.healthy is None else task.value_index().get(task.healthy)
+
+
+def load(data: WindowDataset, windows: np.ndarray) -> Batch:
+    """Returns some windows of a data set."""
+    items = [data[int(i)] for i in windows]
+    if not items:
+        return Batch(
+            frames=torch.empty(0, dtype=torch.uint8),
+            labels=torch.empty(0, dtype=torch.long),
+            videos=np.empty(0, dtype=np.int64),
+        )
+    return Batch(
+        frames=torch.stack([item["frames"] for item in items]),
+        labels=torch.tensor([item["label"] for item in items]),
+        videos=np.array([item["video"] for item in items]),
+    )
