@@ -82,9 +82,8 @@ def test_unknown_letters_have_tokens(tokenizer: CLIPTokenizer) -> None:
 def test_tokenizer_training_is_deterministic() -> None:
     """The same texts give the same vocabulary and the same merges."""
     texts = ["shuffling gait of a person with parkinsonism", "long steps and a steady rhythm"] * 5
-    first, second = (train_tokenizer(texts, 600) for _ in range(2))
-    assert first.get_vocab() == second.get_vocab()
-    assert first.tokenize("shuffling rhythm") == second.tokenize("shuffling rhythm")
+    first, *others = (train_tokenizer(texts, 600).backend_tokenizer.to_str() for _ in range(10))
+    assert all(other == first for other in others)  # a map in another order each time shows up within a few
 
 
 def test_training_people_are_in_no_cohort() -> None:

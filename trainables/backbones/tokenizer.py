@@ -16,23 +16,20 @@ CONTEXT = 77
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> CLIPTokenizer:
     """Returns a tokenizer with at most `vocabulary` tokens: 512 for single bytes, 2 special ones, the rest merges."""
-    tokenizer = Tokenizer.from_str(
-        CLIPTokenizer().backend_tokenizer.to_str()
-    )  # CLIP's normalisation and word splitting
+    # CLIP's normalisation and word splitting
+    tokenizer = Tokenizer.from_str(CLIPTokenizer().backend_tokenizer.to_str())
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    letters = [*alphabet, *(letter + WORD_END for letter in alphabet)]
     trainer = trainers.BpeTrainer(  # type: ignore[call-arg]
         vocab_size=vocabulary - 2,
         end_of_word_suffix=WORD_END,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=[],
+        # Pairs that are equally frequent merge in the order of their letters' ids. The trainer numbers letters in the
+        # order of a hash map, another one in each run, unless they are there before: as 'special' tokens.
+        special_tokens=letters,
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     merges: list[tuple[str, str]] = [(a, b) for a, b in json.loads(tokenizer.to_str())["model"]["merges"]]
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*alphabet, *(letter + WORD_END for letter in alphabet)]
-    tokens += ["".join(pair) for pair in merges]
-    tokens = list(dict.fromkeys(tokens))[: vocabulary - 2]
-    known = set(tokens)
-    merges = [pair for pair in merges if "".join(pair) in known]
+    tokens = list(dict.fromkeys([*letters, *("".join(pair) for pair in merges)]))
     vocab = {token: i for i, token in enumerate([*tokens, START, END])}
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=CONTEXT)
