@@ -12,7 +12,8 @@ import itertools
 import tempfile
 from multiprocessing import get_context
 from pathlib import Path
-from platform.options import SearchOptions, parse_setting, user_cache
+from platform.arguments import parse_setting
+from platform.options import SearchOptions, user_cache
 from platform.splits import make_splits
 
 import numpy as np

@@ -3,8 +3,9 @@
 import argparse
 import sys
 from pathlib import Path
+from platform.arguments import parse_search
 from platform.console import Console
-from platform.options import SearchOptions, parse_search
+from platform.options import SearchOptions
 from platform.search import gather_cohort
 
 from trainables.data.simulate import simulate_cohort

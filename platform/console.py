@@ -25,6 +25,8 @@ class TrialsView:
     reused: int = 0
     done_before: int = 0
     """Folds of this search's trials that were finished before it began."""
+    saved: int = 0
+    """Folds that were not run because their trials were stopped."""
     running: dict[int, int] = field(default_factory=dict)
     """Finished folds of each running trial."""
     best: tuple[float, int, str] | None = None
@@ -35,7 +37,7 @@ class TrialsView:
         """Returns the time left as 'about 3 min left', from the folds done in this session."""
         whole = self.trials * self.folds
         done = self.finished * self.folds + sum(self.running.values())
-        fresh = done - self.done_before
+        fresh = done - self.done_before - self.saved
         if fresh <= 0:
             return ""
         seconds = (time.monotonic() - self.started) / fresh * (whole - done)
@@ -112,10 +114,13 @@ class Console:
             text = f"{name}: fold {event.fold} of {view.folds} done"
             text += f" ({view.left()})" if view.left() else ""
         else:
+            view.saved += view.folds - event.fold if event.what == "pruned" else 0
             view.running.pop(event.trial, None)
             view.finished += 1
             if event.what == "failed":
                 text = f"{name} failed: {event.problem}"
+            elif event.what == "pruned":
+                text = f"{name} stopped after fold {event.fold} of {view.folds}: {event.problem}"
             else:
                 if view.best is None or event.score > view.best[0]:
                     view.best = (event.score, event.trial, settings(event.params))
@@ -132,13 +137,36 @@ class Console:
         head = f"{what}: {view.finished} of {view.trials} trials done   {view.left()}"
         return Group(Text(head, style="bold"), table, Text(best))
 
-    def best(self, trial: TrialRecord, metric: str, extra: dict[str, float]) -> None:
-        """Prints the chosen configuration with its scores."""
+    def outcome(self, trial: TrialRecord, metric: str, results: dict[str, Any]) -> None:
+        """Prints the chosen configuration and its scores.
+
+        Args:
+            metric: by which the search chose.
+            results: the contents of results.json.
+        """
+        chosen = results["chosen"]
+        subjects = next(level for level in chosen["levels"] if level["level"] == "subject")
         self.say("")
         self.say(f"chosen: trial {trial.number} with {settings(trial.params)}")
-        scores = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in extra.items())
+        scores = ", ".join(f"{s['metric'].replace('_', ' ')} {s['value']:.3f}" for s in subjects["scores"])
         self.say(f"  held-out subjects: {scores}")
         self.say(f"  these are selection scores: the search chose by {metric} on the same subjects")
+        chance = next(s["chance"] for s in subjects["scores"] if s["metric"] == "balanced_accuracy")
+        self.say(f"  chance: balanced accuracy {chance:.3f}")
+        for c in chosen["comparisons"]:
+            self.say(
+                f"  beside {c['other']}: {c['value']:.3f} - {c['other_value']:.3f} = {c['difference']:+.3f} "
+                f"({c['low']:+.3f} to {c['high']:+.3f}; p = {c['adjusted']:.2f}, subjects permuted, Holm)"
+            )
+        if (nested := results["nested"]) is not None and nested["estimate"] is not None:
+            score = nested["estimate"]
+            self.say(
+                f"  nested estimate, subjects that no search saw: {metric} {score['value']:.3f} "
+                f"({score['low']:.3f} to {score['high']:.3f}); the inner searches were optimistic by {nested['optimism']:.3f}"
+            )
+        if (null := chosen["permutation_null"]) is not None:
+            values = ", ".join(f"{value:.3f}" for value in null["values"])
+            self.say(f"  the same search on exchanged labels: {metric} {values} (p = {null['p_value']:.2f})")
 
 
 def settings(params: dict[str, Any]) -> str:

@@ -1,16 +1,15 @@
-"""The command line of `python -m platform.search`, as frozen options."""
+"""What a search was asked to do, as frozen options; arguments.py reads them from a command line."""
 
-import argparse
 import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainables.config import TrainConfig
+from search_spaces import Space
+from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
-from trainables.metrics import parse_metric
+from trainables.leaderboard import COSTS, RULES
 
 SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.lr": 1e-2,
@@ -28,7 +27,13 @@ steps (docs/decisions/0006)."""
 
 CONTINUES = (
     "trials",
+    "concurrency",
     "permutations",
+    "permutation_trials",
+    "outer_folds",
+    "baselines",
+    "refit",
+    "allow_duplicate",
     "address",
     "workers",
     "cpus_per_worker",
@@ -38,6 +43,10 @@ CONTINUES = (
     "studies",
 )
 """Options that may change when a study is continued; the others decide what was computed."""
+
+
+DEFAULT_TRIALS = 8
+REFITS = ("folds", "all")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +64,33 @@ class SearchOptions:
     study: str | None = None
     studies: str = "studies"
     space: str = "smoke"
-    trials: int = 8
-    folds: int = 3
+    trials: int | None = None
+    """None: as many as the space lists, or 8."""
+    sampler: str | None = None
+    """None: grid for a space that is a list, else tpe."""
     metric: str = "subject/macro_f1"
-    sampler: str = "tpe"
+    cost: str | None = None
+    choose: str = "best"
+    refit: str = "folds"
+    prune: float = 0.1
+    concurrency: int = 0
+    """0: as many trials side by side as fit the machines."""
+    folds: int = 3
+    """0: one for each subject."""
+    repeats: int = 1
+    fold: int | None = None
+    fold_column: str | None = None
+    outer_folds: int = 0
+    baselines: tuple[str, ...] = ()
+    permutations: int = 0
+    permutation_trials: int | None = None
+    allow_duplicate: tuple[str, ...] = ()
     epochs: int | None = None
     frames: int | None = None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     backbone: str = "small"
     knowledge_encoder: str = "clip"
     seed: int = 0
-    permutations: int = 0
     workers: int = 1
     cpus_per_worker: int = 1
     gpus_per_worker: float = 0.0
@@ -74,15 +99,41 @@ class SearchOptions:
     plain: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("subjects", "trials", "workers", "cpus_per_worker"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"--{name.replace('_', '-')} is {getattr(self, name)}, but must be at least 1")
-        if self.folds < 2:
+        for name in ("subjects", "trials", "permutation_trials", "repeats", "workers", "cpus_per_worker"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigurationError(f"--{name.replace('_', '-')} is {value}, but must be at least 1")
+        if self.folds == 1 or self.folds < 0:
             raise ConfigurationError(
-                f"--folds is {self.folds}, but must be at least 2: some subjects train, the others are scored"
+                f"--folds is {self.folds}, but must be at least 2, or 'subjects': some subjects train, the others are scored"
             )
-        if self.permutations < 0 or self.gpus_per_worker < 0:
-            raise ConfigurationError("--permutations and --gpus-per-worker must be at least 0")
+        if self.outer_folds == 1 or self.outer_folds < 0:
+            raise ConfigurationError(f"--outer-folds is {self.outer_folds}, but must be at least 2, or 0 for none")
+        if min(self.permutations, self.concurrency, self.gpus_per_worker) < 0:
+            raise ConfigurationError("--permutations, --concurrency and --gpus-per-worker must be at least 0")
+        if not 0 <= self.prune <= 0.5:
+            raise ConfigurationError(
+                f"--prune is {self.prune}, but must be a p-value from 0 (never) to 0.5; 0.1 is usual"
+            )
+        if self.choose not in RULES or (self.cost is not None and self.cost not in COSTS):
+            raise ConfigurationError(
+                f"--choose must be one of {', '.join(RULES)}, and --cost one of {', '.join(COSTS)}"
+            )
+        if unknown := sorted(set(self.baselines) - set(BASELINES)):
+            raise ConfigurationError(f"--baselines {unknown[0]} is not known; use some of {', '.join(BASELINES)}")
+        if self.fold is not None and (self.outer_folds or self.repeats > 1):
+            raise ConfigurationError("--fold runs one fold alone, so it does not go with --outer-folds or --repeats")
+        if self.fold_column is not None and self.repeats > 1:
+            raise ConfigurationError("--fold-column gives one set of folds, so it does not go with --repeats")
+
+    def completed(self, space: Space) -> "SearchOptions":
+        """Returns the options with the number of trials and the sampler filled in, which depend on the space."""
+        trials = self.trials or space.cells or DEFAULT_TRIALS
+        return dataclasses.replace(
+            self,
+            trials=min(trials, space.cells) if space.cells else trials,
+            sampler=self.sampler or ("grid" if space.cells else "tpe"),
+        )
 
     def reference(self) -> TrainConfig:
         """Returns the configuration that the search starts from.
@@ -123,134 +174,3 @@ class SearchOptions:
 def user_cache() -> Path:
     """Returns this user's cache folder for stridefold."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stridefold"
-
-
-def parse_search(arguments: list[str] | None = None) -> SearchOptions:
-    """Returns the options of a command line; --help and a wrong line end the program as argparse does."""
-    given = vars(_parser().parse_args(arguments))
-    given["metric"] = "/".join(parse_metric(given["metric"]))
-    given["settings"] = dict(parse_setting(text) for text in given["settings"])
-    given["column"] = dict(_column(text) for text in given["column"])
-    given["ignore"] = tuple(given["ignore"])
-    return SearchOptions(**given)
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Returns ('optimizer.lr', 0.001) of 'optimizer.lr=0.001'; what is no JSON is text."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigurationError(f"--set {text} is no NAME=VALUE, as in --set optimizer.lr=0.001")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
-
-
-def _column(text: str) -> tuple[str, str]:
-    ours, equals, theirs = text.partition("=")
-    if not equals:
-        raise ConfigurationError(f"--column {text} is no OURS=YOURS, as in --column subject=patient_id")
-    return ours, theirs
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, but not those that say nothing."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        silent = action.default is None or action.default is False or action.default in ("", [])
-        return action.help if silent else super()._get_help_string(action)
-
-
-def _parser() -> argparse.ArgumentParser:
-    """Returns the parser; every option says its default."""
-    default = SearchOptions()
-    parser = argparse.ArgumentParser(
-        prog="python -m platform.search",
-        formatter_class=_Help,
-        description="Searches configurations of the knowledge-augmented video CLIP over subject-wise folds of a cohort,\n"
-        "decodes what each class has learned, and writes a report. The same command continues a study that was stopped.",
-    )
-    cohort = parser.add_argument_group("cohort")
-    cohort.add_argument(
-        "--cohort", metavar="FILE", help="manifest (.csv or .parquet); none: a simulated cohort is made"
-    )
-    cohort.add_argument("--subjects", type=int, default=default.subjects, help="subjects of the simulated cohort")
-    cohort.add_argument("--label", help="label column; none: the task's, or diagnosis")
-    cohort.add_argument(
-        "--task", help="diagnosis, diagnosis5, updrs, or a task file (.toml); none: the one that fits the label"
-    )
-    cohort.add_argument("--parameters", metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters")
-    cohort.add_argument(
-        "--column",
-        metavar="OURS=YOURS",
-        action="append",
-        default=[],
-        help="name of a column in your manifest, as subject=patient_id; repeat for more",
-    )
-    cohort.add_argument(
-        "--ignore",
-        metavar="COLUMN",
-        action="append",
-        default=[],
-        help="numeric column that is no gait parameter; repeat for more",
-    )
-    cohort.add_argument("--label-per-video", action="store_true", help="a subject's videos may carry different labels")
-    study = parser.add_argument_group("study")
-    study.add_argument("--study", help="name of the study, or its folder; none: made from cohort and label")
-    study.add_argument("--studies", default=default.studies, help="folder of all studies")
-    study.add_argument("--seed", type=int, default=default.seed, help="seed of splits, sampler and training")
-    search = parser.add_argument_group("search")
-    search.add_argument("--space", default=default.space, help="smoke, prompts, numeracy, full, or my_space.py:suggest")
-    search.add_argument(
-        "--trials", type=int, default=default.trials, help="configurations in all, the reference among them"
-    )
-    search.add_argument("--folds", type=int, default=default.folds, help="subject-wise folds of each trial")
-    search.add_argument(
-        "--metric",
-        default=default.metric,
-        help="macro_f1, balanced_accuracy, accuracy or quadratic_kappa, at subject/, video/ or window/ level",
-    )
-    search.add_argument("--sampler", choices=("tpe", "random", "gp"), default=default.sampler, help="how Optuna draws")
-    search.add_argument(
-        "--permutations",
-        type=int,
-        default=default.permutations,
-        help="times the whole search is run again on permuted subject labels, as a control",
-    )
-    training = parser.add_argument_group("training")
-    training.add_argument(
-        "--epochs", type=int, help="passes over the training windows; none: 3 with the small backbone, else 5"
-    )
-    training.add_argument("--frames", type=int, help="frames taken from a window; none: 8")
-    training.add_argument(
-        "--backbone", default=default.backbone, help="small (embedded), or a CLIP's Hugging Face folder or hub id"
-    )
-    training.add_argument(
-        "--knowledge-encoder",
-        default=default.knowledge_encoder,
-        help="clip, or a Hugging Face encoder's folder or hub id",
-    )
-    training.add_argument(
-        "--set",
-        dest="settings",
-        metavar="NAME=VALUE",
-        action="append",
-        default=[],
-        help="any setting of trainables/config.py, as optimizer.lr=0.001; repeat for more",
-    )
-    machine = parser.add_argument_group("machine")
-    machine.add_argument(
-        "--address",
-        default=default.address,
-        help="local, auto (the cluster that this machine belongs to), or a Ray address",
-    )
-    machine.add_argument(
-        "--workers", type=int, default=default.workers, help="Ray Train workers of one trial; they share each batch"
-    )
-    machine.add_argument("--cpus-per-worker", type=int, default=default.cpus_per_worker, help="CPUs of a worker")
-    machine.add_argument(
-        "--gpus-per-worker", type=float, default=default.gpus_per_worker, help="GPUs of a worker; a fraction shares one"
-    )
-    machine.add_argument("--cache", default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold")
-    machine.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")
-    return parser

@@ -23,7 +23,8 @@ from trainables.data.cache import ingest_cohort
 from trainables.data.decode import RATE
 from trainables.data.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
 from trainables.errors import ConfigurationError, StridefoldError
-from trainables.records import Cohort, write_json, write_text
+from trainables.files import write_json, write_text
+from trainables.records import Cohort
 from trainables.training.ensemble import (
     Ensemble,
     Prediction,
@@ -122,9 +123,10 @@ def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console:
     """Prints where the models come from, the table, the nearest descriptions, and what to be careful about."""
     trial, classes = ensemble.trial, ensemble.cohort.classes
     which = f"{len(ensemble.folds)} folds" if len(ensemble.folds) > 1 else f"fold {ensemble.folds[0]}"
+    which = "one model of all subjects" if ensemble.refitted else which
     console.say(
         f"study {ensemble.record.name}, {which} of trial {trial.number}, chosen by its {ensemble.record.metric} of "
-        f"{trial.value or 0.0:.3f} over {len(ensemble.cohort.subjects())} held-out subjects"
+        f"{trial.value or 0.0:.3f} over {len(ensemble.cohort.subjects())} held-out subjects of its folds"
     )
     console.say("")
     shown = [p for p in found if p.level != "window"]

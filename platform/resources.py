@@ -98,7 +98,8 @@ def _machines(options: SearchOptions) -> Machines:
             f"ray start --head --resources='{{\"tune_driver\": {DRIVER_SLOTS}}}'"
         )
     fit = cpus // need_cpus if not need_gpus else min(cpus // need_cpus, gpus // need_gpus)
-    return Machines(cpus=cpus, gpus=gpus, concurrent=max(1, min(int(fit), DRIVER_SLOTS)))
+    most = min(int(fit), DRIVER_SLOTS, options.concurrency or DRIVER_SLOTS)
+    return Machines(cpus=cpus, gpus=gpus, concurrent=max(1, most))
 
 
 def release_dead_jobs() -> None:

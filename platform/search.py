@@ -5,12 +5,17 @@ import datetime
 import sys
 import time
 from pathlib import Path
+from platform.arguments import parse_search
+from platform.baselines import check_baselines, run_baselines
 from platform.console import Console
-from platform.options import SearchOptions, parse_search
-from platform.resources import Machines, ray_session
+from platform.nested import open_nested, run_nested
+from platform.options import SearchOptions
+from platform.resources import ray_session
+from platform.sampling import check_space
+from platform.session import Session, frame_cache
+from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study, permuted
-
-import polars as pl
+from platform.winner import write_best
 
 from reports.page import write_report
 from search_spaces import load_space
@@ -18,12 +23,12 @@ from trainables.data.cache import ingest_cohort
 from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.errors import StridefoldError
+from trainables.files import read_json
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task, load_task
-from trainables.leaderboard import TrialRecord, best, read_trials
-from trainables.metrics import METRICS, score
+from trainables.leaderboard import TrialRecord
 from trainables.model.backbone import Backbone, load_backbone
-from trainables.records import Cohort, FoldResult, StudyRecord
+from trainables.records import Cohort
 from trainables.training.fold import as_baseline, check_prompts
 
 
@@ -46,31 +51,46 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def search(options: SearchOptions, console: Console) -> int:
-    """Checks everything, then trains, chooses, explains and reports."""
+    """Checks everything, then trains, chooses, explains, compares and reports."""
     started = time.monotonic()
-    folder = options.study_folder()
-    reference = options.reference()
-    load_space(options.space)
+    space, reference = load_space(options.space), options.reference()
+    options = options.completed(space)
+    check_space(space, reference, options.sampler or "tpe")
     cohort, task = gather_cohort(options, console)
+    check_baselines(options.baselines, cohort)
     backbone = load_backbone(options.backbone)
     check_prompts(as_baseline(reference), backbone, task)
-    with lock(folder):
-        study = open_study(folder, options, cohort, task, backbone.about())
-        reused = len(study.finished_folds())
-        console.say(f"study {study.folder}: {options.trials} trials x {options.folds} folds, space {options.space}")
-        if reused:
-            console.say(f"continued: {reused} finished folds are reused")
+    with lock(options.study_folder()):
+        study = open_study(options.study_folder(), options, cohort, task, backbone.about())
+        if options.outer_folds:
+            open_nested(study, options)  # a cohort that is too small for it is told before Ray starts
+        announce(study, options, console)
         with ray_session(options) as machines:
-            study = ingest(study, backbone, options, console)
-            chosen = run(study, options, machines, console, "search")
-            describe(study, chosen, options, console)
+            session = Session(options=options, space=space, machines=machines, console=console)
+            study = ingest(study, backbone, session)
+            chosen = session.search(study, "search")
+            describe(study, chosen, session)
+            write_best(study, chosen, session)
             write_report(study.folder)
-            null = tuple(run_permutation(study, n, options, machines, console) for n in range(options.permutations))
+            study = run_baselines(study, session)
+            if options.outer_folds:
+                run_nested(study, session)
+            null = tuple(run_permutation(study, n, session) for n in range(options.permutations))
         finish(study, null, time.monotonic() - started)
     page = write_report(study.folder)
-    show(study, chosen, null, console)
+    show(study, chosen, console)
     console.say(f"report: {page}")
     return 0
+
+
+def announce(study: Study, options: SearchOptions, console: Console) -> None:
+    """Prints what is about to be run, and what of it is there already."""
+    folds = len(study.splits.folds)
+    console.say(f"study {study.folder}: {options.trials} trials x {folds} folds, space {options.space}")
+    if options.outer_folds:
+        console.say(f"nested: the same search without each of {options.outer_folds} outer folds")
+    if reused := len(study.finished_folds()):
+        console.say(f"continued: {reused} finished folds are reused")
 
 
 def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Task]:
@@ -89,7 +109,8 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         parameters=load_parameters(Path(options.parameters) if options.parameters else None),
         columns=options.column,
         ignore=options.ignore,
-        folds=options.folds,
+        folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
+        fold_column=options.fold_column,
         label_per_video=options.label_per_video,
         simulated=options.cohort is None,
         on_note=lambda note: console.say(f"  {note}"),
@@ -104,108 +125,52 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
     return cohort, task
 
 
-def ingest(study: Study, backbone: Backbone, options: SearchOptions, console: Console) -> Study:
-    """Returns the study with every video in the frame cache."""
+def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
+    """Returns the study with every video in the frame cache.
+
+    Raises:
+        CohortError: Lists the videos that cannot be read.
+        LeakageError: Lists videos of different subjects that show the same recording.
+    """
     from platform.tuner import in_ray_tasks
 
-    with console.ingest() as on_video:
+    cache = frame_cache(session.options)
+    with session.console.ingest() as on_video:
         cohort = ingest_cohort(
-            study.cohort, size=backbone.image_size, folder=frame_cache(options), run=in_ray_tasks, on_video=on_video
+            study.cohort, size=backbone.image_size, folder=cache, run=in_ray_tasks, on_video=on_video
         )
+    check_near_duplicates(cohort, cache, session.options.allow_duplicate)
     cohort.save(study.folder)
     return dataclasses.replace(study, cohort=cohort)
 
 
-def frame_cache(options: SearchOptions) -> Path:
-    """Returns the folder of decoded frames; nobody else on the machine may look into the default one."""
-    if not options.cache:
-        options.cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    return (options.cache_folder() / "frames").absolute()
+def describe(study: Study, chosen: TrialRecord, session: Session) -> None:
+    """Decodes what the chosen configuration's classes have learned."""
+    started = time.monotonic()
+    session.describe(study, chosen.folds)
+    session.console.say(f"described the classes in {time.monotonic() - started:.0f} s")
 
 
-def run(study: Study, options: SearchOptions, machines: Machines, console: Console, what: str) -> TrialRecord:
-    """Runs the trials that are missing and returns the chosen one.
-
-    Raises:
-        StridefoldError: No trial was finished on all folds.
-    """
-    from platform.tuner import Job, counted, open_optuna, run_trials
-
-    job = Job(
-        study=study,
-        reference=options.reference(),
-        space=load_space(options.space),
-        cache=frame_cache(options),
-        workers=options.workers,
-        cpus=options.cpus_per_worker,
-        gpus=options.gpus_per_worker,
-    )
-    optuna_study = open_optuna(study, options.sampler, options.seed)
-    with console.trials(options.trials, options.folds, len(counted(optuna_study)), what) as on_event:
-        run_trials(job, optuna_study, options.trials, machines, on_event)
-    trials = read_trials(study.folder, study.record.name)
-    chosen = best(trials, options.folds)
-    if chosen is None:
-        problems = [t.problem for t in trials if t.problem] or ["none noted"]
-        raise StridefoldError(
-            f"no trial was finished on all {options.folds} folds; the last problem was: {problems[-1]}"
-        )
-    return chosen
-
-
-def run_permutation(study: Study, number: int, options: SearchOptions, machines: Machines, console: Console) -> float:
+def run_permutation(study: Study, number: int, session: Session) -> float:
     """Returns the best score of the same search on subjects whose labels were exchanged."""
-    shuffled = permuted(study, number, options)
-    chosen = run(shuffled, options, machines, console, f"permutation {number + 1}")
+    shuffled = permuted(study, number, session.options)
+    chosen = session.search(shuffled, f"permutation {number + 1}", session.options.permutation_trials)
     assert chosen.value is not None
     return chosen.value
 
 
-def describe(study: Study, chosen: TrialRecord, options: SearchOptions, console: Console) -> None:
-    """Decodes what the chosen configuration's classes have learned, fold by fold."""
-    import ray
-
-    from trainables.ray_loop import describe as describe_one
-
-    started = time.monotonic()
-    task = ray.remote(describe_one).options(num_cpus=options.cpus_per_worker, num_gpus=options.gpus_per_worker)
-    ray.get(
-        [
-            task.remote(
-                str(study.folder.absolute()),
-                str(frame_cache(options)),
-                key,
-                fold,
-                options.cpus_per_worker,
-                options.gpus_per_worker,
-            )
-            for fold, key in enumerate(chosen.folds)
-        ]
-    )
-    console.say(f"described the classes in {time.monotonic() - started:.0f} s")
-
-
-def finish(study: Study, null: tuple[float, ...], seconds: float) -> StudyRecord:
+def finish(study: Study, null: tuple[float, ...], seconds: float) -> None:
     """Notes in the study's record that the search is complete."""
-    record = dataclasses.replace(
-        study.record,
+    study.noted(
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         wall_seconds=study.record.wall_seconds + seconds,
         permutations=null or study.record.permutations,
     )
-    record.save(study.folder)
-    return record
 
 
-def show(study: Study, chosen: TrialRecord, null: tuple[float, ...], console: Console) -> None:
-    """Prints the chosen configuration, its scores, and the control beside them."""
-    predictions = pl.concat([FoldResult.load(study.folder / "folds" / key).predictions for key in chosen.folds])
-    classes = len(study.cohort.classes)
-    names = [n for n in METRICS if n != "quadratic_kappa" or study.record.task["ordinal"]]
-    console.best(chosen, study.record.metric, {name: score(predictions, f"subject/{name}", classes) for name in names})
-    console.say(f"  chance: balanced accuracy {1 / classes:.3f}")
-    for value in null:
-        console.say(f"  the same search on exchanged labels: {study.record.metric} {value:.3f}")
+def show(study: Study, chosen: TrialRecord, console: Console) -> None:
+    """Prints the chosen configuration and its scores, as the report's results.json has them."""
+    console.outcome(chosen, study.record.metric, read_json(study.folder / "results.json"))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from sklearn.model_selection import StratifiedGroupKFold
 
+from trainables.data.near_duplicates import near_duplicates
 from trainables.errors import ConfigurationError, LeakageError
 from trainables.records import Cohort, Fold, Splits
 
@@ -14,55 +16,69 @@ TRIES = 200
 """Shuffles that are tried for folds in which every class is on both sides."""
 
 
-def make_splits(cohort: Cohort, *, folds: int, seed: int) -> Splits:
-    """Returns folds in which each subject is held out exactly once.
+def make_splits(cohort: Cohort, *, folds: int, seed: int, repeats: int = 1) -> Splits:
+    """Returns folds in which each subject is held out exactly once, or as often as the folds are drawn anew.
 
     As many folds as subjects leave one subject out each. Else the classes are spread evenly (StratifiedGroupKFold over
     subjects): each class is among every fold's training subjects, and among the held-out ones of as many folds as it
     has subjects for, if one of the shuffles after `seed` manages that.
 
     Raises:
-        ConfigurationError: There are too few subjects, of a class or in all.
+        ConfigurationError: There are too few subjects, of a class or in all, or leaving one out is to be repeated.
     """
     subjects = cohort.subjects()["subject"].to_list()
     _check_feasible(cohort, folds, len(subjects))
     if folds == len(subjects):
+        if repeats > 1:
+            raise ConfigurationError(
+                f"--repeats {repeats}, but leaving one subject out at a time has one way only; use fewer --folds"
+            )
         return Splits(method="leave one subject out", folds=_folds([(s,) for s in subjects], subjects))
-    classes_of = {s: set(labels) for s, labels in cohort.videos.group_by("subject").agg("label").iter_rows()}
-    wanted = sum(min(folds, count) for count in _subjects_per_class(cohort).values())
-    best: tuple[int, int, list[tuple[str, ...]]] | None = None
-    for shuffle in range(seed, seed + TRIES):
-        tests = list(_shuffled(cohort, folds, shuffle))
-        reached = sum(len(set().union(*(classes_of[s] for s in test))) for test in tests)
-        if _all_trained(tests, subjects, classes_of) and (best is None or reached > best[0]):
-            best = (reached, shuffle, tests)
-            if reached == wanted:
-                break
-    if best is None:
+    tests: list[tuple[str, ...]] = []
+    seeds: list[int] = []
+    for _ in range(repeats):
+        found, shuffle = _stratified(cohort, folds, seed if not seeds else seeds[-1] + 1)
+        tests += found
+        seeds.append(shuffle)
+    method = f"StratifiedGroupKFold({folds}), seed {', '.join(map(str, seeds))}"
+    return Splits(method=method, folds=_folds(tests, subjects), held_out=repeats)
+
+
+def splits_of_column(cohort: Cohort) -> Splits:
+    """Returns the folds that the cohort's column 'fold' names, in the order of the names.
+
+    Raises:
+        ConfigurationError: A fold leaves no training subject of some class.
+    """
+    subjects = cohort.subjects()["subject"].to_list()
+    fold_of = dict(cohort.videos.select("subject", "fold").unique().rows())
+    names = sorted(set(fold_of.values()), key=lambda name: (len(name), name))
+    tests = [tuple(s for s in subjects if fold_of[s] == name) for name in names]
+    classes_of = _classes_of(cohort)
+    for name, test in zip(names, tests, strict=True):
+        if not _all_trained([test], subjects, classes_of):
+            raise ConfigurationError(
+                f"--fold-column: fold {name!r} holds out all subjects of a class, which then cannot be learned; "
+                "spread each class over two folds at least"
+            )
+    return Splits(method=f"the manifest's own folds ({', '.join(names)})", folds=_folds(tests, subjects))
+
+
+def only_fold(splits: Splits, fold: int) -> Splits:
+    """Returns one fold of some splits alone.
+
+    Raises:
+        ConfigurationError: There is no such fold.
+    """
+    if not 0 <= fold < len(splits.folds):
         raise ConfigurationError(
-            f"--folds {folds}: no way was found to keep every class among the training subjects of each fold; "
-            "use fewer folds, or add subjects of the rarest class"
+            f"--fold {fold} asked for, but the study has {len(splits.folds)} folds (0-{len(splits.folds) - 1})"
         )
-    return Splits(method=f"StratifiedGroupKFold({folds}), seed {best[1]}", folds=_folds(best[2], subjects))
-
-
-def ledger(cohort: Cohort, splits: Splits) -> pl.DataFrame:
-    """Returns one row per fold and subject: fold, side ('train' or 'test'), subject, videos (count)."""
-    rows = [
-        (fold.index, side, subject)
-        for fold in splits.folds
-        for side, subjects in (("train", fold.train), ("test", fold.test))
-        for subject in subjects
-    ]
-    sides = pl.DataFrame(rows, schema={"fold": pl.Int64, "side": pl.String, "subject": pl.String}, orient="row")
-    counts = cohort.videos.group_by("subject").agg(videos=pl.len().cast(pl.Int64))
-    return sides.join(counts, on="subject", how="left", maintain_order="left").with_columns(
-        pl.col("videos").fill_null(0)
-    )
+    return Splits(method=f"fold {fold} alone of {splits.method}", folds=(splits.folds[fold],), held_out=0)
 
 
 def check_ledger(cohort: Cohort, splits: Splits) -> None:
-    """Passes where no fold has a subject or a file's content on both sides, and every subject is held out once.
+    """Passes where no fold has a subject or a file's content on both sides, and every subject is held out as often as said.
 
     Raises:
         LeakageError: Names the fold, and the subject or the files.
@@ -85,10 +101,57 @@ def check_ledger(cohort: Cohort, splits: Splits) -> None:
                 f"{first['video_test']} (subject {first['subject_test']!r}); remove one from the manifest"
             )
     held_out = [subject for fold in splits.folds for subject in fold.test]
-    if wrong := sorted(s for s in everyone if held_out.count(s) != 1):
+    if splits.held_out and (wrong := sorted(s for s in everyone if held_out.count(s) != splits.held_out)):
+        often = "once" if splits.held_out == 1 else f"{splits.held_out} times"
         raise LeakageError(
-            f"subject {wrong[0]!r} is held out {held_out.count(wrong[0])} times instead of once; remake the splits"
+            f"subject {wrong[0]!r} is held out {held_out.count(wrong[0])} times instead of {often}; remake the splits"
         )
+
+
+def check_near_duplicates(cohort: Cohort, cache: Path, allowed: tuple[str, ...]) -> None:
+    """Passes where no two subjects have videos of the same recording, however they were cut or compressed.
+
+    Args:
+        cache: folder of the frame cache, which holds the cohort's videos.
+        allowed: videos that may look like another subject's.
+
+    Raises:
+        LeakageError: Lists the pairs, and how to allow them.
+    """
+    pairs = [p for p in near_duplicates(cohort.videos, cache) if not {p.video, p.other_video} & set(allowed)]
+    if pairs:
+        lines = [
+            f"  - {p.video} (subject {p.subject!r}) and {p.other_video} (subject {p.other_subject!r}), {p.likeness:.0%} alike"
+            for p in pairs
+        ]
+        raise LeakageError(
+            "videos of different subjects look like one recording, which folds would train and score on; remove one of "
+            "each pair, or give --allow-duplicate VIDEO where they differ:\n" + "\n".join(lines)
+        )
+
+
+def _stratified(cohort: Cohort, folds: int, seed: int) -> tuple[list[tuple[str, ...]], int]:
+    """Returns each fold's held-out subjects, and the shuffle that gave them, the first good one from `seed` on."""
+    subjects, classes_of = cohort.subjects()["subject"].to_list(), _classes_of(cohort)
+    wanted = sum(min(folds, count) for count in _subjects_per_class(cohort).values())
+    best: tuple[int, int, list[tuple[str, ...]]] | None = None
+    for shuffle in range(seed, seed + TRIES):
+        tests = list(_shuffled(cohort, folds, shuffle))
+        reached = sum(len(set().union(*(classes_of[s] for s in test))) for test in tests)
+        if _all_trained(tests, subjects, classes_of) and (best is None or reached > best[0]):
+            best = (reached, shuffle, tests)
+            if reached == wanted:
+                break
+    if best is None:
+        raise ConfigurationError(
+            f"--folds {folds}: no way was found to keep every class among the training subjects of each fold; "
+            "use fewer folds, or add subjects of the rarest class"
+        )
+    return best[2], best[1]
+
+
+def _classes_of(cohort: Cohort) -> dict[str, set[int]]:
+    return {s: set(labels) for s, labels in cohort.videos.group_by("subject").agg("label").iter_rows()}
 
 
 def _check_feasible(cohort: Cohort, folds: int, subjects: int) -> None:

@@ -9,19 +9,22 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from platform.options import SearchOptions
-from platform.splits import check_ledger, make_splits
+from platform.splits import check_ledger, make_splits, only_fold, splits_of_column
 from typing import Any
+
+import polars as pl
 
 import trainables
 from trainables.config import TrainConfig
-from trainables.errors import StridefoldError
+from trainables.errors import ConfigurationError, StridefoldError
+from trainables.files import digest, file_sha256, write_parquet
 from trainables.knowledge.tasks import Task
-from trainables.records import Cohort, Splits, StudyRecord, digest, file_sha256
+from trainables.records import Cohort, Fold, Splits, StudyRecord
 
 PACKAGES = ("stridefold", "torch", "transformers", "ray", "optuna", "polars", "scikit-learn", "numpy")
 
@@ -35,17 +38,22 @@ class Study:
     cohort: Cohort
     splits: Splits
 
-    def fold_key(self, config: TrainConfig, fold: int) -> str:
+    def fold_key(self, config: TrainConfig, fold: Fold) -> str:
         """Returns the name of the result of one configuration on one fold: a hash of all that decides it."""
-        part = self.splits.folds[fold]
         return digest(
-            [config.flat(), fold, part.train, part.test, self.cohort.sha256(), self.record.backbone["sha256"],
+            [config.flat(), fold.index, fold.train, fold.test, self.cohort.sha256(), self.record.backbone["sha256"],
              self.record.task, self.record.options["knowledge_encoder"], self.record.options["code"]]
         )[:20]  # fmt: skip
 
     def keys(self, config: TrainConfig) -> list[str]:
         """Returns the key of every fold of a configuration."""
-        return [self.fold_key(config, fold.index) for fold in self.splits.folds]
+        return [self.fold_key(config, fold) for fold in self.splits.folds]
+
+    def noted(self, **changes: Any) -> "Study":
+        """Returns the study with a changed record, which is written."""
+        study = dataclasses.replace(self, record=dataclasses.replace(self.record, **changes))
+        study.record.save(study.folder)
+        return study
 
     def finished_folds(self) -> set[str]:
         """Returns the keys of the folds whose results are whole."""
@@ -60,14 +68,14 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
         LeakageError: A subject or a file is on both sides of a fold.
     """
     identity = options.identity() | {"code": code_hash()}
-    asked = {"trials": options.trials, "permutations": options.permutations}  # may grow from one session to the next
+    growing = ("trials", "permutations", "permutation_trials", "outer_folds", "refit", "allow_duplicate")
+    asked = {name: getattr(options, name) for name in growing}
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
         _require_same(folder, record, identity, cohort, task, backbone)
         record = dataclasses.replace(record, options=record.options | asked, finished=None)
     else:
-        splits = make_splits(cohort, folds=options.folds, seed=options.seed)
-        splits.save(folder / "splits.json")
+        splits = splits_for(cohort, options)
         record = StudyRecord(
             name=folder.name,
             options=identity | asked,
@@ -80,10 +88,31 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
             git=git_state(),
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
-    check_ledger(cohort, splits)
-    cohort.save(folder)
-    record.save(folder)
-    return Study(folder=folder, record=record, cohort=cohort, splits=splits)
+    return _saved(Study(folder=folder, record=record, cohort=cohort, splits=splits))
+
+
+def splits_for(cohort: Cohort, options: SearchOptions) -> Splits:
+    """Returns the folds that the options ask for.
+
+    Raises:
+        ConfigurationError: The cohort has too few subjects for them.
+    """
+    if options.fold_column:
+        splits = splits_of_column(cohort)
+    else:
+        folds = options.folds or len(cohort.subjects())
+        splits = make_splits(cohort, folds=folds, seed=options.seed, repeats=options.repeats)
+    return splits if options.fold is None else only_fold(splits, options.fold)
+
+
+def _saved(study: Study) -> Study:
+    """Returns a study whose folder holds everything that opens it; its record is written last."""
+    check_ledger(study.cohort, study.splits)
+    study.cohort.save(study.folder)
+    study.splits.save(study.folder / "splits.json")
+    write_parquet(study.folder / "ledger.parquet", study.splits.ledger(study.cohort))
+    study.record.save(study.folder)
+    return study
 
 
 def _require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], cohort: Cohort, task: Task,
@@ -127,16 +156,74 @@ def permuted(study: Study, number: int, options: SearchOptions) -> Study:
         ),
     )
     folder = study.folder / "permutations" / str(number)
+    return _part(study, cohort, folder, f"permutation-{number}", lambda: splits_for(cohort, options))
+
+
+def outer_study(study: Study, options: SearchOptions) -> Study:
+    """Returns a study of the same cohort on the outer folds, in outer.
+
+    Raises:
+        ConfigurationError: The cohort has too few subjects, or the study was begun with other outer folds.
+    """
+
+    def splits() -> Splits:
+        return make_splits(study.cohort, folds=options.outer_folds, seed=options.seed)
+
+    outer = _part(study, study.cohort, study.folder / "outer", "outer", splits)
+    if (begun := len(outer.splits.folds)) != options.outer_folds:
+        raise ConfigurationError(
+            f"{study.folder} was begun with --outer-folds {begun}, but now it is {options.outer_folds}; "
+            "give the same number, or begin another study with --study NAME"
+        )
+    return outer
+
+
+def inner_study(outer: Study, fold: Fold, options: SearchOptions) -> Study:
+    """Returns a study of an outer fold's training subjects alone, in outer/NUMBER; the outer test subjects are not in it.
+
+    Raises:
+        ConfigurationError: The training subjects are too few for the folds.
+    """
+    videos = outer.cohort.videos.filter(pl.col("subject").is_in(list(fold.train)))
+    cohort = dataclasses.replace(outer.cohort, videos=videos)
+    try:
+        return _part(
+            outer, cohort, outer.folder / str(fold.index), f"{fold.index}", lambda: splits_for(cohort, options)
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"--outer-folds {options.outer_folds} leaves too few subjects in outer fold {fold.index}: {error}"
+        ) from None
+
+
+def refit_study(study: Study) -> Study:
+    """Returns a study with one fold that trains on every subject and holds none out, in best/refit."""
+    everyone = Fold(index=0, train=tuple(study.cohort.subjects()["subject"].to_list()), test=())
+    splits = Splits(method="all subjects", folds=(everyone,), held_out=0)
+    return _part(study, study.cohort, study.folder / "best" / "refit", "refit", lambda: splits)
+
+
+def _part(study: Study, cohort: Cohort, folder: Path, name: str, splits_of: Callable[[], Splits]) -> Study:
+    """Returns a study inside a study, on another cohort or with folds of its own; one that was begun goes on."""
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
+        if record.cohort_sha256 != cohort.sha256():
+            raise StridefoldError(
+                f"{folder} was begun with other subjects or labels; begin another study with --study NAME"
+            )
     else:
-        splits = make_splits(cohort, folds=len(study.splits.folds), seed=options.seed)
-        splits.save(folder / "splits.json")
-        record = dataclasses.replace(study.record, name=f"{study.record.name}-permutation-{number}", finished=None,
-                                     cohort_sha256=cohort.sha256(), splits_sha256=splits.sha256(), permutations=())  # fmt: skip
-    cohort.save(folder)
-    record.save(folder)
-    return Study(folder=folder, record=record, cohort=cohort, splits=splits)
+        splits = splits_of()
+        record = dataclasses.replace(
+            study.record,
+            name=f"{study.record.name}-{name}",
+            options=study.record.options | {"refit": "folds"},  # a study inside a study is not predicted with
+            finished=None,
+            cohort_sha256=cohort.sha256(),
+            splits_sha256=splits.sha256(),
+            permutations=(),
+            baselines={},
+        )
+    return _saved(Study(folder=folder, record=record, cohort=cohort, splits=splits))
 
 
 @contextmanager
@@ -182,6 +269,8 @@ def code_hash() -> str:
         "gait_groups.py",
         "simulate.py",
         "leaderboard.py",
+        "near_duplicates.py",
+        "outer_records.py",
         "ensemble.py",
         "new_videos.py",
     }

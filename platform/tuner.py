@@ -3,10 +3,11 @@
 import dataclasses
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from platform.pruning import PairedPruner, subject_scores
 from platform.resources import Machines
+from platform.sampling import Grid, ask, make_sampler
 from platform.study import Study
 from typing import Any
 
@@ -15,8 +16,10 @@ import polars as pl
 import ray
 from optuna.trial import TrialState
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from reports.statistics import standard_error
 from search_spaces import Space
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_or_error
@@ -36,6 +39,8 @@ class Job:
     reference: TrainConfig
     space: Space
     cache: Path
+    prune: float
+    """p-value below which a trial is stopped at a fold's end; 0 is never."""
     workers: int
     cpus: int
     gpus: float
@@ -47,7 +52,7 @@ class Event:
 
     trial: int
     what: str
-    """started, fold, finished or failed."""
+    """started, fold, finished, pruned or failed."""
     fold: int = 0
     """Folds finished so far."""
     score: float | None = None
@@ -58,31 +63,21 @@ class Event:
 OnEvent = Callable[[Event], None]
 
 
-def open_optuna(study: Study, sampler: str, seed: int) -> optuna.Study:
-    """Returns the Optuna study in a study folder's database, made if need be."""
+def open_optuna(study: Study, sampler: str, seed: int, cost: str | None = None) -> optuna.Study:
+    """Returns the Optuna study in a study folder's database, made if need be; with a cost it has two objectives."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = optuna.storages.RDBStorage(
         f"sqlite:///{study.folder.absolute() / 'study.db'}", engine_kwargs={"connect_args": {"timeout": 60}}
     )
     opened = optuna.create_study(
-        study_name=study.record.name, storage=storage, direction="maximize", load_if_exists=True
+        study_name=study.record.name,
+        storage=storage,
+        directions=["maximize", "minimize"] if cost else ["maximize"],
+        load_if_exists=True,
     )
     # A sampler that starts from the same seed again would draw the same points again.
     opened.sampler = make_sampler(sampler, seed + 7919 * len(opened.trials))
     return opened
-
-
-def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    """Returns a seeded sampler: tpe (multivariate, by groups of conditional settings), random, or gp."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if name == "tpe":
-            return optuna.samplers.TPESampler(
-                seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=6
-            )
-        if name == "gp":
-            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=6)
-        return optuna.samplers.RandomSampler(seed=seed)
 
 
 def run_trials(job: Job, optuna_study: optuna.Study, trials: int, machines: Machines, on_event: OnEvent) -> None:
@@ -91,7 +86,7 @@ def run_trials(job: Job, optuna_study: optuna.Study, trials: int, machines: Mach
     A trial that an earlier session left unfinished runs again with the same parameters, and finds its finished folds.
     """
     if not optuna_study.trials:
-        optuna_study.enqueue_trial(job.reference.flat())
+        optuna_study.enqueue_trial(job.space.first(job.reference))
     for orphan in optuna_study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         trial = optuna.Trial(optuna_study, orphan._trial_id)
         trial.set_user_attr("problem", INTERRUPTED)
@@ -100,11 +95,16 @@ def run_trials(job: Job, optuna_study: optuna.Study, trials: int, machines: Mach
     missing = trials - len(counted(optuna_study))
     if missing <= 0:
         return
+    if _at_end(optuna_study):
+        return
     searcher = StudySearcher(job, optuna_study, on_event)
     tuner = tune.Tuner(
         tune.with_resources(run_trial, {"tune_driver": 1}),
         tune_config=tune.TuneConfig(
-            search_alg=searcher, num_samples=missing, max_concurrent_trials=machines.concurrent
+            search_alg=searcher,
+            scheduler=FoldScheduler(searcher),
+            num_samples=missing,
+            max_concurrent_trials=machines.concurrent,
         ),
         run_config=tune.RunConfig(
             name=f"tune-{time.time_ns()}",
@@ -113,6 +113,13 @@ def run_trials(job: Job, optuna_study: optuna.Study, trials: int, machines: Mach
         ),
     )
     tuner.fit()
+    if searcher.problem is not None:
+        raise searcher.problem
+
+
+def _at_end(optuna_study: optuna.Study) -> bool:
+    """Returns whether a grid has nothing left to ask for."""
+    return isinstance(optuna_study.sampler, Grid) and optuna_study.sampler.exhausted(optuna_study)
 
 
 def counted(optuna_study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -140,7 +147,14 @@ class StudySearcher(Searcher):
     def __init__(self, job: Job, optuna_study: optuna.Study, on_event: OnEvent):
         super().__init__()  # no metric: scores are read from disk, not from reports
         self.job, self.optuna_study, self.on_event = job, optuna_study, on_event
+        self.pruner = PairedPruner(p=job.prune)
+        self.stopped: dict[str, str] = {}
+        """Why each trial was stopped that Tune has not ended yet."""
         self.running: dict[str, optuna.Trial] = {}
+        self.keys: dict[str, list[str]] = {}
+        """Of each running trial, one for each fold."""
+        self.problem: StridefoldError | None = None
+        """What ended the search: a space that cannot be drawn from. Tune swallows what is raised here."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher into snapshots that are never read: nothing of this one is worth keeping."""
@@ -155,54 +169,101 @@ class StudySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         raise StridefoldError("a search is continued by its own command, not by Tune")
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Returns what `run_trial` needs for the next configuration."""
-        trial = self.optuna_study.ask()
-        config = self.job.space(trial, self.job.reference)
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Returns what `run_trial` needs for the next configuration, or that there is none."""
+        if self.problem is not None or _at_end(self.optuna_study):
+            return Searcher.FINISHED
+        try:
+            trial, config = ask(self.optuna_study, self.job.space, self.job.reference)
+        except StridefoldError as error:
+            self.problem = error
+            return Searcher.FINISHED
         trial.set_user_attr("config", config.flat())
         trial.set_user_attr("folds", [])
-        self.running[trial_id] = trial
+        self.running[trial_id], self.keys[trial_id] = trial, self.job.study.keys(config)
         self.on_event(Event(trial=trial.number, what="started", params=trial.params))
         return {
             "study": str(self.job.study.folder.absolute()),
             "cache": str(self.job.cache.absolute()),
             "config": config.flat(),
-            "keys": self.job.study.keys(config),
+            "keys": self.keys[trial_id],
             "workers": self.job.workers,
             "cpus": self.job.cpus,
             "gpus": self.job.gpus,
         }
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Notes a finished fold."""
-        trial = self.running[trial_id]
-        if "fold" in result:
-            keys = self.job.study.keys(TrainConfig.from_flat(trial.user_attrs["config"]))[: result["fold"] + 1]
-            trial.set_user_attr("folds", keys)
-            self.on_event(Event(trial=trial.number, what="fold", fold=len(keys)))
+    def fold_done(self, trial_id: str, done: int) -> bool:
+        """Notes that a trial's first `done` folds are finished, and returns whether it should go on."""
+        trial, keys = self.running[trial_id], self.keys[trial_id]
+        if len(trial.user_attrs["folds"]) == done:  # Tune passes the last result again when a trial ends
+            return True
+        trial.set_user_attr("folds", keys[:done])
+        self.on_event(Event(trial=trial.number, what="fold", fold=done))
+        study = self.job.study
+        predictions = pl.concat([r.predictions for r in self._results(keys[:done])])
+        value = score(predictions, study.record.metric, len(study.cohort.classes))
+        self.pruner.report(trial, done, subject_scores(predictions), value)
+        if not self.pruner.should_prune(trial, len(keys)):
+            return True
+        behind = self.pruner.compare(trial)
+        assert behind is not None  # it was the reason
+        self.stopped[trial_id] = (
+            f"{behind.value:+.3f} to trial {behind.best} on the same {behind.subjects} subjects (p = {behind.p:.3f})"
+        )
+        return False
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False, **_: Any
     ) -> None:
         """Tells the score of all folds together, or why there is none."""
-        trial = self.running.pop(trial_id)
-        keys = trial.user_attrs["folds"]
+        trial, keys = self.running.pop(trial_id), self.keys.pop(trial_id)
+        done = trial.user_attrs["folds"]
         problem = (result or {}).get("problem")
-        if problem is None and (error or len(keys) < len(self.job.study.splits.folds)):
+        if (reason := self.stopped.pop(trial_id, None)) is not None:
+            trial.set_user_attr("problem", reason)
+            self.optuna_study.tell(trial, state=TrialState.PRUNED)
+            self.on_event(Event(trial=trial.number, what="pruned", problem=reason, fold=len(done)))
+            return
+        if problem is None and (error or len(done) < len(keys)):
             problem = "the trial ended before its last fold"
         if problem is None:
-            predictions = pl.concat(
-                [FoldResult.load(self.job.study.folder / "folds" / key).predictions for key in keys]
-            )
-            value = score(predictions, self.job.study.record.metric, len(self.job.study.cohort.classes))
-            loss = log_loss(predictions)
-            if not (math.isfinite(value) and math.isfinite(loss)):
-                problem = f"the score is not finite ({value}, log loss {loss})"
+            problem = self._tell_score(trial, done)
         if problem is not None:
             trial.set_user_attr("problem", problem)
             self.optuna_study.tell(trial, state=TrialState.FAIL)
             self.on_event(Event(trial=trial.number, what="failed", problem=problem))
-            return
+
+    def _tell_score(self, trial: optuna.Trial, keys: list[str]) -> str | None:
+        """Tells the study the score of finished folds; returns why it cannot be told, None where it was."""
+        study, results = self.job.study, self._results(keys)
+        predictions, classes = pl.concat([r.predictions for r in results]), len(study.cohort.classes)
+        value, loss = score(predictions, study.record.metric, classes), log_loss(predictions)
+        if not (math.isfinite(value) and math.isfinite(loss)):
+            return f"the score is not finite ({value}, log loss {loss})"
+        costs = {
+            "trained_parameters": max(r.trained_parameters for r in results),
+            "seconds": sum(r.seconds for r in results),
+        }
         trial.set_user_attr("log_loss", loss)
-        self.optuna_study.tell(trial, value)
+        trial.set_user_attr("standard_error", standard_error(predictions, study.record.metric, classes))
+        trial.set_user_attr("costs", costs)
+        cost = study.record.options.get("cost")
+        self.optuna_study.tell(trial, [value, costs[cost]] if cost else value)
         self.on_event(Event(trial=trial.number, what="finished", score=value, fold=len(keys), params=trial.params))
+        return None
+
+    def _results(self, keys: list[str]) -> list[FoldResult]:
+        return [FoldResult.load(self.job.study.folder / "folds" / key) for key in keys]
+
+
+class FoldScheduler(FIFOScheduler):
+    """Runs trials in their order, and stops one at the end of a fold when the searcher says so."""
+
+    def __init__(self, searcher: StudySearcher):
+        super().__init__()
+        self.searcher = searcher
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Returns Tune's word for going on or for stopping."""
+        goes_on = "folds" not in result or self.searcher.fold_done(trial.trial_id, result["folds"])
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

@@ -7,7 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from reports.comparisons import Comparison, compare
 from reports.ledger import Ledger, check_predictions, ledger
+from reports.nested import Nested, baseline_predictions, nested
 from reports.statistics import (
     Array,
     ClassScore,
@@ -26,9 +28,9 @@ from reports.statistics import (
 from reports.trials import SearchStory, tell_search
 from reports.words import Words, words
 from trainables.errors import StridefoldError
-from trainables.leaderboard import TrialRecord, best, ranked, read_trials
+from trainables.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.metrics import LEVELS, at_level, log_loss, parse_metric, score
-from trainables.records import Cohort, FoldResult, Splits, StudyRecord
+from trainables.records import Cohort, FoldResult, Splits, StudyRecord, read_ledger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,8 @@ class Results:
     folds: tuple[FoldScore, ...]
     spreads: tuple[Spread, ...]
     null: Null | None
+    comparisons: tuple[Comparison, ...]
+    """With each baseline and with the runner-up."""
     mistakes: pl.DataFrame
     wrong_videos: int
 
@@ -65,6 +69,10 @@ class Analysis:
     search: SearchStory
     results: Results | None
     """None until a trial has finished every fold."""
+    nested: Nested | None
+    """None where no outer folds were asked for."""
+    front: tuple[TrialRecord, ...]
+    """Trials that no other beats in score and cost; empty where the search had one objective."""
     words: Words
     notices: tuple[str, ...]
     """What is missing or does not fit together."""
@@ -82,19 +90,22 @@ def analyse(folder: Path) -> Analysis:
         LeakageError: A subject or a file stands on both sides of a fold.
     """
     study, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
-    trials = read_trials(folder, study.name)
-    chosen = best(trials, len(splits.folds))
-    results = None if chosen is None else _results(folder, study, cohort, splits, chosen)
-    search = tell_search(trials, len(splits.folds))
+    trials, folds = read_trials(folder, study.name), len(splits.folds)
+    trial = chosen(trials, folds, study.options)
+    results = None if trial is None else _results(folder, study, cohort, splits, trial, ranked(trials, folds))
+    search = tell_search(trials, folds)
     entries = ledger(cohort, splits)
+    cost = study.options.get("cost")
     return Analysis(
         study=study,
         cohort=cohort,
         splits=splits,
         ledger=entries,
-        leaderboard=ranked(trials, len(splits.folds)),
+        leaderboard=ranked(trials, folds),
         search=search,
         results=results,
+        nested=nested(folder, study, cohort, _metrics(study)),
+        front=pareto(trials, folds, cost) if cost else (),
         words=words(cohort, study.task, results.folds_done if results else ()),
         notices=_notices(study, cohort, splits, entries, search, results),
     )
@@ -112,13 +123,15 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         "search": dataclasses.asdict(analysis.search),
         "leaderboard": [_plain_trial(t) for t in analysis.leaderboard],
         "words": dataclasses.asdict(analysis.words),
+        "nested": None if analysis.nested is None else dataclasses.asdict(analysis.nested),
+        "pareto": [t.number for t in analysis.front],
         "notices": analysis.notices,
         "chosen": None,
     }
     if found is not None:
         parts = {
             name: [dataclasses.asdict(p) for p in getattr(found, name)]
-            for name in ("levels", "classes", "folds", "spreads")
+            for name in ("levels", "classes", "folds", "spreads", "comparisons")
         }
         plain["chosen"] = parts | {
             "trial": found.trial.number,
@@ -126,19 +139,44 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
             "score": found.score,
             "log_loss": found.log_loss,
             "confusion": found.counts.tolist(),
-            "permutation_null": None if found.null is None else dataclasses.asdict(found.null),
+            "permutation_null": None
+            if found.null is None
+            else dataclasses.asdict(found.null) | {"values": analysis.study.permutations},
             "mistakes": found.mistakes.to_dicts(),
             "wrong_videos": found.wrong_videos,
         }
     return plain
 
 
-def _results(folder: Path, study: StudyRecord, cohort: Cohort, splits: Splits, trial: TrialRecord) -> Results:
+def _metrics(study: StudyRecord) -> tuple[str, ...]:
+    return metrics_of(bool(study.task.get("ordinal")), parse_metric(study.metric)[1])
+
+
+def _compared(
+    folder: Path, study: StudyRecord, trial: TrialRecord, leaders: tuple[TrialRecord, ...]
+) -> dict[str, pl.DataFrame]:
+    """Returns the predictions of every baseline and of the best trial beside the chosen one, where they are whole."""
+    others = baseline_predictions(folder, study)
+    runner_up = next((t for t in leaders if t.scored and len(t.folds) == len(trial.folds) and t != trial), None)
+    if runner_up is not None and all((folder / "folds" / key / "result.json").exists() for key in runner_up.folds):
+        folds = [FoldResult.load(folder / "folds" / key) for key in runner_up.folds]
+        others[f"trial {runner_up.number}, the runner-up"] = pl.concat([f.predictions for f in folds])
+    return others
+
+
+def _results(
+    folder: Path,
+    study: StudyRecord,
+    cohort: Cohort,
+    splits: Splits,
+    trial: TrialRecord,
+    leaders: tuple[TrialRecord, ...],
+) -> Results:
     done = tuple(_load_fold(folder, key, trial.number) for key in trial.folds)
-    check_predictions(done, splits)
+    check_predictions(done, cohort, splits, read_ledger(folder))
     predictions = pl.concat([r.predictions for r in done]).sort("fold", "subject", "video", "window")
     classes = len(cohort.classes)
-    metrics = metrics_of(bool(study.task.get("ordinal")), parse_metric(study.metric)[1])
+    metrics = _metrics(study)
     subjects, videos = (at_level(predictions, level) for level in ("subject", "video"))
     counts = confusion(subjects["true"].to_numpy(), subjects["predicted"].to_numpy(), classes)
     folds, spreads = fold_scores(predictions, {r.fold: r.seconds for r in done}, classes, metrics)
@@ -155,6 +193,7 @@ def _results(folder: Path, study: StudyRecord, cohort: Cohort, splits: Splits, t
         folds=folds,
         spreads=spreads,
         null=permutation_null(value, study.permutations),
+        comparisons=compare(predictions, _compared(folder, study, trial, leaders), study.metric, classes),
         mistakes=mistakes(predictions),
         wrong_videos=int((videos["true"] != videos["predicted"]).sum()),
     )

@@ -49,8 +49,8 @@ class Ledger:
     videos: int
     cohort: Group
     folds: tuple[FoldEntry, ...]
-    tested_once: bool
-    """Whether every subject of the cohort is on exactly one test side."""
+    tested: int
+    """Test sides that every subject of the cohort is on, as often as the folds were drawn; 0 where it is not the same number."""
     never_tested: tuple[str, ...]
 
 
@@ -68,25 +68,39 @@ def ledger(cohort: Cohort, splits: Splits) -> Ledger:
         videos=len(cohort.videos),
         cohort=_group(cohort.videos, len(cohort.classes)),
         folds=entries,
-        tested_once=sorted(tested) == sorted(everyone),
+        tested=splits.held_out if sorted(tested) == sorted(everyone * splits.held_out) else 0,
         never_tested=tuple(sorted(set(everyone) - set(tested))),
     )
 
 
-def check_predictions(results: tuple[FoldResult, ...], splits: Splits) -> None:
-    """Checks that every scored subject was held out in its fold.
+def check_predictions(results: tuple[FoldResult, ...], cohort: Cohort, splits: Splits, noted: pl.DataFrame) -> None:
+    """Checks, by the ledger that was noted before training, that every scored video was held out in its fold.
+
+    Args:
+        noted: ledger.parquet of the study.
 
     Raises:
-        LeakageError: A fold's predictions hold a subject that is not on the fold's test side.
+        LeakageError: The ledger is not that of the cohort and its folds, or a fold scored a video that is not on its test
+            side, or whose contents are on its training side.
     """
-    held_out = {fold.index: set(fold.test) for fold in splits.folds}
+    if not noted.equals(splits.ledger(cohort)):
+        raise LeakageError(
+            "ledger.parquet is not that of the study's cohort and folds: one of the files was changed after the search "
+            "began; restore them, or begin another study"
+        )
     for result in results:
-        known = held_out.get(result.fold, set())
-        if strangers := sorted(set(result.predictions["subject"]) - known):
-            raise LeakageError(
-                f"fold {result.fold} scored subject {strangers[0]!r}, which is not on its test side; "
-                "delete that fold's folder and run the search again"
-            )
+        sides = noted.filter(pl.col("fold") == result.fold)
+        test = sides.filter(pl.col("side") == "test")
+        trained = set(sides.filter(pl.col("side") == "train")["sha256"])
+        held_out = {(s, v): sha for s, v, sha in test.select("subject", "video", "sha256").iter_rows()}
+        for subject, video in (
+            result.predictions.select("subject", "video").unique().sort("subject", "video").iter_rows()
+        ):
+            if (subject, video) not in held_out or held_out[subject, video] in trained:
+                raise LeakageError(
+                    f"fold {result.fold} scored video {video!r} of subject {subject!r}, which is not on its test side alone; "
+                    "delete that fold's folder and run the search again"
+                )
 
 
 def _entry(cohort: Cohort, index: int, train: tuple[str, ...], test: tuple[str, ...]) -> FoldEntry:

@@ -11,10 +11,10 @@ from reports.analysis import Analysis, analyse, numbers
 from reports.methods import methods
 from reports.statistics import Score, wilson
 from reports.svg import Drawing
-from reports.trials import NUMERACY_OFF, axes
+from reports.trials import NUMERACY_OFF, axes, drawn
+from trainables.files import write_json, write_parquet, write_text
 from trainables.leaderboard import TrialRecord
 from trainables.metrics import parse_metric
-from trainables.records import write_json, write_parquet, write_text
 
 MINUS, DASH = "−", "–"
 
@@ -55,6 +55,8 @@ def render(analysis: Analysis) -> str:
         "duration": wording.duration,
         "quantity": quantity,
     }
+    nested = analysis.nested is not None and analysis.nested.estimate is not None
+    compared = nested or (analysis.results is not None and bool(analysis.results.comparisons))
     return environment.get_template("study.html.j2").render(
         a=analysis,
         study=analysis.study,
@@ -64,7 +66,8 @@ def render(analysis: Analysis) -> str:
         leaders=_leaders(analysis),
         methods=_methods(analysis),
         wording=wording,
-        steps=wording.contents(),
+        compared=compared,
+        steps=wording.contents(compared),
         tested=[(str(f.fold), ", ".join(f.names)) for f in analysis.ledger.folds],
         provenance=_provenance(analysis),
         given=_given(analysis),
@@ -165,7 +168,8 @@ def _leaders(analysis: Analysis) -> dict[str, Any]:
 def _cell(trial: TrialRecord, name: str) -> str:
     if name == "numeracy.weight" and trial.config.get("numeracy.enabled") is False:
         return NUMERACY_OFF
-    return wording.value(trial.config[name]) if name in trial.config else DASH
+    value = drawn(trial, name)
+    return DASH if value is None else wording.value(value)
 
 
 def _methods(analysis: Analysis) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import binomtest
 
-from trainables.metrics import at_level
+from trainables.metrics import at_level, parse_metric
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NOMINAL = ("balanced_accuracy", "macro_f1", "accuracy")
@@ -155,11 +155,24 @@ def bootstrap(matrices: Array, metric: str, rng: np.random.Generator, draws: int
         rng: Draws the subjects.
         draws: Resampled cohorts, B.
     """
+    low, high = np.percentile(_resampled(matrices, metric, rng, draws), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _resampled(matrices: Array, metric: str, rng: np.random.Generator, draws: int) -> Array:
+    """Returns the metric of each resampled cohort, [B]."""
     subjects = len(matrices)
     chosen = rng.integers(0, subjects, (draws, subjects))
-    times = _count_rows(chosen, subjects)  # [B, S]
-    low, high = np.percentile(metric_values(np.tensordot(times, matrices, axes=1), metric), [2.5, 97.5])
-    return float(low), float(high)
+    values: Array = metric_values(np.tensordot(_count_rows(chosen, subjects), matrices, axes=1), metric)
+    return values
+
+
+def standard_error(predictions: pl.DataFrame, metric: str, classes: int) -> float:
+    """Returns the bootstrap standard error of a study's metric ('subject/macro_f1') when whole subjects are drawn."""
+    level, name = parse_metric(metric)
+    matrices = subject_matrices(at_level(predictions, level), classes)
+    values = _resampled(matrices, name, np.random.default_rng(0), DRAWS)
+    return float(values.std(ddof=1))
 
 
 def shuffled(units: pl.DataFrame, classes: int, rng: np.random.Generator) -> Array:

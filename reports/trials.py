@@ -66,8 +66,12 @@ def tell_search(trials: tuple[TrialRecord, ...], folds: int) -> SearchStory:
 def axes(trials: tuple[TrialRecord, ...]) -> tuple[str, ...]:
     """Returns the settings that differ between trials: prompt length first, numeracy next, then by name.
 
-    'numeracy.enabled' is left out where the weight varies too: the slice of the weight shows both.
+    'numeracy.enabled' is left out where the weight varies too: the slice of the weight shows both. Where every trial is
+    named by something that is no setting, as the variants of an ablation are, that name stands for all settings.
     """
+    own = set.intersection(*(set(t.params) - set(t.config) for t in trials)) if trials else set()
+    if own:
+        return tuple(sorted(own))
     names = sorted({name for t in trials for name in t.config})
     varied = [n for n in names if n != "seed" and len({repr(t.config[n]) for t in trials if n in t.config}) > 1]
     if "numeracy.weight" in varied and "numeracy.enabled" in varied:
@@ -76,11 +80,16 @@ def axes(trials: tuple[TrialRecord, ...]) -> tuple[str, ...]:
     return tuple(sorted(varied, key=lambda n: (first.index(n) if n in first else len(first), n)))
 
 
+def drawn(trial: TrialRecord, name: str) -> Any:
+    """Returns a trial's value of a setting, or of what the space has named it by; None where it has neither."""
+    return trial.config.get(name, trial.params.get(name))
+
+
 def _slice(trials: tuple[TrialRecord, ...], name: str) -> Slice:
     points: list[tuple[Any, float, int]] = []
     left_out = ""
     for trial in trials:
-        value = trial.config.get(name)
+        value = drawn(trial, name)
         switch = next((s for start, s, _ in ONLY_WHERE if name.startswith(start) and name != s), None)
         off = switch is not None and not trial.config.get(switch, True)
         if off and name == "numeracy.weight":

@@ -29,6 +29,11 @@ MODELS = {
     "linear_probe": "a linear classifier on frozen video features (a baseline)",
     "parameters": "a classifier on the measured gait parameters alone (a baseline)",
 }
+BASELINES = {
+    "parameters": "gait parameters alone",
+    "linear_probe": "frozen video features",
+    "vita_clip": "Vita-CLIP",
+}
 SETTINGS = {
     "model": "model",
     "video.frames": "frames per window",
@@ -109,12 +114,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def contents() -> tuple[tuple[str, str], ...]:
-    """Returns (id, heading) of the page's sections, in order."""
+def contents(compared: bool) -> tuple[tuple[str, str], ...]:
+    """Returns (id, heading) of the page's sections, in order; the comparisons only where there are any."""
     return (
         ("answer", "The answer"),
         ("cohort", "The cohort"),
         ("results", "Results in detail"),
+        *((("comparisons", "Beside simpler methods"),) if compared else ()),
         ("search", "The search"),
         ("words", "What the classes mean"),
         ("mistakes", "Mistakes"),

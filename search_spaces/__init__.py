@@ -7,15 +7,32 @@ reference configuration with those settings replaced. A user's own is named as m
 import importlib
 import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optuna
 
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 
-Space = Callable[[optuna.Trial, TrainConfig], TrainConfig]
-SHIPPED = ("smoke", "prompts", "numeracy", "full")
+SHIPPED = ("smoke", "prompts", "numeracy", "optimizer", "full", "ablation", "paper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """A search space, and where a search of it begins."""
+
+    name: str
+    suggest: Callable[[optuna.Trial, TrainConfig], TrainConfig]
+    reference: dict[str, Any] = field(default_factory=dict)
+    """What the reference configuration is among the names that the space draws, beside the settings' own."""
+    cells: int | None = None
+    """Configurations of a space that is a short list; None for any other."""
+
+    def first(self, reference: TrainConfig) -> dict[str, Any]:
+        """Returns the values that trial 0 draws, so that it is the reference configuration."""
+        return reference.flat() | self.reference
 
 
 def load_space(name: str) -> Space:
@@ -25,7 +42,13 @@ def load_space(name: str) -> Space:
         ConfigurationError: No such space, file or function.
     """
     if name in SHIPPED:
-        return importlib.import_module(f"search_spaces.{name}").suggest  # type: ignore[no-any-return]
+        module = importlib.import_module(f"search_spaces.{name}")
+        return Space(
+            name=name,
+            suggest=module.suggest,
+            reference=getattr(module, "REFERENCE", {}),
+            cells=getattr(module, "CELLS", None),
+        )
     file, _, function = name.rpartition(":")
     if not file.endswith(".py"):
         raise ConfigurationError(
@@ -41,7 +64,7 @@ def load_space(name: str) -> Space:
         raise ConfigurationError(
             f"--space {name}: {file} cannot be imported ({type(error).__name__}: {error})"
         ) from None
-    space = getattr(module, function, None)
-    if not callable(space):
+    suggest = getattr(module, function, None)
+    if not callable(suggest):
         raise ConfigurationError(f"--space {name}: {file} has no function {function!r}")
-    return space  # type: ignore[no-any-return]
+    return Space(name=name, suggest=suggest)

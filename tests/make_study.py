@@ -14,19 +14,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from trainables.config import TrainConfig
+from trainables.files import digest, write_parquet
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
 from trainables.metrics import log_loss, score
-from trainables.records import (
-    Cohort,
-    DecodedClass,
-    DecodedValue,
-    Fold,
-    FoldResult,
-    Parameter,
-    Splits,
-    StudyRecord,
-    digest,
-)
+from trainables.records import Cohort, DecodedClass, DecodedValue, Fold, FoldResult, Parameter, Splits, StudyRecord
 
 CLASSES = ("normal gait", "slight impairment", "mild impairment")
 PARAMETERS = (
@@ -73,6 +64,7 @@ def make_study(
     splits = _splits(cohort, folds)
     cohort.save(folder)
     splits.save(folder / "splits.json")
+    write_parquet(folder / "ledger.parquet", splits.ledger(cohort))
     record = StudyRecord(
         name="gait-study",
         options={"trials": max(trials, 12), "folds": folds, "seed": seed, "space": "full"},

@@ -12,7 +12,8 @@ from tests.videos import read_number, write_video
 from trainables.data.cache import cache_name, ingest, ingest_cohort, open_cached, square
 from trainables.data.decode import VideoError, decode
 from trainables.errors import CohortError, StridefoldError
-from trainables.records import Cohort, file_sha256
+from trainables.files import file_sha256
+from trainables.records import Cohort
 
 
 def ingested(path: Path, folder: Path, **options):

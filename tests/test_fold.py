@@ -22,7 +22,16 @@ from trainables.model.gait_clip import GaitCLIP
 from trainables.model.video_encoder import VideoEncoder
 from trainables.records import FoldResult
 from trainables.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from trainables.training.fold import WEIGHTS, check_prompts, prepare, score, train, train_fold
+from trainables.training.fold import (
+    WEIGHTS,
+    check_prompts,
+    halved,
+    out_of_memory,
+    prepare,
+    score,
+    train,
+    train_fold,
+)
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob, load
 from trainables.training.optimizer import decays, make_optimizer
@@ -427,6 +436,40 @@ def test_checkpointed_layers_give_the_same_fold(tiny, finished, tmp_path):
     """Gradient checkpointing changes memory and time, and no prediction."""
     result = train_fold(CONFIG.with_values({"optimizer.gradient_checkpointing": True}), tiny.job(tmp_path))
     np.testing.assert_allclose(probabilities(result), probabilities(finished[1]), atol=1e-4)
+
+
+def test_fold_that_runs_out_of_memory_goes_on_with_half_the_micro_batch(tiny, tmp_path):
+    """In an address space that holds half a batch and not a whole one, the fold is trained all the same, and says so."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.little_memory", str(tiny.cache.parent), str(tmp_path)],
+        env=dict(worker_environment()),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    free, tight = (FoldResult.load(tmp_path / name) for name in ("free", "tight"))
+    said = "ran out of memory; trained with each step cut into 2 micro-batches, which changes no gradient"
+    assert said not in free.notes
+    assert said in tight.notes
+    np.testing.assert_allclose(probabilities(tight), probabilities(free), atol=1e-6)
+
+
+def test_no_half_of_one_window():
+    """A micro-batch of one window has no half, nor has a batch whose videos are compared with each other."""
+    whole = CONFIG.with_values({"optimizer.batch_size": 4})
+    assert halved(whole) == whole.with_values({"optimizer.accumulation": 2})
+    assert halved(whole.with_values({"optimizer.accumulation": 4})) is None
+    assert halved(whole.with_values({"numeracy.video_weight": 0.05})) is None
+
+
+def test_what_is_out_of_memory():
+    """torch's own error of a CPU allocation is one, another RuntimeError is not."""
+    with pytest.raises(RuntimeError) as large:
+        torch.empty(10**15)
+    assert out_of_memory(large.value)
+    assert not out_of_memory(RuntimeError("a shape does not fit"))
 
 
 def test_pairing_needs_the_whole_batch(tiny, tmp_path):

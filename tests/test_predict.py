@@ -22,12 +22,13 @@ from tests.tiny import save_tiny_clip, write_tiny_cohort
 from tests.videos import write_video
 from trainables.data.cache import ingest, ingest_cohort, open_cached
 from trainables.data.manifest import read_manifest
+from trainables.files import file_sha256
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import task_from_dict
 from trainables.leaderboard import read_trials
 from trainables.metrics import at_level
 from trainables.model.backbone import load_backbone
-from trainables.records import FoldResult, file_sha256
+from trainables.records import FoldResult
 from trainables.training.checkpoint import load_weights, save_weights
 from trainables.training.describe import describe_fold
 from trainables.training.fold import prepare, train_fold

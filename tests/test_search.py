@@ -96,6 +96,84 @@ def test_a_killed_search_goes_on_and_finishes_without_training_a_fold_twice(plac
 
 
 @pytest.mark.slow
+def test_everything_a_search_can_be_asked_for_comes_together(place: Path) -> None:
+    """A user's space with a bad configuration in it, pruning, baselines, nested folds and a refit, in one study."""
+    space = place / "space.py"
+    space.write_text(
+        "def suggest(trial, reference):\n"
+        "    model = trial.suggest_categorical('model', ['parameters', 'clip'])\n"
+        "    return reference.with_values({'model': model})\n"
+    )
+    study = place / "studies" / "all"
+    asked = ("--space", f"{space}:suggest", "--sampler", "grid", "--trials", "5", "--concurrency", "1", "--folds", "2")
+    more = ("--baselines", "parameters,linear_probe", "--outer-folds", "2", "--choose", "one_se", "--prune", "0.3")
+    done = run(place, "--study", "all", *asked, *more, "--cohort", str(large_cohort(place)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    reference, *others = read_trials(study, "all")
+    assert (reference.state, reference.params) == ("COMPLETE", {"model": "clip"})
+    assert [t.params for t in others] == [
+        {"model": "parameters"}
+    ]  # the grid has two configurations, and five were asked for
+    assert all(t.costs["trained_parameters"] > 0 for t in (reference, *others))
+    found = json.loads((study / "results.json").read_text())
+    chosen = found["chosen"]
+    assert [c["other"] for c in chosen["comparisons"]][:2] == ["linear_probe", "parameters"]
+    parameters = next(c for c in chosen["comparisons"] if c["other"] == "parameters")
+    assert parameters["value"] == pytest.approx(chosen["score"])
+    nested = found["nested"]
+    splits = Splits.load(study / "outer" / "splits.json")
+    assert [f["subjects"] for f in nested["folds"]] == [len(f.test) for f in splits.folds]
+    assert nested["optimism"] == pytest.approx(
+        sum(f["inner_score"] for f in nested["folds"]) / 2 - nested["estimate"]["value"]
+    )
+    for fold in splits.folds:
+        inner = pl.read_parquet(study / "outer" / str(fold.index) / "cohort.parquet")
+        scored = pl.read_parquet(study / "outer" / str(fold.index) / "predictions.parquet")
+        assert set(scored["subject"]) == set(fold.test)
+        assert not set(inner["subject"]) & set(fold.test)
+    assert (
+        f"nested estimate, subjects that no search saw: subject/macro_f1 {nested['estimate']['value']:.3f}"
+        in done.stdout
+    )
+    assert json.loads((study / "best" / "configuration.json").read_text())["trial"] == chosen["trial"]
+    assert (study / "best" / "predict.txt").read_text() == f"python -m platform.predict {study} VIDEO ...\n"
+
+
+def large_cohort(place: Path) -> Path:
+    """Returns a cohort of twelve subjects, enough for folds inside folds."""
+    folder = place / "large"
+    if not folder.exists():
+        folder.mkdir()
+        write_tiny_cohort(folder, subjects=12, videos=1)
+    return folder / "cohort.csv"
+
+
+@pytest.mark.slow
+def test_a_bad_trial_is_stopped_at_a_folds_end_and_the_next_one_runs(place: Path) -> None:
+    """A trial that is behind on the first fold's subjects is PRUNED without a score, and its workers are free again."""
+    space = place / "worse.py"
+    space.write_text(
+        "def suggest(trial, reference):\n"
+        "    seed = trial.suggest_int('seed', 0, 9)\n"
+        "    return reference.with_values({'seed': seed} if trial.number == 0 else {'seed': seed, 'model': 'clip'})\n"
+    )
+    asked = ("--space", f"{space}:suggest", "--set", "model=parameters", "--trials", "3", "--concurrency", "1")
+    longer = ("--epochs", "6", "--frames", "8", "--prune", "0.5")  # the workers are a fold ahead of who stops them
+    done = run(place, "--study", "pruned", *asked, *longer, "--cohort", str(large_cohort(place)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, *others = read_trials(place / "studies" / "pruned", "pruned")
+    assert first.scored
+    pruned = [t for t in others if t.state == "PRUNED"]
+    assert pruned, [(t.state, t.value) for t in others]
+    for trial in pruned:
+        assert trial.value is None
+        assert len(trial.folds) == 1
+        assert "to trial 0 on the same 6 subjects (p = " in trial.problem
+        assert f"search, trial {trial.number} stopped after fold 1 of 2: {trial.problem}" in done.stdout
+    assert best((first, *others), 2) == first
+
+
+@pytest.mark.slow
 def test_a_trial_that_diverges_fails_with_its_step_and_the_exit_status_says_so(place: Path) -> None:
     """A learning rate without sense: the trial is FAIL in the study, with the step, and there is no best."""
     done = run(place, "--study", "diverged", "--trials", "1", "--set", "optimizer.lr=1e30")
@@ -131,7 +209,18 @@ def test_a_second_search_in_the_same_folder_names_the_holder(place: Path) -> Non
         (("--folds", "1"), "--folds is 1, but must be at least 2"),
         (("--trials", "0"), "--trials is 0, but must be at least 1"),
         (("--metric", "auc"), "--metric auc is not known; use one of macro_f1, balanced_accuracy"),
-        (("--space", "huge"), "--space huge is not known; use one of smoke, prompts, numeracy, full"),
+        (("--space", "huge"), "--space huge is not known; use one of smoke, prompts, numeracy, optimizer, full"),
+        (("--sampler", "grid"), "--space smoke: a configuration cannot be drawn"),
+        (("--outer-folds", "1"), "--outer-folds is 1, but must be at least 2, or 0 for none"),
+        (("--prune", "0.9"), "--prune is 0.9, but must be a p-value from 0 (never) to 0.5"),
+        (("--baselines", "svm"), "--baselines svm is not known; use some of parameters, linear_probe, vita_clip"),
+        (("--fold", "2"), "--fold 2 asked for, but the study has 2 folds (0-1)"),
+        (
+            ("--fold", "0", "--repeats", "2"),
+            "--fold runs one fold alone, so it does not go with --outer-folds or --repeats",
+        ),
+        (("--fold-column", "site"), "there is no column 'site'"),
+        (("--outer-folds", "2"), "--outer-folds 2 leaves too few subjects in outer fold 0: class"),
         (("--set", "lr"), "--set lr is no NAME=VALUE"),
         (("--set", "optimizer.rate=1"), "'optimizer.rate' is not a setting"),
         (("--set", "text.n_ctx=80"), "the longest prompt length (n_ctx) that fits is"),

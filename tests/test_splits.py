@@ -1,7 +1,7 @@
 """Subject-wise folds: nothing stands on both sides, and every class is trained on."""
 
 from dataclasses import replace
-from platform.splits import check_ledger, ledger, make_splits
+from platform.splits import check_ledger, make_splits, only_fold, splits_of_column
 
 import polars as pl
 import pytest
@@ -112,16 +112,65 @@ def test_more_folds_than_any_class_has_videos():
 
 
 def test_ledger():
-    """The ledger has one row per fold and subject."""
-    whole = cohort([0, 1, 0, 1], [1, 2, 3, 4])
-    table = ledger(whole, make_splits(whole, folds=4, seed=0))
+    """The ledger has one row per fold and video, with its side and its file's hash."""
+    whole = cohort([0, 1, 0, 1], [1, 2, 1, 1])
+    table = make_splits(whole, folds=4, seed=0).ledger(whole)
     assert table.filter(fold=1).rows() == [
-        (1, "train", "P00", 1),
-        (1, "train", "P02", 3),
-        (1, "train", "P03", 4),
-        (1, "test", "P01", 2),
+        (1, "train", "P00", "P00/0.mp4", "hash of 0 0"),
+        (1, "train", "P02", "P02/0.mp4", "hash of 2 0"),
+        (1, "train", "P03", "P03/0.mp4", "hash of 3 0"),
+        (1, "test", "P01", "P01/0.mp4", "hash of 1 0"),
+        (1, "test", "P01", "P01/1.mp4", "hash of 1 1"),
     ]
-    assert table.group_by("fold").agg(pl.col("videos").sum())["videos"].to_list() == [10] * 4
+    assert table.group_by("fold").len()["len"].to_list() == [5] * 4
+
+
+def test_repeated_folds():
+    """Folds that are drawn anew hold each subject out once each time, and are not the same folds again."""
+    whole = cohort([0, 1] * 6)
+    splits = make_splits(whole, folds=3, seed=0, repeats=3)
+    check_ledger(whole, splits)
+    assert [fold.index for fold in splits.folds] == list(range(9))
+    rounds = [{fold.test for fold in splits.folds[i : i + 3]} for i in (0, 3, 6)]
+    assert all(sorted(s for test in r for s in test) == whole.subjects()["subject"].to_list() for r in rounds)
+    assert rounds[0] != rounds[1] != rounds[2]
+    assert rounds[0] == {fold.test for fold in make_splits(whole, folds=3, seed=0).folds}
+    with pytest.raises(ConfigurationError, match="--repeats 2, but leaving one subject out at a time has one way only"):
+        make_splits(whole, folds=12, seed=0, repeats=2)
+
+
+def test_folds_of_a_column():
+    """The manifest's own folds are taken as they are, in the order of their names."""
+    whole = cohort([0, 1] * 3)
+    names = {"P00": "10", "P01": "10", "P02": "9", "P03": "9", "P04": "b2", "P05": "b2"}
+    named = replace(
+        whole, videos=whole.videos.with_columns(fold=pl.col("subject").replace_strict(names, return_dtype=pl.String))
+    )
+    splits = splits_of_column(named)
+    assert [fold.test for fold in splits.folds] == [("P02", "P03"), ("P00", "P01"), ("P04", "P05")]
+    assert splits.method == "the manifest's own folds (9, 10, b2)"
+    check_ledger(named, splits)
+
+
+def test_column_that_holds_out_a_whole_class():
+    """A fold without training subjects of a class is an error."""
+    whole = cohort([0, 0, 1, 1])
+    halves = pl.col("subject").is_in(["P00", "P01"]).cast(pl.String)
+    named = replace(whole, videos=whole.videos.with_columns(fold=halves))
+    with pytest.raises(ConfigurationError, match="--fold-column: fold 'true' holds out all subjects of a class"):
+        splits_of_column(named)
+
+
+def test_one_fold_alone():
+    """One fold keeps its number and its sides, and need not hold every subject out."""
+    whole = cohort([0, 1] * 3)
+    splits = make_splits(whole, folds=3, seed=0)
+    alone = only_fold(splits, 2)
+    assert alone.folds == (splits.folds[2],)
+    assert alone.method == "fold 2 alone of StratifiedGroupKFold(3), seed 0"
+    check_ledger(whole, alone)
+    with pytest.raises(ConfigurationError, match=r"--fold 3 asked for, but the study has 3 folds \(0-2\)"):
+        only_fold(splits, 3)
 
 
 def spoilt(splits: Splits, side: str, subjects: tuple[str, ...]) -> Splits:

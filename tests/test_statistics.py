@@ -21,6 +21,7 @@ from reports.statistics import (
     metric_values,
     mistakes,
     permutation_null,
+    standard_error,
     subject_matrices,
     wilson,
 )
@@ -28,9 +29,9 @@ from reports.trials import axes, tell_search
 from reports.words import recurring_terms, split_at_terms
 from tests.make_study import make_study
 from trainables.errors import LeakageError
-from trainables.leaderboard import TrialRecord, best, ranked
+from trainables.leaderboard import TrialRecord, best, chosen, pareto, ranked
 from trainables.metrics import score
-from trainables.records import Cohort, Fold, FoldResult, Splits
+from trainables.records import Cohort, FoldResult, Splits, read_ledger
 
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
 
@@ -224,7 +225,7 @@ def test_ledger_counts_and_refuses_a_file_on_both_sides(tmp_path):
     study = make_study(tmp_path / "s", trials=0, per_class=3)
     cohort, splits = Cohort.load(study), Splits.load(study / "splits.json")
     entries = ledger(cohort, splits)
-    assert (entries.subjects, entries.videos, entries.tested_once) == (9, 18, True)
+    assert (entries.subjects, entries.videos, entries.tested) == (9, 18, 1)
     assert [f.test.subjects for f in entries.folds] == [(1, 1, 1)] * 3
     other_side = splits.folds[0].train[0]
     same = cohort.videos.filter(pl.col("subject") == splits.folds[0].test[0])["sha256"][0]
@@ -237,9 +238,65 @@ def test_ledger_counts_and_refuses_a_file_on_both_sides(tmp_path):
         ledger(dataclasses.replace(cohort, videos=twin), splits)
 
 
-def test_a_score_of_a_training_subject_is_leakage():
-    """Predictions of a subject that its fold trained on are refused."""
-    splits = Splits(method="by hand", folds=(Fold(index=0, train=("a",), test=("b",)),))
-    result = FoldResult(key="k", fold=0, config={}, predictions=_predictions([("a", 0, 0)]), history=(), seconds=1.0)
-    with pytest.raises(LeakageError, match="fold 0 scored subject 'a', which is not on its test side"):
-        check_predictions((result,), splits)
+def test_a_score_of_a_training_subject_is_leakage(tmp_path):
+    """Predictions of a subject that its fold trained on are refused, and so is a ledger of other folds."""
+    study = make_study(tmp_path / "s", trials=0, per_class=3)
+    cohort, splits, noted = Cohort.load(study), Splits.load(study / "splits.json"), read_ledger(study)
+    trained, held_out = splits.folds[0].train[0], splits.folds[0].test[0]
+    scored = [
+        FoldResult(
+            key="k",
+            fold=0,
+            config={},
+            predictions=pl.DataFrame({"fold": [0], "subject": [subject], "video": [f"{subject}_a.mp4"]}),
+            history=(),
+            seconds=1.0,
+        )
+        for subject in (held_out, trained)
+    ]
+    check_predictions((scored[0],), cohort, splits, noted)
+    with pytest.raises(
+        LeakageError, match=f"fold 0 scored video '{trained}_a.mp4' of subject '{trained}', which is not on"
+    ):
+        check_predictions((scored[1],), cohort, splits, noted)
+    swapped = noted.with_columns(sha256=pl.col("sha256").reverse())
+    with pytest.raises(LeakageError, match=r"ledger\.parquet is not that of the study's cohort and folds"):
+        check_predictions((scored[0],), cohort, splits, swapped)
+    (study / "ledger.parquet").unlink()
+    with pytest.raises(LeakageError, match=r"ledger\.parquet is missing or damaged, so nothing shows who was held out"):
+        read_ledger(study)
+
+
+def test_one_standard_error_rule_takes_the_cheapest_of_the_best():
+    """Among the trials within one standard error of the best score the cheapest is chosen; others, however cheap, are not."""
+    trials = (
+        _trial(0, 0.80, costs={"trained_parameters": 900.0, "seconds": 5.0}, standard_error=0.05),
+        _trial(1, 0.76, costs={"trained_parameters": 100.0, "seconds": 9.0}, standard_error=0.2),
+        _trial(2, 0.76, costs={"trained_parameters": 100.0, "seconds": 9.0}, log_loss=0.1),
+        _trial(3, 0.74, costs={"trained_parameters": 1.0, "seconds": 1.0}),
+    )
+    assert best(trials, 3).number == 0
+    assert best(trials, 3, "one_se").number == 2
+    assert best(trials, 3, "one_se", "seconds").number == 0
+    assert chosen(trials, 3, {"choose": "one_se", "cost": None}).number == 2
+    assert chosen(trials, 3, {}).number == 0
+
+
+def test_pareto_front():
+    """The front holds the trials that none beats in score at the same or less cost, from the cheapest up."""
+    costs = [5.0, 3.0, 4.0, 3.0, 9.0]
+    trials = tuple(
+        _trial(i, value, costs={"seconds": cost})
+        for i, (value, cost) in enumerate(zip([0.8, 0.6, 0.5, 0.7, 0.8], costs, strict=True))
+    )
+    assert [t.number for t in pareto(trials, 3, "seconds")] == [3, 0]
+    assert pareto(trials, 2, "seconds") == ()
+
+
+def test_standard_error_is_scipys_bootstrap():
+    """On accuracy it is scipy's bootstrap standard error of the subjects' mean, up to the noise of resampling."""
+    rng = np.random.default_rng(1)
+    units = [(f"s{i:02}", int(i % 2), int((i % 2) ^ (rng.random() < 0.3))) for i in range(40)]
+    right = np.array([true == told for _, true, told in units], dtype=float)
+    oracle = stats.bootstrap((right,), np.mean, n_resamples=4000, random_state=0).standard_error
+    assert standard_error(_predictions(units), "accuracy", 3) == pytest.approx(oracle, rel=0.06)

@@ -13,7 +13,8 @@ from trainables.errors import ConfigurationError
 CONTEXT_INITS = ("zeros", "normal", "words")
 PER_CLASS_OR_SHARED = ("per_class", "shared")
 ENCODINGS = ("continuous", "position", "digits", "words")
-MODELS = ("clip", "vita_clip", "linear_probe", "parameters")
+BASELINES = ("parameters", "linear_probe", "vita_clip")
+MODELS = ("clip", *BASELINES)
 
 
 def _require(condition: bool, name: str, value: object, allowed: str) -> None:

@@ -3,6 +3,7 @@
 import math
 import sqlite3
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,11 @@ from typing import Any
 import optuna
 
 from trainables.errors import StridefoldError
+
+RULES = ("best", "one_se")
+"""How a trial is chosen: the best score, or the cheapest within one standard error of it."""
+COSTS = ("trained_parameters", "seconds")
+"""What a configuration costs: weights that are trained, or seconds of training and scoring over all folds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,10 @@ class TrialRecord:
     """Keys of the folds finished so far, in fold order."""
     log_loss: float | None = None
     """Subject-level, in nats; breaks ties."""
+    standard_error: float | None = None
+    """Of the value, by resampling subjects."""
+    costs: dict[str, float] = field(default_factory=dict)
+    """By the names of COSTS; empty where the trial has no score."""
     problem: str = ""
     """Why the trial failed."""
     seconds: float | None = None
@@ -70,10 +80,38 @@ def read_trials(study_folder: Path, name: str) -> tuple[TrialRecord, ...]:
     return tuple(_record(trial) for trial in trials)
 
 
-def best(trials: tuple[TrialRecord, ...], folds: int) -> TrialRecord | None:
-    """Returns the chosen trial: complete on all folds, highest value, then lowest log loss, then lowest number."""
+def best(
+    trials: tuple[TrialRecord, ...], folds: int, rule: str = "best", cost: str | None = None
+) -> TrialRecord | None:
+    """Returns the chosen trial among those that are complete on all folds.
+
+    Args:
+        rule: 'best' takes the highest value, then the lowest log loss, then the lowest number; 'one_se' takes the cheapest
+            trial whose value is at most one standard error below that (Breiman 1984, section 3.4.3).
+        cost: one of COSTS, for 'one_se'; None is trained_parameters.
+    """
     whole = [t for t in trials if t.scored and len(t.folds) == folds]
-    return min(whole, key=_rank, default=None)
+    top = min(whole, key=_rank, default=None)
+    if top is None or rule == "best":
+        return top
+    limit = (top.value or 0.0) - (top.standard_error or 0.0)
+    near = [t for t in whole if (t.value or 0.0) >= limit]
+    return min(near, key=lambda t: (t.costs.get(cost or COSTS[0], math.inf), _rank(t)))
+
+
+def chosen(trials: tuple[TrialRecord, ...], folds: int, options: Mapping[str, Any]) -> TrialRecord | None:
+    """Returns the trial that a study with these options (of its StudyRecord) chooses."""
+    return best(trials, folds, options.get("choose") or "best", options.get("cost"))
+
+
+def pareto(trials: tuple[TrialRecord, ...], folds: int, cost: str) -> tuple[TrialRecord, ...]:
+    """Returns the complete trials that no other beats in both score and cost, from the cheapest up."""
+    whole = [t for t in trials if t.scored and len(t.folds) == folds and cost in t.costs]
+    front: list[TrialRecord] = []
+    for trial in sorted(whole, key=lambda t: (t.costs[cost], _rank(t))):
+        if not front or (trial.value or 0.0) > (front[-1].value or 0.0):
+            front.append(trial)
+    return tuple(front)
 
 
 def ranked(trials: tuple[TrialRecord, ...], folds: int) -> tuple[TrialRecord, ...]:
@@ -125,6 +163,8 @@ def _record(trial: optuna.trial.FrozenTrial) -> TrialRecord:
         config=dict(attributes.get("config") or {}),
         folds=tuple(attributes.get("folds") or ()),
         log_loss=attributes.get("log_loss"),
+        standard_error=attributes.get("standard_error"),
+        costs=dict(attributes.get("costs") or {}),
         problem=str(attributes.get("problem") or ""),
         seconds=None if trial.duration is None else trial.duration.total_seconds(),
         distributions=dict(trial.distributions),

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import ray
 import ray.train
 import torch
@@ -64,7 +65,7 @@ def train_configuration(trial: dict[str, Any]) -> None:
     device = str(get_device()) if trial["gpus"] else "cpu"
     torch.set_num_threads(max(int(trial["cpus"]), 1))
     jobs = open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device)
-    for job in jobs:
+    for done, job in enumerate(jobs, start=1):
         try:
             train_fold(TrainConfig.from_flat(trial["config"]), job, workers=workers, device=device)
         except Exception as error:
@@ -72,18 +73,73 @@ def train_configuration(trial: dict[str, Any]) -> None:
                 raise  # perhaps another worker was lost: Ray starts the group anew, at the last whole epoch
             ray.train.report({"problem": _sentence(error)})  # the configuration's fault: it would end so again
             return
-        ray.train.report({"fold": job.fold.index})
+        ray.train.report({"folds": done})
 
 
 def describe(study: str, cache: str, key: str, fold: int, cpus: int, gpus: float) -> None:
-    """Decodes one finished fold's class features; a Ray task."""
+    """Decodes one finished fold's class features; a Ray task.
+
+    Args:
+        fold: place of the fold among the study's splits.
+    """
     from trainables.training.describe import describe_fold
 
+    device = _start_task(cpus, gpus)
+    describe_fold(open_jobs(Path(study), Path(cache), [""] * fold + [key], device)[fold], device)
+
+
+def train_one(study: str, cache: str, key: str, fold: int, config: dict[str, Any], cpus: int, gpus: float) -> str:
+    """Trains one configuration on one fold, or reads the finished result; a Ray task.
+
+    Returns:
+        Why it cannot be trained; '' where it was.
+    """
+    from trainables.training.fold import train_fold
+
+    device = _start_task(cpus, gpus)
+    job = open_jobs(Path(study), Path(cache), [""] * fold + [key], device)[fold]
+    try:
+        train_fold(TrainConfig.from_flat(config), job, device=device)
+    except StridefoldError as error:
+        return str(error)
+    return ""
+
+
+def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: float) -> pl.DataFrame:
+    """Returns what an inner study's ensemble says of an outer fold's test subjects, as FoldResult.predictions; a Ray task.
+
+    Args:
+        inner, outer: study folders.
+        fold: place of the fold among the outer study's splits.
+    """
+    from trainables.training.ensemble import load_frozen, open_ensemble, score_videos
+
+    device = _start_task(cpus, gpus)
+    ensemble = open_ensemble(Path(inner))
+    subjects = Splits.load(Path(outer) / "splits.json").folds[fold].test
+    videos = Cohort.load(Path(outer)).of_subjects(subjects)
+    scores = score_videos(ensemble, videos, load_frozen(ensemble, device), cache=Path(cache), device=device)
+    windows = ["subject", "video", "window"]
+    classes = range(len(ensemble.cohort.classes))
+    means = scores.group_by(windows).agg(pl.col("probabilities").list.get(c).mean().alias(f"p{c}") for c in classes)
+    labels = videos.select("subject", "video", true=pl.col("label"))
+    return (
+        means.join(labels, on=["subject", "video"])
+        .sort(windows)
+        .select(
+            pl.lit(fold, dtype=pl.Int64).alias("fold"),
+            *windows,
+            "true",
+            probabilities=pl.concat_list(f"p{c}" for c in classes),
+        )
+    )
+
+
+def _start_task(cpus: int, gpus: float) -> str:
+    """Prepares this process for a task and returns its device."""
     quiet()
     torch.set_num_threads(max(cpus, 1))
-    device = "cuda" if gpus and torch.cuda.is_available() else "cpu"
-    keys = [""] * fold + [key]
-    describe_fold(open_jobs(Path(study), Path(cache), keys, device)[fold], device)
+    return "cuda" if gpus and torch.cuda.is_available() else "cpu"
 
 
 def open_jobs(study: Path, cache: Path, keys: list[str], device: str) -> "list[FoldJob]":

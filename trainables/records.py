@@ -4,27 +4,28 @@ studies/NAME/
   study.json         options, cohort, versions, git state, times (StudyRecord)
   cohort.parquet     one row per video; cohort.json: classes, parameters, label
   splits.json        subject-wise folds and their hash (Splits)
+  ledger.parquet     who and which file was on which side of which fold, checked when results are read
   study.db           the Optuna study: every trial, its configuration and the keys of its folds
   folds/KEY/         one configuration on one fold: result.json, predictions.parquet, model.safetensors
+  best/              the chosen configuration for use; outer/, permutations/: studies inside the study
   results.json       what the report says, in numbers
   report.html        the page
 """
 
 import dataclasses
-import hashlib
-import json
-import os
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import polars as pl
 
-from trainables.errors import LeakageError, StridefoldError
+from trainables.errors import LeakageError
+from trainables.files import digest, read_json, write_json, write_parquet
 
 SCHEMA = 1
+PREDICTIONS = pl.Schema([("fold", pl.Int64()), ("subject", pl.String()), ("video", pl.String()), ("window", pl.Int64()),
+                         ("true", pl.Int64()), ("probabilities", pl.List(pl.Float64()))])  # fmt: skip
+"""Columns of held-out predictions, one row per window; window is its first frame."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +71,7 @@ class Cohort:
     """Whether one subject's videos may carry different labels."""
 
     def sha256(self) -> str:
-        """Returns the hash of what training can see: subjects, files' contents, labels, classes and parameter values."""
+        """Returns the hash of what training can see: subjects, files, labels, classes and parameter values."""
         keys = ["subject", "video", "sha256", "label", *(p.key for p in self.parameters)]
         return digest([self.label, self.classes, self.videos.select(keys).sort("subject", "video").rows()])
 
@@ -120,9 +121,23 @@ class Splits:
     method: str
     """As 'StratifiedGroupKFold(3), seed 0'."""
     folds: tuple[Fold, ...]
+    held_out: int = 1
+    """Folds in which each subject is held out: 1, the number of repeats, or 0 where only some folds are run."""
 
     def sha256(self) -> str:
         return digest(dataclasses.asdict(self))
+
+    def ledger(self, cohort: Cohort) -> pl.DataFrame:
+        """Returns one row per fold and video: fold, side ('train' or 'test'), subject, video, sha256 of the file."""
+        files = cohort.videos.select("subject", "video", "sha256").sort("subject", "video")
+        parts = [
+            files.filter(pl.col("subject").is_in(list(subjects))).select(
+                pl.lit(fold.index, dtype=pl.Int64).alias("fold"), pl.lit(side).alias("side"), pl.all()
+            )
+            for fold in self.folds
+            for side, subjects in (("train", fold.train), ("test", fold.test))
+        ]
+        return pl.concat(parts)
 
     def save(self, path: Path) -> None:
         write_json(path, dataclasses.asdict(self) | {"sha256": self.sha256(), "schema": SCHEMA})
@@ -136,7 +151,7 @@ class Splits:
         """
         raw = read_json(path)
         folds = tuple(Fold(index=f["index"], train=tuple(f["train"]), test=tuple(f["test"])) for f in raw["folds"])
-        splits = cls(method=raw["method"], folds=folds)
+        splits = cls(method=raw["method"], folds=folds, held_out=raw["held_out"])
         if splits.sha256() != raw["sha256"]:
             raise LeakageError(f"{path} does not match its own hash: it was changed after the study began")
         return splits
@@ -175,7 +190,7 @@ class FoldResult:
     config: dict[str, Any]
     """The flat configuration."""
     predictions: pl.DataFrame
-    """One row per held-out window: fold, subject, video, window (first frame), true, probabilities."""
+    """One row per held-out window, as PREDICTIONS."""
     history: tuple[dict[str, float], ...]
     """One record per epoch: epoch, loss and its parts, on training windows."""
     seconds: float
@@ -243,6 +258,8 @@ class StudyRecord:
     """Of all sessions of the search so far."""
     permutations: tuple[float, ...] = ()
     """The same search's best score for each permutation of the subjects' labels."""
+    baselines: dict[str, list[str]] = field(default_factory=dict)
+    """Keys of the folds of each baseline, by its name."""
 
     def save(self, folder: Path) -> None:
         write_json(folder / "study.json", dataclasses.asdict(self) | {"schema": SCHEMA})
@@ -255,66 +272,14 @@ class StudyRecord:
         return cls(**raw)
 
 
-def digest(value: Any) -> str:
-    """Returns the sha256 of a value's canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, default=list).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the sha256 of a file's contents."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())  # mkstemp's 0600 would lock colleagues out of a shared folder
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """Returns this process's file mode mask; the operating system tells it only by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text atomically."""
-    write_atomic(path, lambda file: file.write(text.encode()))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically, without NaN: a number that is not finite is an error of the caller."""
-    write_text(
-        path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False, default=list) + "\n"
-    )
-
-
-def write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    """Writes a parquet file atomically."""
-    write_atomic(path, frame.write_parquet)
-
-
-def read_json(path: Path) -> Any:
-    """Reads JSON.
+def read_ledger(folder: Path) -> pl.DataFrame:
+    """Returns the ledger that a study noted before it trained, as Splits.ledger.
 
     Raises:
-        StridefoldError: The file is missing or damaged.
+        LeakageError: It is missing or damaged, so nothing shows who was held out.
     """
+    path = folder / "ledger.parquet"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StridefoldError(f"{path} is missing: is {path.parent} a study folder?") from None
-    except ValueError as error:
-        raise StridefoldError(f"{path} is damaged ({error}); delete it and run the same command again") from None
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError):
+        raise LeakageError(f"{path} is missing or damaged, so nothing shows who was held out; restore it") from None

@@ -20,7 +20,8 @@ from PIL import Image
 from trainables.config import VideoConfig
 from trainables.data.decode import ReaderDisagrees, VideoError, decode
 from trainables.errors import CohortError, StridefoldError
-from trainables.records import Cohort, digest, write_atomic
+from trainables.files import digest, write_atomic
+from trainables.records import Cohort
 
 PREPROCESSING = 1
 """Counts up whenever the same video would give other pixels."""

@@ -33,6 +33,7 @@ def read_manifest(
     label_per_video: bool = False,
     simulated: bool = False,
     ignore: tuple[str, ...] = (),
+    fold_column: str | None = None,
     on_note: Callable[[str], None] | None = None,
     on_file: Callable[[int, int], None] | None = None,
 ) -> tuple[Cohort, Task]:
@@ -46,6 +47,7 @@ def read_manifest(
         columns: {our name of a column: the manifest's}.
         label_per_video: Whether one subject's videos may carry different labels.
         ignore: Columns of numbers that are no parameters.
+        fold_column: Column that names the fold in which a subject is held out; it becomes the cohort's column fold.
         on_note: Called with each sentence the user should see though nothing is wrong.
         on_file: Called with (videos looked into, videos in all).
 
@@ -57,8 +59,9 @@ def read_manifest(
         raise ConfigurationError(f"--folds {folds}, but cross-validation needs 2 at least")
     note = on_note or (lambda sentence: None)
     problems = Problems(str(path))
-    given = read_table(path, problems).renamed(columns or {}, problems)
-    label = _label_column(given, task, label, columns or {}, problems)
+    columns = dict(columns or {}) | ({"fold": fold_column} if fold_column else {})
+    given = read_table(path, problems).renamed(columns, problems)
+    label = _label_column(given, task, label, columns, problems)
     table, excluded = _with_label(given, label)
     if not table.rows:
         problems.add(f"no row has a label in column {given.called(label)!r}; fill it in where it is known")
@@ -69,7 +72,9 @@ def read_manifest(
     files = _files(path.parent.resolve(), table, numbers.fps, problems, on_file)
     _check_boxes(table, numbers.boxes, files, problems)
     _check_duplicates(table, files, problems)
-    _check_folds(table, whole, labels, table.called(label), folds, problems)
+    if fold_column:
+        _check_fold_column(table, problems)
+    _check_folds(table, whole, labels, table.called(label), 2 if fold_column else folds, problems)
     problems.check()
     present = replace(whole, classes=tuple(c for c in whole.classes if c.value in labels))
     if task is not None and (absent := [c.name for c in whole.classes if c.value not in labels]):
@@ -80,7 +85,12 @@ def read_manifest(
         label=label,
         classes=tuple(c.name for c in present.classes),
         parameters=numbers.parameters,
-        videos=_videos(table, [present.value_index()[v] for v in labels], files, numbers.columns),
+        videos=_videos(
+            table,
+            [present.value_index()[v] for v in labels],
+            files,
+            numbers.columns | ({"fold": pl.Series(table.cells["fold"])} if fold_column else {}),
+        ),
         excluded=tuple(excluded),
         per_video_labels=label_per_video,
     )
@@ -273,6 +283,25 @@ def _check_folds(table: Table, task: Task, labels: list[str], shown: str, folds:
                 f"class {one.name!r} has {count} subjects, too few for --folds {folds}; use --folds {largest} at most, "
                 f"or --folds {len(subjects)} to leave one subject out at a time"
             )
+
+
+def _check_fold_column(table: Table, problems: Problems) -> None:
+    column = table.called("fold")
+    first: dict[str, tuple[int, str]] = {}
+    for row, subject, fold in zip(table.rows, table.cells["subject"], table.cells.get("fold", []), strict=False):
+        row_before, before = first.setdefault(subject, (row, fold))
+        if not fold:
+            problems.at(row, column, "no fold", "it is empty; name the fold in which this subject is held out")
+        elif fold != before:
+            problems.at(
+                row,
+                column,
+                "two folds of one subject",
+                f"subject {subject!r} is in fold {fold!r} here and in {before!r} in row {row_before}; all videos of a "
+                "subject are held out together",
+            )
+    if len({fold for _, fold in first.values()}) == 1:
+        problems.add(f"column {column} names one fold only; it must name 2 at least")
 
 
 def _videos(

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from trainables.data.decode import VideoError, VideoInfo, probe
 from trainables.errors import StridefoldError
-from trainables.records import file_sha256
+from trainables.files import file_sha256
 
 THREADS = 8
 

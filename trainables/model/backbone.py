@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, CLIPModel, PreTrainedTokeniz
 from transformers.utils import logging as transformers_logging
 
 from trainables.errors import ConfigurationError
-from trainables.records import digest, file_sha256
+from trainables.files import digest, file_sha256
 
 SMALL = Path(__file__).parents[1] / "backbones" / "small"
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from trainables.errors import StridefoldError
-from trainables.records import file_sha256, write_atomic, write_text
+from trainables.files import file_sha256, write_atomic, write_text
 
 NEWEST, BEFORE = "checkpoint.pt", "checkpoint-before.pt"
 

@@ -4,7 +4,7 @@ Letters: N windows, U units (windows, videos or subjects), F folds, C classes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from trainables.data.dataset import WindowDataset
 from trainables.data.windows import heldout_windows
 from trainables.errors import CohortError, ConfigurationError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
-from trainables.leaderboard import TrialRecord, best, read_trials
+from trainables.leaderboard import TrialRecord, chosen, read_trials
 from trainables.metrics import at_level
 from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import GaitCLIP, build
@@ -42,6 +42,11 @@ class Ensemble:
     splits: Splits
     trial: TrialRecord
     folds: tuple[int, ...]
+
+    @property
+    def refitted(self) -> bool:
+        """Whether its one fold was trained on every subject."""
+        return self.folds == (0,) and not self.splits.folds[0].test
 
     @property
     def config(self) -> TrainConfig:
@@ -112,7 +117,7 @@ def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
     count = len(splits.folds)
     if fold is not None and not 0 <= fold < count:
         raise StridefoldError(f"fold {fold} asked for, but the study has {count} folds (0-{count - 1})")
-    trial = best(read_trials(study, record.name), count)
+    trial = chosen(read_trials(study, record.name), count, record.options)
     if trial is None:
         raise StridefoldError(
             f"{study} has no trial yet that is complete on all {count} folds; finish its search first"
@@ -122,8 +127,25 @@ def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
             f"the chosen trial {trial.number} is the baseline {trial.config['model']!r}, which keeps no weights; "
             "predict from a study whose chosen trial is a video CLIP ('clip' or 'vita_clip')"
         )
-    chosen = tuple(range(count)) if fold is None else (fold,)
-    return Ensemble(folder=study, record=record, cohort=cohort, splits=splits, trial=trial, folds=chosen)
+    if fold is None and record.options.get("refit") == "all":
+        return _refitted(study, record, cohort, trial)
+    folds = tuple(range(count)) if fold is None else (fold,)
+    return Ensemble(folder=study, record=record, cohort=cohort, splits=splits, trial=trial, folds=folds)
+
+
+def _refitted(study: Path, record: StudyRecord, cohort: Cohort, trial: TrialRecord) -> Ensemble:
+    """Returns the chosen configuration trained anew on every subject."""
+    folder = study / "best" / "refit"
+    keys = [
+        p.parent.name for p in folder.glob("folds/*/result.json") if FoldResult.load(p.parent).config == trial.config
+    ]
+    if len(keys) != 1:
+        raise StridefoldError(
+            f"{study} has no model that was trained on every subject; run its search to the end first"
+        )
+    splits = Splits.load(folder / "splits.json")
+    whole = replace(trial, folds=(keys[0],))
+    return Ensemble(folder=folder, record=record, cohort=cohort, splits=splits, trial=whole, folds=(0,))
 
 
 def load_frozen(ensemble: Ensemble, device: str, backbone: str = "", knowledge_encoder: str = "") -> FrozenFeatures:

@@ -1,5 +1,6 @@
 """Trains one configuration on one fold and scores its held-out subjects. Pure torch; Ray is not needed."""
 
+import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from trainables.model.backbone import Backbone, FrozenText, TextEncoder
 from trainables.model.gait_clip import GaitCLIP, build
 from trainables.model.numeracy import NumericMemory
 from trainables.model.text_prompts import ClassPrompts
-from trainables.records import FoldResult
+from trainables.records import PREDICTIONS, FoldResult
 from trainables.training.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
 from trainables.training.job import FoldJob, healthy_class, load, parameter_values
 from trainables.training.optimizer import make_optimizer
@@ -40,34 +41,57 @@ def train_fold(
 ) -> FoldResult:
     """Returns the finished result of one fold, which is also in its folder; a finished fold is read, not trained again.
 
-    An interrupted fold goes on after its last whole epoch.
+    An interrupted fold goes on after its last whole epoch. One that runs out of memory goes on once more with micro-batches
+    of half the size, which is noted in its result.
 
     Raises:
-        StridefoldError: The loss is not finite.
+        StridefoldError: A gradient is not finite, or the memory is too small for micro-batches of half the size too.
     """
     workers = workers or Workers()
     if (job.folder / "result.json").exists():
         return FoldResult.load(job.folder)
-    started = time.perf_counter()
     if config.model in ("parameters", "linear_probe"):
         result = score_baseline(config, job)
         if workers.leads:
             result.save(job.folder)
         return result
-    config_used = as_baseline(config)
-    task = prepare(config_used, job, workers, torch.device(device))
+    problem = ""
+    for attempt in (config, halved(config)):
+        if attempt is None:
+            break
+        try:
+            return _train_and_save(config, attempt, job, workers, device, on_epoch)
+        except (RuntimeError, MemoryError) as error:
+            # Other workers wait in the middle of a step, so theirs cannot go on with this one: Ray starts all anew.
+            if workers.count > 1 or not out_of_memory(error):
+                raise
+            problem = str(error).splitlines()[0]
+        gc.collect()  # outside of the except clause, whose traceback holds the tensors that did not fit
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    raise StridefoldError(
+        f"fold {job.fold.index} ran out of memory ({problem}); lower optimizer.batch_size, or raise optimizer.accumulation"
+    )
+
+
+def _train_and_save(
+    asked: TrainConfig, config: TrainConfig, job: FoldJob, workers: Workers, device: str, on_epoch: OnEpoch | None
+) -> FoldResult:
+    """Trains, scores and saves a fold with `config`, which computes what `asked` computes."""
+    started = time.perf_counter()
+    used = as_baseline(config)
+    task = prepare(used, job, workers, torch.device(device))
     history = train(task, job, on_epoch)
-    predictions = score(task, job)
     result = FoldResult(
         key=job.key,
         fold=job.fold.index,
-        config=config.flat(),
-        predictions=predictions,
+        config=asked.flat(),
+        predictions=score(task, job),
         history=tuple(history),
         seconds=time.perf_counter() - started,
         class_similarity=class_similarity(task.model),
         trained_parameters=sum(p.numel() for _, p in task.model.trained()),
-        notes=tuple(_notes(config_used, task, job)),
+        notes=tuple(_notes(used, asked, task, job)),
     )
     if workers.leads:
         about = {"key": job.key, "backbone": job.frozen.backbone.sha256}
@@ -75,6 +99,19 @@ def train_fold(
         result.save(job.folder)
         remove_checkpoints(job.folder)
     return result
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Returns whether an error says that the GPU's or the machine's memory was too small."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def halved(config: TrainConfig) -> TrainConfig | None:
+    """Returns a configuration with the same gradients from micro-batches half as large; None where there is none."""
+    optimizer = config.optimizer
+    if 2 * optimizer.accumulation > optimizer.batch_size or (config.numeracy.enabled and config.numeracy.video_weight):
+        return None
+    return config.with_values({"optimizer.accumulation": 2 * optimizer.accumulation})
 
 
 def as_baseline(config: TrainConfig) -> TrainConfig:
@@ -170,7 +207,9 @@ def train_epoch(
 
 
 def score(task: GaitTask, job: FoldJob) -> pl.DataFrame:
-    """Returns the predictions of the held-out subjects' windows, sorted."""
+    """Returns the predictions of the held-out subjects' windows, sorted; none where all subjects were trained on."""
+    if not job.fold.test:
+        return pl.DataFrame(schema=PREDICTIONS)
     data = job.held_out(task.config)
     task.model.eval()
     with torch.inference_mode():
@@ -197,7 +236,7 @@ def score(task: GaitTask, job: FoldJob) -> pl.DataFrame:
                     "probabilities": p.tolist(),
                 }
             )
-    return pl.DataFrame(task.workers.gather(rows)).sort("subject", "video", "window")
+    return pl.DataFrame(task.workers.gather(rows), schema=PREDICTIONS).sort("subject", "video", "window")
 
 
 def class_similarity(model: GaitCLIP) -> tuple[tuple[float, ...], ...]:
@@ -219,7 +258,12 @@ def _state(
     }
 
 
-def _notes(asked: TrainConfig, task: GaitTask, job: FoldJob) -> list[str]:
-    if task.memory is None:
-        return ["no numeric records: the numeric side is off"] if asked.numeracy.enabled else []
-    return task.memory.notes(job.frozen.names, job.cohort.classes, task.config.numeracy)
+def _notes(used: TrainConfig, asked: TrainConfig, task: GaitTask, job: FoldJob) -> list[str]:
+    notes = []
+    if (parts := used.optimizer.accumulation) != asked.optimizer.accumulation:
+        notes.append(
+            f"ran out of memory; trained with each step cut into {parts} micro-batches, which changes no gradient"
+        )
+    if task.memory is not None:
+        return notes + task.memory.notes(job.frozen.names, job.cohort.classes, task.config.numeracy)
+    return notes + (["no numeric records: the numeric side is off"] if used.numeracy.enabled else [])

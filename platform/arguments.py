@@ -1,0 +1,243 @@
+"""The command line of `python -m platform.search`."""
+
+import argparse
+import json
+from platform.options import REFITS, SearchOptions
+from platform.sampling import SAMPLERS
+from typing import Any
+
+from search_spaces import SHIPPED
+from trainables.config import BASELINES
+from trainables.errors import ConfigurationError
+from trainables.leaderboard import COSTS, RULES
+from trainables.metrics import parse_metric
+
+
+def parse_search(arguments: list[str] | None = None) -> SearchOptions:
+    """Returns the options of a command line; --help and a wrong line end the program as argparse does."""
+    given = vars(_parser().parse_args(arguments))
+    given["metric"] = "/".join(parse_metric(given["metric"]))
+    given["settings"] = dict(parse_setting(text) for text in given["settings"])
+    given["column"] = dict(_column(text) for text in given["column"])
+    for name in ("ignore", "allow_duplicate"):
+        given[name] = tuple(given[name])
+    return SearchOptions(**given)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Returns ('optimizer.lr', 0.001) of 'optimizer.lr=0.001'; what is no JSON is text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigurationError(f"--set {text} is no NAME=VALUE, as in --set optimizer.lr=0.001")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _column(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not equals:
+        raise ConfigurationError(f"--column {text} is no OURS=YOURS, as in --column subject=patient_id")
+    return ours, theirs
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, but not those that say nothing."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default is None or action.default is False or action.default in ("", [], ())
+        return action.help if silent else super()._get_help_string(action)
+
+
+def _folds(text: str) -> int:
+    return 0 if text == "subjects" else int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Returns the parser; every option says its default."""
+    parser = argparse.ArgumentParser(
+        prog="python -m platform.search",
+        formatter_class=_Help,
+        description="Searches configurations of the knowledge-augmented video CLIP over subject-wise folds of a cohort,\n"
+        "decodes what each class has learned, and writes a report. The same command continues a study that was stopped.",
+    )
+    default = SearchOptions()
+    for add in (
+        _cohort_options,
+        _study_options,
+        _search_options,
+        _evaluation_options,
+        _training_options,
+        _machine_options,
+    ):
+        add(parser, default)
+    return parser
+
+
+def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
+    group = parser.add_argument_group("cohort")
+    group.add_argument("--cohort", metavar="FILE", help="manifest (.csv or .parquet); none: a simulated cohort is made")
+    group.add_argument("--subjects", type=int, default=default.subjects, help="subjects of the simulated cohort")
+    group.add_argument("--label", help="label column; none: the task's, or diagnosis")
+    group.add_argument(
+        "--task", help="diagnosis, diagnosis5, updrs, or a task file (.toml); none: the one that fits the label"
+    )
+    group.add_argument("--parameters", metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters")
+    group.add_argument(
+        "--column",
+        metavar="OURS=YOURS",
+        action="append",
+        default=[],
+        help="name of a column in your manifest, as subject=patient_id; repeat for more",
+    )
+    group.add_argument(
+        "--ignore",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="numeric column that is no gait parameter; repeat for more",
+    )
+    group.add_argument("--label-per-video", action="store_true", help="a subject's videos may carry different labels")
+    group.add_argument(
+        "--allow-duplicate",
+        metavar="VIDEO",
+        action="append",
+        default=[],
+        help="video that may look like one of another subject, which else is an error; repeat for more",
+    )
+
+
+def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
+    group = parser.add_argument_group("study")
+    group.add_argument("--study", help="name of the study, or its folder; none: made from cohort and label")
+    group.add_argument("--studies", default=default.studies, help="folder of all studies")
+    group.add_argument("--seed", type=int, default=default.seed, help="seed of splits, sampler and training")
+
+
+def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
+    group = parser.add_argument_group("search")
+    group.add_argument("--space", default=default.space, help=f"{', '.join(SHIPPED)}, or my_space.py:suggest")
+    group.add_argument(
+        "--trials",
+        type=int,
+        help="configurations in all, the reference first; none: all of a space that is a list (ablation, paper), else 8",
+    )
+    group.add_argument(
+        "--sampler", choices=SAMPLERS, help="how Optuna draws; none: grid for a space that is a list, else tpe"
+    )
+    group.add_argument(
+        "--metric",
+        default=default.metric,
+        help="macro_f1, balanced_accuracy, accuracy or quadratic_kappa, at subject/, video/ or window/ level",
+    )
+    group.add_argument(
+        "--cost", choices=COSTS, help="a second objective, to be small: the report then shows the Pareto front"
+    )
+    group.add_argument(
+        "--choose",
+        choices=RULES,
+        default=default.choose,
+        help="best score, or one_se: the cheapest configuration within one standard error of it",
+    )
+    group.add_argument(
+        "--refit",
+        choices=REFITS,
+        default=default.refit,
+        help="what predicts: folds, the mean of the chosen configuration's folds; or all, one model trained anew on every subject",
+    )
+    group.add_argument(
+        "--prune",
+        type=float,
+        metavar="P",
+        default=default.prune,
+        help="stop a trial after a fold when its subjects' scores are below the best trial's at this p-value (Wilcoxon); "
+        "0 is never; never with --cost",
+    )
+    group.add_argument(
+        "--concurrency", type=int, default=default.concurrency, help="trials side by side at most; 0: as many as fit"
+    )
+
+
+def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
+    group = parser.add_argument_group("evaluation")
+    group.add_argument(
+        "--folds",
+        type=_folds,
+        default=default.folds,
+        help="subject-wise folds of each trial; 'subjects' leaves one subject out at a time",
+    )
+    group.add_argument("--repeats", type=int, default=default.repeats, help="times the folds are drawn anew")
+    group.add_argument(
+        "--fold-column", metavar="COLUMN", help="column that names the fold in which a subject is held out"
+    )
+    group.add_argument("--fold", type=int, metavar="K", help="run fold K alone, from 0, to try something out")
+    group.add_argument(
+        "--outer-folds",
+        type=int,
+        default=default.outer_folds,
+        help="nested cross-validation: the whole search is run again without each outer fold's subjects, who are scored "
+        "once by its choice; 0 is off",
+    )
+    group.add_argument(
+        "--baselines",
+        type=_names,
+        metavar="A,B",
+        default=default.baselines,
+        help=f"simpler methods on the same folds: some of {', '.join(BASELINES)}",
+    )
+    group.add_argument(
+        "--permutations",
+        type=int,
+        default=default.permutations,
+        help="times the whole search is run again on permuted subject labels, as a control",
+    )
+    group.add_argument(
+        "--permutation-trials", type=int, help="trials of each of those searches; none: as many as the search has"
+    )
+
+
+def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
+    group = parser.add_argument_group("training")
+    group.add_argument(
+        "--epochs", type=int, help="passes over the training windows; none: 3 with the small backbone, else 5"
+    )
+    group.add_argument("--frames", type=int, help="frames taken from a window; none: 8")
+    group.add_argument(
+        "--backbone", default=default.backbone, help="small (embedded), or a CLIP's Hugging Face folder or hub id"
+    )
+    group.add_argument(
+        "--knowledge-encoder",
+        default=default.knowledge_encoder,
+        help="clip, or a Hugging Face encoder's folder or hub id",
+    )
+    group.add_argument(
+        "--set",
+        dest="settings",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="any setting of trainables/config.py, as optimizer.lr=0.001; repeat for more",
+    )
+
+
+def _machine_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
+    group = parser.add_argument_group("machine")
+    group.add_argument(
+        "--address",
+        default=default.address,
+        help="local, auto (the cluster that this machine belongs to), or a Ray address",
+    )
+    group.add_argument(
+        "--workers", type=int, default=default.workers, help="Ray Train workers of one trial; they share each batch"
+    )
+    group.add_argument("--cpus-per-worker", type=int, default=default.cpus_per_worker, help="CPUs of a worker")
+    group.add_argument(
+        "--gpus-per-worker", type=float, default=default.gpus_per_worker, help="GPUs of a worker; a fraction shares one"
+    )
+    group.add_argument("--cache", default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold")
+    group.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")

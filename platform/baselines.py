@@ -1,0 +1,32 @@
+"""Simpler methods on the folds of a study, to stand beside what the search has found."""
+
+from platform.session import Session
+from platform.study import Study
+
+import polars as pl
+
+from trainables.errors import ConfigurationError, StridefoldError
+from trainables.metrics import score
+from trainables.records import Cohort, FoldResult
+
+
+def check_baselines(names: tuple[str, ...], cohort: Cohort) -> None:
+    """Raises a ConfigurationError where the cohort lacks what a baseline needs."""
+    if "parameters" in names and not cohort.parameters:
+        raise ConfigurationError(
+            "--baselines parameters needs numeric columns, but the cohort has none; leave it out of the list"
+        )
+
+
+def run_baselines(study: Study, session: Session, where: str = "folds") -> Study:
+    """Returns the study with the keys of each asked baseline's folds in its record; finished folds are not run again."""
+    for name in session.options.baselines:
+        config = session.options.reference().with_values({"model": name})
+        keys = study.keys(config)
+        if problems := session.train(study, config.flat(), dict(enumerate(keys))):
+            raise StridefoldError(f"baseline {name}: {problems[0]}")
+        study = study.noted(baselines=study.record.baselines | {name: keys})
+        predictions = pl.concat([FoldResult.load(study.folder / "folds" / key).predictions for key in keys])
+        value = score(predictions, study.record.metric, len(study.cohort.classes))
+        session.console.say(f"baseline {name} on the same {where}: {value:.3f}")
+    return study

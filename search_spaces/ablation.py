@@ -1,0 +1,27 @@
+"""What each part is worth: the reference, the reference without one part, and the baselines. A list, not a search."""
+
+from typing import Any
+
+import optuna
+
+from trainables.config import TrainConfig
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "no knowledge": {"text.knowledge": False},
+    "no keywords": {"text.keywords": False},
+    "no numeracy": {"numeracy.enabled": False},
+    "no global prompts": {"video.n_global": 0},
+    "no local prompts": {"video.local": False},
+    "no summary": {"video.summary": False},
+    "vita_clip": {"model": "vita_clip"},
+    "linear_probe": {"model": "linear_probe"},
+    "parameters": {"model": "parameters"},
+}
+REFERENCE = {"ablation": "full"}
+CELLS = len(VARIANTS)
+
+
+def suggest(trial: optuna.Trial, reference: TrainConfig) -> TrainConfig:
+    """Takes the next variant of the list."""
+    return reference.with_values(VARIANTS[trial.suggest_categorical("ablation", list(VARIANTS))])

@@ -1,0 +1,164 @@
+"""Search spaces and samplers: what is drawn is a configuration, the reference comes first, and a list ends."""
+
+from collections.abc import Callable
+from pathlib import Path
+from platform.sampling import SAMPLERS, Grid, ask, check_space, make_sampler
+
+import optuna
+import pytest
+
+from search_spaces import SHIPPED, Space, load_space
+from search_spaces.ablation import VARIANTS
+from trainables.config import TrainConfig
+from trainables.errors import ConfigurationError
+
+REFERENCE = TrainConfig().with_values({"optimizer.lr": 1e-3, "text.context_init": "words"})
+
+
+def study(space: Space, sampler: str = "random", seed: int = 0) -> optuna.Study:
+    """Returns a new study in which the reference waits to be tried."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    made = optuna.create_study(direction="maximize", sampler=make_sampler(sampler, seed))
+    made.enqueue_trial(space.first(REFERENCE))
+    return made
+
+
+def draw(space: Space, trials: int, sampler: str = "random", seed: int = 0) -> list[TrainConfig]:
+    """Returns what so many trials are, each told a score that depends on its configuration alone."""
+    asked, configs = study(space, sampler, seed), []
+    for _ in range(trials):
+        trial, config = ask(asked, space, REFERENCE)
+        configs.append(config)
+        asked.tell(trial, config.numeracy.weight - abs(config.text.n_ctx - 12) / 100)
+    return configs
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_trial_0_is_the_reference(name: str) -> None:
+    """Whatever the space draws, its first trial is the reference configuration, unchanged."""
+    assert draw(load_space(name), 1) == [REFERENCE]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_draw_is_a_configuration(name: str) -> None:
+    """A hundred draws are allowed configurations that differ from the reference in what the space is about, and nowhere else."""
+    about = {
+        "smoke": ("text.n_ctx", "numeracy.weight"),
+        "prompts": ("text.", "video.n_global", "video.local", "video.summary"),
+        "numeracy": ("numeracy.",),
+        "optimizer": ("optimizer.",),
+        "full": ("text.", "video.n_global", "video.local", "video.summary", "numeracy.", "optimizer."),
+        "ablation": ("text.", "video.", "numeracy.enabled", "model"),
+        "paper": (),
+    }[name]
+    for config in draw(load_space(name), 100):
+        changed = {key for key, value in config.flat().items() if value != REFERENCE.flat()[key]}
+        assert all(key.startswith(about) for key in changed), changed
+
+
+def test_settings_of_a_part_that_is_off_are_not_drawn() -> None:
+    """Without knowledge there is no projector to draw, and without numeracy nothing numeric."""
+    space, asked = load_space("full"), study(load_space("full"))
+    for _ in range(60):
+        trial, config = ask(asked, space, REFERENCE)
+        drawn = set(trial.params)
+        assert ("text.projector" in drawn) == config.text.knowledge
+        assert {n for n in drawn if n.startswith("numeracy.") and n != "numeracy.enabled"} == (
+            {
+                f"numeracy.{n}"
+                for n in ("encoding", "clip", "subset_size", "max_correlation", "weight", "heads", "head_width")
+            }
+            if config.numeracy.enabled
+            else set()
+        )
+
+
+def test_an_ablation_is_every_variant_once_and_then_ends() -> None:
+    """The grid tries the reference, then each variant once, and knows that nothing is left."""
+    space = load_space("ablation")
+    asked, seen = study(space, "grid"), []
+    assert space.cells == len(VARIANTS)
+    while not (isinstance(asked.sampler, Grid) and asked.sampler.exhausted(asked)):
+        trial, _ = ask(asked, space, REFERENCE)
+        seen.append(trial.params["ablation"])
+        asked.tell(trial, 0.5)
+        assert len(seen) <= len(VARIANTS)
+    assert seen[0] == "full"
+    assert sorted(seen) == sorted(VARIANTS)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS[:3])
+def test_the_same_seed_gives_the_same_trials(sampler: str) -> None:
+    """One after the other, trials depend on the seed alone; another seed gives others."""
+    space = load_space("smoke")
+    assert draw(space, 12, sampler, 1) == draw(space, 12, sampler, 1)
+    assert draw(space, 12, sampler, 1)[1:] != draw(space, 12, sampler, 2)[1:]
+
+
+def test_a_reference_outside_the_range_is_tried_as_it_is() -> None:
+    """A number that the user set stands in trial 0 even where the space would not draw it."""
+    space, reference = load_space("smoke"), REFERENCE.with_values({"text.n_ctx": 10})
+    asked = optuna.create_study(sampler=make_sampler("random", 0))
+    asked.enqueue_trial(space.first(reference))
+    assert ask(asked, space, reference)[1] == reference
+
+
+def write(folder: Path, text: str) -> str:
+    """Returns --space of a user's own file."""
+    file = folder / "my_space.py"
+    file.write_text(text)
+    return f"{file}:suggest"
+
+
+def test_a_users_own_space(tmp_path: Path) -> None:
+    """A file and function are a space like any other."""
+    name = write(
+        tmp_path,
+        "def suggest(trial, reference):\n    return reference.with_values({'seed': trial.suggest_int('seed', 0, 9)})\n",
+    )
+    space = load_space(name)
+    check_space(space, REFERENCE, "grid")
+    assert draw(space, 1) == [REFERENCE]
+    assert len({config.seed for config in draw(space, 30)}) > 5
+
+
+@pytest.mark.parametrize(
+    ("text", "sampler", "sentence"),
+    [
+        ("def suggest(trial, reference):\n    return {}\n", "tpe", "returns dict, but must return a TrainConfig"),
+        ("def suggest(trial, reference):\n    1 / 0\n", "tpe", "the reference configuration cannot be drawn"),
+        (
+            "def suggest(trial, reference):\n    w = trial.suggest_float('numeracy.weight', 0, 1)\n"
+            "    return reference.with_values({'numeracy.weight': w})\n",
+            "grid",
+            "a configuration cannot be drawn",
+        ),
+        (
+            "def suggest(trial, reference):\n    b = trial.suggest_categorical('text.bottleneck', [16, 32])\n"
+            "    return reference.with_values({'text.bottleneck': b})\n",
+            "tpe",
+            "the reference configuration cannot be drawn",
+        ),
+    ],
+)
+def test_a_space_that_cannot_be_searched_is_known_before(
+    tmp_path: Path, text: str, sampler: str, sentence: str
+) -> None:
+    """What is wrong with a space, or with a sampler for it, is one sentence that names the space."""
+    with pytest.raises(ConfigurationError, match=sentence):
+        check_space(load_space(write(tmp_path, text)), REFERENCE, sampler)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda folder: "huge", "--space huge is not known; use one of smoke, prompts"),
+        (lambda folder: f"{folder}/none.py:suggest", "there is no file"),
+        (lambda folder: write(folder, "import nothing_of_this_name\n"), "cannot be imported"),
+        (lambda folder: write(folder, "x = 1\n"), "has no function 'suggest'"),
+    ],
+)
+def test_a_space_that_is_not_there(tmp_path: Path, make: Callable[[Path], str], sentence: str) -> None:
+    """A wrong name, file or function is one sentence."""
+    with pytest.raises(ConfigurationError, match=sentence):
+        load_space(make(tmp_path))

@@ -1,0 +1,78 @@
+"""Hashes, and files that are whole or not there: written under another name, synced, renamed. No torch and no Ray here."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from trainables.errors import StridefoldError
+
+
+def digest(value: Any) -> str:
+    """Returns the sha256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, default=list).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the sha256 of a file's contents."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            os.fchmod(file.fileno(), 0o666 & ~_umask())  # mkstemp's 0600 would lock colleagues out of a shared folder
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """Returns this process's file mode mask; the operating system tells it only by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON atomically, without NaN: a number that is not finite is an error of the caller."""
+    write_text(
+        path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False, default=list) + "\n"
+    )
+
+
+def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    """Writes a parquet file atomically."""
+    write_atomic(path, frame.write_parquet)
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON.
+
+    Raises:
+        StridefoldError: The file is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StridefoldError(f"{path} is missing: is {path.parent} a study folder?") from None
+    except ValueError as error:
+        raise StridefoldError(f"{path} is damaged ({error}); delete it and run the same command again") from None
