@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint
+.PHONY: help install demo test lint faults
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
 	@echo "make test   install if need be, then check style, types, imports and behaviour"
 	@echo "make lint   the same without the behaviour"
+	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
 
 install: $(INSTALLED)
 
@@ -33,3 +34,6 @@ lint: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest
+
+faults: $(INSTALLED)
+	$(BIN)/python -m pytest -m faults

@@ -43,12 +43,14 @@ class Session:
             reference=options.reference(),
             space=self.space,
             cache=frame_cache(options),
+            sampler=options.sampler or "tpe",
+            seed=options.seed,
             prune=0.0 if options.cost else options.prune,
             workers=options.workers,
             cpus=options.cpus_per_worker,
             gpus=options.gpus_per_worker,
         )
-        optuna_study = open_optuna(study, options.sampler or "tpe", options.seed, options.cost)
+        optuna_study = open_optuna(study, options.cost)
         with self.console.trials(wanted, folds, len(counted(optuna_study)), what) as on_event:
             run_trials(job, optuna_study, wanted, self.machines, on_event)
         found = read_trials(study.folder, study.record.name)

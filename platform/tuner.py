@@ -39,6 +39,8 @@ class Job:
     reference: TrainConfig
     space: Space
     cache: Path
+    sampler: str
+    seed: int
     prune: float
     """p-value below which a trial is stopped at a fold's end; 0 is never."""
     workers: int
@@ -63,21 +65,18 @@ class Event:
 OnEvent = Callable[[Event], None]
 
 
-def open_optuna(study: Study, sampler: str, seed: int, cost: str | None = None) -> optuna.Study:
+def open_optuna(study: Study, cost: str | None = None) -> optuna.Study:
     """Returns the Optuna study in a study folder's database, made if need be; with a cost it has two objectives."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = optuna.storages.RDBStorage(
         f"sqlite:///{study.folder.absolute() / 'study.db'}", engine_kwargs={"connect_args": {"timeout": 60}}
     )
-    opened = optuna.create_study(
+    return optuna.create_study(
         study_name=study.record.name,
         storage=storage,
         directions=["maximize", "minimize"] if cost else ["maximize"],
         load_if_exists=True,
     )
-    # A sampler that starts from the same seed again would draw the same points again.
-    opened.sampler = make_sampler(sampler, seed + 7919 * len(opened.trials))
-    return opened
 
 
 def run_trials(job: Job, optuna_study: optuna.Study, trials: int, machines: Machines, on_event: OnEvent) -> None:
@@ -95,6 +94,7 @@ def run_trials(job: Job, optuna_study: optuna.Study, trials: int, machines: Mach
     missing = trials - len(counted(optuna_study))
     if missing <= 0:
         return
+    optuna_study.sampler = make_sampler(job.sampler, job.seed)
     if _at_end(optuna_study):
         return
     searcher = StudySearcher(job, optuna_study, on_event)
@@ -173,6 +173,9 @@ class StudySearcher(Searcher):
         """Returns what `run_trial` needs for the next configuration, or that there is none."""
         if self.problem is not None or _at_end(self.optuna_study):
             return Searcher.FINISHED
+        # Seeded by how many trials there are, so that a search that was killed draws what it would have drawn.
+        place = len(counted(self.optuna_study)) + len(self.running)
+        self.optuna_study.sampler = make_sampler(self.job.sampler, self.job.seed + 7919 * place)
         try:
             trial, config = ask(self.optuna_study, self.job.space, self.job.reference)
         except StridefoldError as error:

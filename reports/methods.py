@@ -26,7 +26,7 @@ def methods(
         splits: Splits.method.
         backbone: Name of the frozen CLIP.
         metric_text: StudyRecord.metric.
-        options: StudyRecord.options; space, sampler and knowledge_encoder are named where they are given.
+        options: StudyRecord.options; what it says of the search is told where it is given.
         trials: Configurations that the search began.
     """
     c = TrainConfig().flat() | config
@@ -39,7 +39,7 @@ def methods(
     evaluation = (
         f"Subjects were divided into {folds} folds ({splits}); all videos of a subject stayed on one side, and whatever is fitted "
         "was fitted on the training side only. Probabilities were averaged from windows to videos and from videos to subjects. "
-        f"The search ran {search} and compared configurations by {metric(metric_text)}. Intervals are 2.5 to 97.5 % percentiles of 2000 bootstrap "
+        f"The search ran {search} and compared configurations by {metric(metric_text)}. {_rules(options)}Intervals are 2.5 to 97.5 % percentiles of 2000 bootstrap "
         "samples of subjects; with few subjects they are too narrow. Chance is the mean score of 1000 shuffles of the true "
         "labels against the same answers."
     )
@@ -48,6 +48,24 @@ def methods(
         for part in (_model(c, backbone, options.get("knowledge_encoder")), _training(c, ordinal), evaluation)
         if part
     )
+
+
+def _rules(options: dict[str, Any]) -> str:
+    """Returns sentences, each with a space behind it, about how trials were stopped and chosen, and what was nested."""
+    sentences = []
+    if options.get("prune") and not options.get("cost"):
+        sentences.append(
+            "A configuration was stopped after a fold when it was behind the best one on the subjects of its folds so far, in the "
+            f"metric and in the probability of the true class (Wilcoxon's signed-rank test, p < {options['prune']:.3g}). "
+        )
+    if options.get("choose") == "one_se":
+        sentences.append("The cheapest configuration within one standard error of the best score was chosen. ")
+    if options.get("outer_folds"):
+        sentences.append(
+            f"In nested cross-validation the whole search was run again without the subjects of each of {options['outer_folds']} "
+            "outer folds, who were then scored once by the mean of the chosen configuration's inner folds. "
+        )
+    return "".join(sentences)
 
 
 def _model(c: dict[str, Any], backbone: str, encoder: str | None) -> str:

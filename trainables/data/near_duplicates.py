@@ -28,10 +28,10 @@ Basis = Callable[[int, int, int, int], Floats]
 """(first pixel, past the last, pixels of a side, rows) -> matrix [rows, pixels of a side]."""
 
 ALIKE = 0.82
-"""Least likeness of two copies: between 0.78, the most of different walkers (15 real people, 2 x 24 simulated ones, and 2 x 24
-in one look, before a camera that follows or stands still; whole or trimmed), and 0.87, the least of copies at full size and
-x264's quality 38. Copies at quality 38 and half of 112 pixels have 0.66-0.94, copies cropped by 5% a side 0.6-0.9: a part of
-these is missed, and so is a narrower crop."""
+"""Least likeness of two copies: between 0.78, the most of different walkers, whole or trimmed (15 real people drawn as one
+figure, 48 simulated, and 48 in one look before a camera that follows or stands still), and 0.87, the least of copies of their
+videos at full size and x264's quality 38. Copies at quality 38 and half of 112 pixels have 0.66-0.94, and those cropped by 5%
+a side 0.59-0.88, less where the figure is a third of the frame: of these a part is missed."""
 STEP = 2
 """Frames from one word of a video to the next."""
 SHIFTS = 31
