@@ -126,7 +126,7 @@ def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console:
     which = "one model of all subjects" if ensemble.refitted else which
     console.say(
         f"study {ensemble.record.name}, {which} of trial {trial.number}, chosen by its {ensemble.record.metric} of "
-        f"{trial.value or 0.0:.3f} over {len(ensemble.cohort.subjects())} held-out subjects of its folds"
+        f"{trial.value or 0.0:.3f} over {len(ensemble.cohort.subjects())} held-out subjects"
     )
     console.say("")
     shown = [p for p in found if p.level != "window"]

@@ -233,7 +233,7 @@ def test_a_wrong_option_is_one_sentence(place: Path, options: tuple[str, ...], s
     """Nothing is trained, nothing is a traceback."""
     from platform.search import main
 
-    assert main(command(place, *options)[3:]) == 1
+    assert main(command(place, "--study", "wrong", *options)[3:]) == 1
     assert sentence in capsys.readouterr().err
 
 
