@@ -80,9 +80,9 @@ def _variant(text: str) -> tuple[str, dict[str, object]]:
 
 
 def read(options: argparse.Namespace) -> tuple[Cohort, Task]:
-    """Returns the cohort with its frames in the user's cache."""
+    """Returns the cohort with its frames in the user's cache; a class may have fewer subjects than there are folds."""
     cohort, task = read_manifest(options.cohort, task=None, label=options.label, parameters=load_parameters(),
-                                 folds=options.folds, ignore=tuple(options.ignore))  # fmt: skip
+                                 folds=2, ignore=tuple(options.ignore))  # fmt: skip
     size = load_backbone("small").image_size
     return ingest_cohort(cohort, size=size, folder=user_cache() / "frames"), task
 
