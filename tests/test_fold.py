@@ -438,24 +438,6 @@ def test_checkpointed_layers_give_the_same_fold(tiny, finished, tmp_path):
     np.testing.assert_allclose(probabilities(result), probabilities(finished[1]), atol=1e-4)
 
 
-def test_fold_that_runs_out_of_memory_goes_on_with_half_the_micro_batch(tiny, tmp_path):
-    """In an address space that holds half a batch and not a whole one, the fold is trained all the same, and says so."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.little_memory", str(tiny.cache.parent), str(tmp_path)],
-        env=dict(worker_environment()),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    free, tight = (FoldResult.load(tmp_path / name) for name in ("free", "tight"))
-    said = "ran out of memory; trained with each step cut into 2 micro-batches, which changes no gradient"
-    assert said not in free.notes
-    assert said in tight.notes
-    np.testing.assert_allclose(probabilities(tight), probabilities(free), atol=1e-6)
-
-
 def test_no_half_of_one_window():
     """A micro-batch of one window has no half, nor has a batch whose videos are compared with each other."""
     whole = CONFIG.with_values({"optimizer.batch_size": 4})
