@@ -38,7 +38,7 @@ def command(place: Path, *options: str) -> list[str]:
 
 def run(place: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs a search to its end."""
-    return subprocess.run(command(place, *options), capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(command(place, *options), capture_output=True, text=True, timeout=900, check=False)
 
 
 def results(study: Path) -> dict[str, int]:
