@@ -106,7 +106,7 @@ def test_everything_a_search_can_be_asked_for_comes_together(place: Path) -> Non
     )
     study = place / "studies" / "all"
     asked = ("--space", f"{space}:suggest", "--sampler", "grid", "--trials", "5", "--concurrency", "1", "--folds", "2")
-    more = ("--baselines", "parameters,linear_probe", "--outer-folds", "2", "--choose", "one_se", "--prune", "0.3")
+    more = ("--baselines", "parameters,linear_probe", "--outer-folds", "2", "--choose", "one_se")
     done = run(place, "--study", "all", *asked, *more, "--cohort", str(large_cohort(place)))
     assert done.returncode == 0, done.stdout + done.stderr
     reference, *others = read_trials(study, "all")
@@ -148,7 +148,7 @@ def large_cohort(place: Path) -> Path:
     return folder / "cohort.csv"
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_bad_trial_is_stopped_at_a_folds_end_and_the_next_one_runs(place: Path) -> None:
     """A trial that is behind on the first fold's subjects is PRUNED without a score, and its workers are free again."""
     space = place / "worse.py"
