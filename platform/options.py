@@ -72,7 +72,7 @@ class SearchOptions:
     cost: str | None = None
     choose: str = "best"
     refit: str = "folds"
-    prune: float = 0.0
+    prune: float = 0.1
     concurrency: int = 0
     """0: as many trials side by side as fit the machines."""
     folds: int = 3

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from search_spaces import Space
-from trainables.errors import StridefoldError
+from trainables.errors import MemoryShortError, StridefoldError
 from trainables.leaderboard import TrialRecord, chosen, read_trials
 from trainables.records import Fold
 
@@ -97,7 +97,9 @@ class Session:
         import ray
 
         cpus, gpus = self.options.cpus_per_worker, self.options.gpus_per_worker
-        task = ray.remote(function).options(num_cpus=cpus, num_gpus=gpus)
+        task = ray.remote(function).options(
+            num_cpus=cpus, num_gpus=gpus, max_retries=3, retry_exceptions=[MemoryShortError]
+        )
         try:
             results: list[Any] = ray.get([task.remote(*call, cpus, gpus) for call in calls])
         except ray.exceptions.RayTaskError as error:

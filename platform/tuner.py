@@ -16,7 +16,6 @@ import polars as pl
 import ray
 from optuna.trial import TrialState
 from ray import tune
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from reports.statistics import standard_error
@@ -24,6 +23,7 @@ from search_spaces import Space
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_or_error
 from trainables.errors import StridefoldError
+from trainables.files import write_text
 from trainables.metrics import log_loss, score
 from trainables.ray_loop import run_trial
 from trainables.records import FoldResult
@@ -102,7 +102,6 @@ def run_trials(job: Job, optuna_study: optuna.Study, trials: int, machines: Mach
         tune.with_resources(run_trial, {"tune_driver": 1}),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=FoldScheduler(searcher),
             num_samples=missing,
             max_concurrent_trials=machines.concurrent,
         ),
@@ -149,7 +148,7 @@ class StudySearcher(Searcher):
         self.job, self.optuna_study, self.on_event = job, optuna_study, on_event
         self.pruner = PairedPruner(p=job.prune)
         self.stopped: dict[str, str] = {}
-        """Why each trial was stopped that Tune has not ended yet."""
+        """Why each trial was stopped whose workers have not ended yet."""
         self.running: dict[str, optuna.Trial] = {}
         self.keys: dict[str, list[str]] = {}
         """Of each running trial, one for each fold."""
@@ -190,30 +189,34 @@ class StudySearcher(Searcher):
             "cache": str(self.job.cache.absolute()),
             "config": config.flat(),
             "keys": self.keys[trial_id],
+            "stop": str(self._stop_file(trial_id)),
             "workers": self.job.workers,
             "cpus": self.job.cpus,
             "gpus": self.job.gpus,
         }
 
-    def fold_done(self, trial_id: str, done: int) -> bool:
-        """Notes that a trial's first `done` folds are finished, and returns whether it should go on."""
-        trial, keys = self.running[trial_id], self.keys[trial_id]
-        if len(trial.user_attrs["folds"]) == done:  # Tune passes the last result again when a trial ends
-            return True
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Notes that a trial's first folds are finished, and stops it if it is behind."""
+        trial, keys, done = self.running[trial_id], self.keys[trial_id], result.get("folds", 0)
+        if trial_id in self.stopped or len(trial.user_attrs["folds"]) >= done:
+            return
         trial.set_user_attr("folds", keys[:done])
         self.on_event(Event(trial=trial.number, what="fold", fold=done))
         study = self.job.study
         predictions = pl.concat([r.predictions for r in self._results(keys[:done])])
         value = score(predictions, study.record.metric, len(study.cohort.classes))
         self.pruner.report(trial, done, subject_scores(predictions), value)
-        if not self.pruner.should_prune(trial, len(keys)):
-            return True
-        behind = self.pruner.compare(trial)
-        assert behind is not None  # it was the reason
-        self.stopped[trial_id] = (
-            f"{behind.value:+.3f} to trial {behind.best} on the same {behind.subjects} subjects (p = {behind.p:.3f})"
-        )
-        return False
+        if self.pruner.should_prune(trial, len(keys)):
+            behind = self.pruner.compare(trial)
+            assert behind is not None  # it was the reason
+            self.stopped[trial_id] = (
+                f"{behind.value:+.3f} to trial {behind.best} on the same {behind.subjects} subjects (p = {behind.p:.3f})"
+            )
+            write_text(self._stop_file(trial_id), self.stopped[trial_id] + "\n")
+
+    def _stop_file(self, trial_id: str) -> Path:
+        """Returns the file that ends a trial's workers; a trial's id is new in each session."""
+        return self.job.study.folder.absolute() / "ray" / f"stop-{trial_id}"
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False, **_: Any
@@ -257,16 +260,3 @@ class StudySearcher(Searcher):
 
     def _results(self, keys: list[str]) -> list[FoldResult]:
         return [FoldResult.load(self.job.study.folder / "folds" / key) for key in keys]
-
-
-class FoldScheduler(FIFOScheduler):
-    """Runs trials in their order, and stops one at the end of a fold when the searcher says so."""
-
-    def __init__(self, searcher: StudySearcher):
-        super().__init__()
-        self.searcher = searcher
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Returns Tune's word for going on or for stopping."""
-        goes_on = "folds" not in result or self.searcher.fold_done(trial.trial_id, result["folds"])
-        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

@@ -446,6 +446,39 @@ def test_no_half_of_one_window():
     assert halved(whole.with_values({"numeracy.video_weight": 0.05})) is None
 
 
+def test_a_fold_without_memory_is_trained_again_in_halves(tiny, tmp_path):
+    """Under a real limit of memory a first process says so, and a second one finishes with half the micro-batches."""
+
+    def train_within(limit: int, folder: str) -> tuple[int, list[str]]:
+        command = [
+            sys.executable,
+            "-m",
+            "tests.limited_memory",
+            str(tiny.cache.parent),
+            str(tmp_path / folder),
+            str(limit),
+        ]
+        environment = dict(worker_environment()) | {"MALLOC_ARENA_MAX": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, done.stdout.splitlines() or done.stderr.splitlines()
+
+    _, (taken,) = train_within(0, "whole")
+    limit = int(0.8 * int(taken))
+    status, said = train_within(limit, "short")
+    assert status == 3, said
+    assert "ran out of memory" in said[0]
+    assert "the next attempt takes micro-batches of half the size" in said[0]
+    status, said = train_within(limit, "short")
+    assert status == 0, said
+    assert "trained with each step cut into 2 micro-batches" in said[1]
+    np.testing.assert_allclose(
+        probabilities(FoldResult.load(tmp_path / "short")),
+        probabilities(FoldResult.load(tmp_path / "whole")),
+        atol=2e-3,
+    )
+    assert not list((tmp_path / "short").glob("out-of-memory*"))
+
+
 def test_what_is_out_of_memory():
     """torch's own error of a CPU allocation is one, another RuntimeError is not."""
     with pytest.raises(RuntimeError) as large:

@@ -148,7 +148,7 @@ def large_cohort(place: Path) -> Path:
     return folder / "cohort.csv"
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_bad_trial_is_stopped_at_a_folds_end_and_the_next_one_runs(place: Path) -> None:
     """A trial that is behind on the first fold's subjects is PRUNED without a score, and its workers are free again."""
     space = place / "worse.py"

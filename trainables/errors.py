@@ -21,3 +21,7 @@ class ConfigurationError(StridefoldError):
 
 class LeakageError(StridefoldError):
     """A subject or a file would stand on both sides of a split."""
+
+
+class MemoryShortError(StridefoldError):
+    """A fold ran out of memory for the first time; trained again, it goes on with micro-batches of half the size."""

@@ -14,7 +14,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from trainables.config import TrainConfig
-from trainables.errors import StridefoldError
+from trainables.errors import MemoryShortError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
 from trainables.records import Cohort, Splits, StudyRecord
 
@@ -28,11 +28,17 @@ NODE_FAILURES = 3
 """Lost workers or nodes that a trial survives; each costs the epoch that was running."""
 
 
+class Stopped(Exception):
+    """The search wants no more of this trial."""
+
+
 def run_trial(trial: dict[str, Any]) -> None:
     """Trains one configuration over its folds by a group of Train workers, and reports after each fold.
 
     Args:
-        trial: study (folder), cache (folder), config (flat), keys (one per fold), workers, cpus, gpus (per worker).
+        trial: study (folder), cache (folder), config (flat), keys (one per fold), workers, cpus, gpus (per worker), stop (a
+            file: once it exists, the workers end at their epoch's end. Were Tune to end them, Train could keep their
+            placement group for ever, and the next trial would wait for it).
     """
     gpu = trial["gpus"] > 0
     resources = {"CPU": trial["cpus"], **({"GPU": trial["gpus"]} if gpu else {})}
@@ -65,15 +71,30 @@ def train_configuration(trial: dict[str, Any]) -> None:
     device = str(get_device()) if trial["gpus"] else "cpu"
     torch.set_num_threads(max(int(trial["cpus"]), 1))
     jobs = open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device)
+
+    def go_on(*_: Any) -> None:
+        if any(workers.gather([Path(trial["stop"]).exists()])):  # the same answer on every worker
+            raise Stopped
+
     for done, job in enumerate(jobs, start=1):
         try:
-            train_fold(TrainConfig.from_flat(trial["config"]), job, workers=workers, device=device)
+            go_on()
+            train_fold(TrainConfig.from_flat(trial["config"]), job, workers=workers, device=device, on_epoch=go_on)
+        except Stopped:
+            return
         except Exception as error:
-            if workers.count > 1 and not isinstance(error, StridefoldError):
-                raise  # perhaps another worker was lost: Ray starts the group anew, at the last whole epoch
-            ray.train.report({"problem": _sentence(error)})  # the configuration's fault: it would end so again
+            if _worth_a_restart(error, workers.count):
+                raise  # Ray starts the workers anew, at the last whole epoch
+            ray.train.report({"problem": _sentence(error)})
             return
         ray.train.report({"folds": done})
+
+
+def _worth_a_restart(error: Exception, workers: int) -> bool:
+    """Returns whether new workers could get further: with less memory, or because another worker was lost."""
+    if isinstance(error, StridefoldError):
+        return isinstance(error, MemoryShortError)
+    return workers > 1
 
 
 def describe(study: str, cache: str, key: str, fold: int, cpus: int, gpus: float) -> None:
@@ -100,6 +121,8 @@ def train_one(study: str, cache: str, key: str, fold: int, config: dict[str, Any
     job = open_jobs(Path(study), Path(cache), [""] * fold + [key], device)[fold]
     try:
         train_fold(TrainConfig.from_flat(config), job, device=device)
+    except MemoryShortError:
+        raise  # the task is tried again
     except StridefoldError as error:
         return str(error)
     return ""

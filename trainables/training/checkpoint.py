@@ -15,6 +15,8 @@ from trainables.errors import StridefoldError
 from trainables.files import file_sha256, write_atomic, write_text
 
 NEWEST, BEFORE = "checkpoint.pt", "checkpoint-before.pt"
+MEMORY = "out-of-memory.txt"
+"""Says that a fold ran out of memory, and of what."""
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -40,7 +42,8 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """Deletes the checkpoints of a finished fold."""
+    """Deletes what a fold in training keeps, once it is finished."""
+    (folder / MEMORY).unlink(missing_ok=True)
     for name in (NEWEST, BEFORE):
         (folder / name).unlink(missing_ok=True)
         _hash_of(folder / name).unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """Trains one configuration on one fold and scores its held-out subjects. Pure torch; Ray is not needed."""
 
-import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +11,15 @@ import torch
 from trainables.baselines import score_baseline
 from trainables.config import TrainConfig
 from trainables.data.dataset import WindowDataset
-from trainables.errors import StridefoldError
+from trainables.errors import MemoryShortError, StridefoldError
+from trainables.files import write_text
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
 from trainables.model.gait_clip import GaitCLIP, build
 from trainables.model.numeracy import NumericMemory
 from trainables.model.text_prompts import ClassPrompts
 from trainables.records import PREDICTIONS, FoldResult
-from trainables.training.checkpoint import load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
+from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
 from trainables.training.job import FoldJob, healthy_class, load, parameter_values
 from trainables.training.optimizer import make_optimizer
 from trainables.training.parallel import Workers
@@ -41,11 +41,12 @@ def train_fold(
 ) -> FoldResult:
     """Returns the finished result of one fold, which is also in its folder; a finished fold is read, not trained again.
 
-    An interrupted fold goes on after its last whole epoch. One that runs out of memory goes on once more with micro-batches
-    of half the size, which is noted in its result.
+    An interrupted fold goes on after its last whole epoch. One that ran out of memory goes on with micro-batches of half
+    the size, which its result notes.
 
     Raises:
-        StridefoldError: A gradient is not finite, or the memory is too small for micro-batches of half the size too.
+        MemoryShortError: Out of memory for the first time. Call again, best in a new process: this one's memory is in pieces.
+        StridefoldError: A gradient is not finite, or micro-batches of half the size do not fit the memory either.
     """
     workers = workers or Workers()
     if (job.folder / "result.json").exists():
@@ -55,23 +56,17 @@ def train_fold(
         if workers.leads:
             result.save(job.folder)
         return result
-    problem = ""
-    for attempt in (config, halved(config)):
-        if attempt is None:
-            break
-        try:
-            return _train_and_save(config, attempt, job, workers, device, on_epoch)
-        except (RuntimeError, MemoryError) as error:
-            # Other workers wait in the middle of a step, so theirs cannot go on with this one: Ray starts all anew.
-            if workers.count > 1 or not out_of_memory(error):
-                raise
-            problem = str(error).splitlines()[0]
-        gc.collect()  # outside of the except clause, whose traceback holds the tensors that did not fit
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-    raise StridefoldError(
-        f"fold {job.fold.index} ran out of memory ({problem}); lower optimizer.batch_size, or raise optimizer.accumulation"
-    )
+    again, smaller = (job.folder / MEMORY).exists(), halved(config)
+    try:
+        return _train_and_save(config, smaller if again and smaller else config, job, workers, device, on_epoch)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        problem = f"fold {job.fold.index} ran out of memory ({str(error).splitlines()[0]})"
+    if again or smaller is None:
+        raise StridefoldError(f"{problem}; lower optimizer.batch_size, or raise optimizer.accumulation")
+    write_text(job.folder / MEMORY, problem + "\n")
+    raise MemoryShortError(f"{problem}; the next attempt takes micro-batches of half the size")
 
 
 def _train_and_save(
