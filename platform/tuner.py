@@ -79,10 +79,20 @@ def open_optuna(study: Study, cost: str | None = None) -> optuna.Study:
     )
 
 
-def run_trials(job: Job, optuna_study: optuna.Study, trials: int, machines: Machines, on_event: OnEvent) -> None:
+def run_trials(
+    job: Job,
+    optuna_study: optuna.Study,
+    trials: int,
+    machines: Machines,
+    on_event: OnEvent,
+    trainable: Callable[[dict[str, Any]], None] = run_trial,
+) -> None:
     """Runs what is missing to so many trials; the first of a new study is the reference configuration.
 
     A trial that an earlier session left unfinished runs again with the same parameters, and finds its finished folds.
+
+    Args:
+        trainable: what Tune runs; it writes the result of every fold and reports after each, as `run_trial` does.
     """
     if not optuna_study.trials:
         optuna_study.enqueue_trial(job.space.first(job.reference))
@@ -99,7 +109,7 @@ def run_trials(job: Job, optuna_study: optuna.Study, trials: int, machines: Mach
         return
     searcher = StudySearcher(job, optuna_study, on_event)
     tuner = tune.Tuner(
-        tune.with_resources(run_trial, {"tune_driver": 1}),
+        tune.with_resources(trainable, {"tune_driver": 1}),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=missing,
@@ -153,7 +163,7 @@ class StudySearcher(Searcher):
         self.keys: dict[str, list[str]] = {}
         """Of each running trial, one for each fold."""
         self.problem: StridefoldError | None = None
-        """What ended the search: a space that cannot be drawn from. Tune swallows what is raised here."""
+        """What ended the search: a space that cannot be drawn from, or a full disk. Tune swallows what is raised here."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher into snapshots that are never read: nothing of this one is worth keeping."""
@@ -223,6 +233,12 @@ class StudySearcher(Searcher):
     ) -> None:
         """Tells the score of all folds together, or why there is none."""
         trial, keys = self.running.pop(trial_id), self.keys.pop(trial_id)
+        if "machine" in (result or {}):  # the trial stays RUNNING in the study: the next session tries it again
+            reason = (result or {})["machine"]
+            self.problem = StridefoldError(
+                f"{reason}; what was finished is kept, and the same command goes on from here"
+            )
+            return
         done = trial.user_attrs["folds"]
         problem = (result or {}).get("problem")
         if (reason := self.stopped.pop(trial_id, None)) is not None:

@@ -56,8 +56,8 @@ def run_trial(trial: dict[str, Any]) -> None:
     )
     try:
         trainer.fit()
-    except Exception as error:  # whatever it was: this trial has failed, and the search goes on
-        tune.report({"problem": _reason(error)})
+    except Exception as error:
+        tune.report(_told(error))
 
 
 def train_configuration(trial: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ def train_configuration(trial: dict[str, Any]) -> None:
         except Exception as error:
             if _worth_a_restart(error, workers.count):
                 raise  # Ray starts the workers anew, at the last whole epoch
-            ray.train.report({"problem": _sentence(error)})
+            ray.train.report(_told(error))
             return
         ray.train.report({"folds": done})
 
@@ -190,10 +190,12 @@ def quiet() -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
 
 
-def _reason(error: BaseException) -> str:
-    """Returns the last line of the innermost error that a worker raised."""
-    failures = getattr(error, "worker_failures", None)
-    return _sentence(next(iter(failures.values())) if failures else error)
+def _told(error: BaseException) -> dict[str, str]:
+    """Returns why a trial ended, by whose fault: the machine's, which would end the next trial too, or its own."""
+    failures = getattr(error, "worker_failures", None)  # of a Train run
+    innermost = next(iter(failures.values())) if failures else error
+    machine = isinstance(innermost, OSError) or "No space left" in str(innermost)
+    return {"machine" if machine else "problem": _sentence(innermost)}
 
 
 def _sentence(error: BaseException) -> str:

@@ -1,0 +1,111 @@
+"""Prints what a search itself costs: seconds per trial and the driver's memory, as the trials grow many.
+
+    python benchmarks/many_trials.py --trials 300 --folds 5
+
+Everything is the search's own (Tune, Optuna's database, the pruner's comparisons, the fold results on disk) but the training:
+a fold draws random probabilities for its held-out windows. Nothing is pruned, so every trial has all its folds.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from platform.options import SearchOptions
+from platform.resources import ray_session
+from platform.study import open_study
+from platform.tuner import Event, Job, open_optuna, run_trials
+from typing import Any
+
+import numpy as np
+import polars as pl
+from ray import tune
+
+from search_spaces import load_space
+from trainables.knowledge.tasks import load_task
+from trainables.leaderboard import read_trials
+from trainables.records import PREDICTIONS, Cohort, FoldResult, Splits
+
+WINDOWS = 6
+"""Of a video."""
+
+
+def main() -> None:
+    """Runs the trials and prints one line for every tenth of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--space", default="full", help="search space (default full, the largest)")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        options = SearchOptions(
+            study=f"{folder}/study", trials=given.trials, folds=given.folds, space=given.space, prune=0.0
+        )
+        run(options, Path(folder))
+
+
+def run(options: SearchOptions, folder: Path) -> None:
+    """Runs a search of trials that train nothing."""
+    space, task = load_space(options.space), load_task("diagnosis")
+    cohort, trials = random_cohort(), options.trials or 1
+    study = open_study(folder / "study", options, cohort, task, {"name": "none", "sha256": "none"})
+    block, ended = max(trials // 10, 1), [time.perf_counter()]
+
+    def on_event(event: Event) -> None:
+        if event.what != "finished":
+            return
+        ended.append(time.perf_counter())
+        if (done := len(ended) - 1) % block == 0:
+            seconds = (ended[-1] - ended[-1 - block]) / block
+            print(
+                f"trials {done - block + 1:4}-{done:4}: {seconds:.2f} s a trial, driver {memory():.0f} MiB", flush=True
+            )
+
+    with ray_session(options) as machines:
+        ended[0] = time.perf_counter()
+        job = Job(study=study, reference=options.reference(), space=space, cache=folder, sampler="tpe", seed=0,
+                  prune=0.0, workers=1, cpus=1, gpus=0.0)  # fmt: skip
+        run_trials(job, open_optuna(study), trials, machines, on_event, trainable=draw_folds)
+    complete = sum(t.state == "COMPLETE" for t in read_trials(study.folder, study.record.name))
+    print(f"{complete} trials x {options.folds} folds are COMPLETE in the study", flush=True)
+
+
+def random_cohort() -> Cohort:
+    """Returns 60 subjects with two videos each, without files."""
+    rows = [
+        {"subject": f"S{s:02}", "video": f"S{s:02}-{v}.mp4", "path": "", "sha256": f"{s}-{v}", "label": s % 3,
+         "frames": 300, "cached": ""}
+        for s in range(60)
+        for v in range(2)
+    ]  # fmt: skip
+    classes = ("healthy", "dementia with Lewy bodies", "Alzheimer's disease")
+    return Cohort(
+        name="random", simulated=True, label="diagnosis", classes=classes, parameters=(), videos=pl.DataFrame(rows)
+    )
+
+
+def draw_folds(trial: dict[str, Any]) -> None:
+    """Stands where `run_trial` stands, without training."""
+    study = Path(trial["study"])
+    cohort, splits = Cohort.load(study), Splits.load(study / "splits.json")
+    for done, (key, fold) in enumerate(zip(trial["keys"], splits.folds, strict=True), start=1):
+        draws = np.random.default_rng(int(key[:8], 16))
+        rows = [
+            {"fold": fold.index, "subject": video["subject"], "video": video["video"], "window": 30 * window,
+             "true": video["label"], "probabilities": draws.dirichlet([1.0] * 3).tolist()}
+            for video in cohort.of_subjects(fold.test).iter_rows(named=True)
+            for window in range(WINDOWS)
+        ]  # fmt: skip
+        FoldResult(key=key, fold=fold.index, config=trial["config"], predictions=pl.DataFrame(rows, schema=PREDICTIONS),
+                   history=(), seconds=1.0, class_similarity=(), trained_parameters=1).save(study / "folds" / key)  # fmt: skip
+        tune.report({"folds": done})
+
+
+def memory() -> float:
+    """Returns this process's resident memory in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+if __name__ == "__main__":
+    main()
