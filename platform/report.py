@@ -3,6 +3,9 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from reports.page import write_report
 from trainables.errors import StridefoldError
@@ -12,12 +15,29 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m platform.report",
-        description="Write report.html, results.json and predictions.parquet of a study, finished or not.",
+        description="Write report.html, report.pdf, results.json, predictions.parquet and model_card.md of a study, finished or not.",
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder, as studies/gait")
+    parser.add_argument(
+        "--pseudonyms",
+        action="store_true",
+        help="write into the study's folder 'shared', with pseudonyms for subject ids and file names; the key that leads "
+        "back stays in the study's folder",
+    )
+    parser.add_argument(
+        "--filmstrips", action="store_true", help="show six frames of each wrong video: the page then shows faces"
+    )
+    parser.add_argument("--no-pdf", action="store_true", help="do not print report.pdf, which needs a Chromium")
     options = parser.parse_args(arguments)
     try:
-        print(write_report(options.study))
+        print(
+            write_report(
+                options.study,
+                share=options.pseudonyms,
+                filmstrips=six_frames if options.filmstrips else None,
+                pdf=not options.no_pdf,
+            )
+        )
     except StridefoldError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -25,6 +45,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error.filename or options.study}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
+
+
+def six_frames(path: Path) -> list[np.ndarray[Any, Any]]:
+    """Returns six frames of a video that are equally far apart, uint8 [H, W, 3] each; none where it cannot be read any more."""
+    from trainables.data.decode import VideoError, decode, probe
+
+    try:
+        wanted = set(np.linspace(0, probe(path).frames_at_30 - 1, 6).round().astype(int).tolist())
+        return [frame for index, frame in enumerate(decode(path)) if index in wanted]
+    except VideoError:
+        return []
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def search(options: SearchOptions, console: Console) -> int:
             chosen = session.search(study, "search")
             describe(study, chosen, session)
             write_best(study, chosen, session)
-            write_report(study.folder)
+            write_report(study.folder, pdf=False)
             study = run_baselines(study, session)
             if options.outer_folds:
                 run_nested(study, session)

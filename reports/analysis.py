@@ -7,8 +7,10 @@ from typing import Any
 
 import polars as pl
 
+from reports.calibration import Calibration, calibration
 from reports.comparisons import Comparison, compare
 from reports.ledger import Ledger, check_predictions, ledger
+from reports.maps import Maps, lay_out
 from reports.nested import Nested, baseline_predictions, nested
 from reports.statistics import (
     Array,
@@ -29,8 +31,12 @@ from reports.trials import SearchStory, tell_search
 from reports.words import Words, words
 from trainables.errors import StridefoldError
 from trainables.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
+from trainables.maps import FoldMaps
 from trainables.metrics import LEVELS, at_level, log_loss, parse_metric, score
 from trainables.records import Cohort, FoldResult, Splits, StudyRecord, read_ledger
+
+RESULTS_SCHEMA = 1
+"""Of results.json; docs/results.md says what each of its fields is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +59,11 @@ class Results:
     null: Null | None
     comparisons: tuple[Comparison, ...]
     """With each baseline and with the runner-up."""
+    calibration: Calibration | None
+    maps: Maps | None
+    """Of the first fold that has them; None where numbers are off."""
+    class_windows: tuple[int, ...]
+    """Held-out windows of each class."""
     mistakes: pl.DataFrame
     wrong_videos: int
 
@@ -115,6 +126,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
     """Returns every number of the page as plain JSON values."""
     found = analysis.results
     plain: dict[str, Any] = {
+        "schema": RESULTS_SCHEMA,
         "study": {
             name: getattr(analysis.study, name) for name in ("name", "metric", "started", "finished", "cohort_sha256")
         },
@@ -142,6 +154,9 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
             "permutation_null": None
             if found.null is None
             else dataclasses.asdict(found.null) | {"values": analysis.study.permutations},
+            "calibration": None if found.calibration is None else dataclasses.asdict(found.calibration),
+            "maps": None if found.maps is None else found.maps.plain(),
+            "class_windows": found.class_windows,
             "mistakes": found.mistakes.to_dicts(),
             "wrong_videos": found.wrong_videos,
         }
@@ -194,9 +209,19 @@ def _results(
         spreads=spreads,
         null=permutation_null(value, study.permutations),
         comparisons=compare(predictions, _compared(folder, study, trial, leaders), study.metric, classes),
+        calibration=calibration(predictions),
+        maps=_maps(folder, done, cohort.classes),
+        class_windows=tuple(int((predictions["true"] == c).sum()) for c in range(classes)),
         mistakes=mistakes(predictions),
         wrong_videos=int((videos["true"] != videos["predicted"]).sum()),
     )
+
+
+def _maps(folder: Path, done: tuple[FoldResult, ...], classes: tuple[str, ...]) -> Maps | None:
+    for result in done:
+        if (found := FoldMaps.load(folder / "folds" / result.key)) is not None:
+            return lay_out(found, result.fold, classes, str(result.config["numeracy.encoding"]))
+    return None
 
 
 def _load_fold(folder: Path, key: str, trial: int) -> FoldResult:

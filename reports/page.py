@@ -5,13 +5,24 @@ from typing import Any
 
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from reports import figures, search_figures, wording
 from reports.analysis import Analysis, analyse, numbers
+from reports.calibration import draw_calibration
+from reports.comparisons import Comparison
+from reports.filmstrips import FramesOf, filmstrip
+from reports.maps import draw_numbers, draw_plane
 from reports.methods import methods
+from reports.model_card import model_card
+from reports.parallel import contour, parallel_coordinates
+from reports.pdf import write_pdf
+from reports.sharing import pseudonymised
 from reports.statistics import Score, wilson
 from reports.svg import Drawing
 from reports.trials import NUMERACY_OFF, axes, drawn
+from reports.tripod import checklist, references
+from trainables.errors import ConfigurationError
 from trainables.files import write_json, write_parquet, write_text
 from trainables.leaderboard import TrialRecord
 from trainables.metrics import parse_metric
@@ -19,26 +30,40 @@ from trainables.metrics import parse_metric
 MINUS, DASH = "−", "–"
 
 
-def write_report(study: Path) -> Path:
-    """Writes report.html, results.json and predictions.parquet into a study folder; returns the page's path.
+def write_report(study: Path, *, share: bool = False, filmstrips: FramesOf | None = None, pdf: bool = True) -> Path:
+    """Writes report.html, results.json, predictions.parquet and model_card.md of a study; returns the page's path.
 
     Works on a search that still runs, was killed, or has no complete trial yet; the page then says what is missing, and
     predictions.parquet is written only once a configuration is chosen. The same study gives the same bytes.
 
+    Args:
+        share: Write into the study's folder `shared`, with pseudonyms for subjects and videos.
+        filmstrips: Gives the frames of a wrong video to show: faces. None shows none.
+        pdf: Print the page to report.pdf too, where a Chromium is installed.
+
     Raises:
         StridefoldError: The folder is no study, or a file in it is missing or damaged.
+        ConfigurationError: Pseudonyms and filmstrips were both asked for.
         LeakageError: A subject or a file stands on both sides of a fold.
     """
-    analysis = analyse(study)
-    page = render(analysis)
+    if share and filmstrips:
+        raise ConfigurationError("--filmstrips shows faces, so it does not go with --pseudonyms; leave one out")
+    analysis, folder = analyse(study), study
+    if share:
+        analysis, folder = pseudonymised(analysis, study), study / "shared"
+    page = render(analysis, filmstrips)
     if analysis.results is not None:
-        write_parquet(study / "predictions.parquet", named_predictions(analysis))
-    write_json(study / "results.json", numbers(analysis))
-    write_text(study / "report.html", page)
-    return study / "report.html"
+        write_parquet(folder / "predictions.parquet", named_predictions(analysis))
+    write_json(folder / "results.json", numbers(analysis))
+    write_text(folder / "model_card.md", model_card(analysis))
+    write_text(folder / "report.html", page)
+    (folder / "report.pdf").unlink(missing_ok=True)  # never one of an older page
+    if pdf:
+        write_pdf(folder / "report.html")
+    return folder / "report.html"
 
 
-def render(analysis: Analysis) -> str:
+def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
     """Returns the page as HTML text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -48,6 +73,7 @@ def render(analysis: Analysis) -> str:
     environment.filters |= {
         "number": number,
         "percent": percent,
+        "percents": percents,
         "setting": wording.setting,
         "value": wording.value,
         "metric": wording.metric,
@@ -67,7 +93,10 @@ def render(analysis: Analysis) -> str:
         methods=_methods(analysis),
         wording=wording,
         compared=compared,
-        steps=wording.contents(compared),
+        strips=_filmstrips(analysis, filmstrips) if filmstrips else {},
+        checklist=checklist(analysis),
+        references=references(analysis),
+        steps=wording.contents(compared, analysis.results is not None and analysis.results.maps is not None),
         tested=[(str(f.fold), ", ".join(f.names)) for f in analysis.ledger.folds],
         provenance=_provenance(analysis),
         given=_given(analysis),
@@ -100,6 +129,11 @@ def percent(value: float | None) -> str:
     return DASH if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
 
 
+def percents(interval: tuple[float, float] | None) -> str:
+    """Returns an interval of shares for reading: '61 % – 93 %'."""
+    return DASH if interval is None else f"{percent(interval[0])} {DASH} {percent(interval[1])}"
+
+
 def quantity(value: float | None) -> str:
     """Returns a measured value with three figures: '1.05', '112', '0.0123'."""
     if value is None:
@@ -127,7 +161,13 @@ def _answer(analysis: Analysis) -> dict[str, Any] | None:
         "complete": sum(t.scored for t in analysis.leaderboard),
         "beyond_chance": chosen.low > chosen.chance,
         "above_chance": chosen.value > chosen.chance,
+        "baseline": _best_baseline(analysis.results.comparisons),
     }
+
+
+def _best_baseline(comparisons: tuple[Comparison, ...]) -> Comparison | None:
+    known = [c for c in comparisons if c.other in wording.BASELINES]
+    return max(known, key=lambda c: c.other_value, default=None)
 
 
 def _only_answer(analysis: Analysis) -> str | None:
@@ -154,9 +194,23 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
         ),
         "slices": [search_figures.axis(s, i, metric, limits) for i, s in enumerate(analysis.search.slices)],
         "importance": search_figures.importance(analysis.search.importance),
+        "calibration": draw_calibration(found.calibration) if found and found.calibration else None,
+        "parallel": parallel_coordinates(analysis.leaderboard, metric, len(analysis.splits.folds), analysis.search),
+        "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
+        "planes": [draw_plane(found.maps, i) for i in range(len(found.maps.planes))] if found and found.maps else [],
+        "numbers": draw_numbers(found.maps) if found and found.maps else None,
         "decoded": [figures.decoded(c, i) for i, c in enumerate(analysis.words.classes)],
     }
     return drawings
+
+
+def _filmstrips(analysis: Analysis, frames_of: FramesOf) -> dict[tuple[str, str], Markup]:
+    """Returns the frames of each wrong video that is shown, by subject and video."""
+    if analysis.results is None:
+        return {}
+    wrong = analysis.results.mistakes.select("subject", "video")
+    paths = wrong.join(analysis.cohort.videos.select("subject", "video", "path"), on=["subject", "video"])
+    return {(subject, video): filmstrip(frames_of(Path(path)), video) for subject, video, path in paths.iter_rows()}
 
 
 def _leaders(analysis: Analysis) -> dict[str, Any]:

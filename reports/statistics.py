@@ -51,11 +51,13 @@ class ClassScore:
     label: str
     units: int
     precision: float | None
+    precision_interval: tuple[float, float] | None
+    """Wilson 95 % interval, units taken as independent; as that of the recall."""
     recall: float | None
-    recall_low: float | None
-    """Wilson 95 % interval of the recall, units taken as independent."""
-    recall_high: float | None
+    recall_interval: tuple[float, float] | None
     f1: float | None
+    f1_interval: tuple[float, float] | None
+    """Bootstrap 95 % interval: units are drawn with replacement."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +67,7 @@ class FoldScore:
     fold: int
     subjects: int
     videos: int
+    windows: int
     scores: dict[str, float]
     seconds: float
 
@@ -220,20 +223,24 @@ def wilson(hits: int, units: int) -> tuple[float, float]:
 
 
 def class_scores(counts: Array, labels: tuple[str, ...]) -> tuple[ClassScore, ...]:
-    """Returns precision, recall and F1 of each class of a confusion matrix [C, C]."""
+    """Returns precision, recall and F1 of each class of a confusion matrix [C, C], with 95 % intervals."""
+    drawn = np.random.default_rng(0).multinomial(counts.sum(), counts.ravel() / max(counts.sum(), 1), DRAWS)
+    drawn = drawn.reshape(DRAWS, *counts.shape)  # resampled units are a multinomial over the cells
     rows = []
     for index, label in enumerate(labels):
         hits, true, predicted = (int(n) for n in (counts[index, index], counts[index].sum(), counts[:, index].sum()))
-        low, high = wilson(hits, true) if true else (None, None)
+        share = _ratio(2.0 * drawn[:, index, index], drawn[:, index].sum(-1) + drawn[:, :, index].sum(-1))
+        low, high = np.percentile(share, [2.5, 97.5])
         rows.append(
             ClassScore(
                 label=label,
                 units=true,
                 precision=hits / predicted if predicted else None,
+                precision_interval=wilson(hits, predicted) if predicted else None,
                 recall=hits / true if true else None,
-                recall_low=low,
-                recall_high=high,
+                recall_interval=wilson(hits, true) if true else None,
                 f1=2 * hits / (true + predicted) if true + predicted else None,
+                f1_interval=(float(low), float(high)) if true + predicted else None,
             )
         )
     return tuple(rows)
@@ -258,7 +265,11 @@ def fold_scores(
         scores = {metric: float(metric_values(counts, metric)) for metric in metrics}
         videos = part.select("subject", "video").n_unique()
         subjects = part["subject"].n_unique()
-        folds.append(FoldScore(fold=fold, subjects=subjects, videos=videos, scores=scores, seconds=seconds[fold]))
+        folds.append(
+            FoldScore(
+                fold=fold, subjects=subjects, videos=videos, windows=len(part), scores=scores, seconds=seconds[fold]
+            )
+        )
     return tuple(folds), tuple(_spread(metric, [f.scores[metric] for f in folds]) for metric in metrics)
 
 

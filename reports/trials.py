@@ -56,7 +56,7 @@ def tell_search(trials: tuple[TrialRecord, ...], folds: int) -> SearchStory:
     return SearchStory(
         counts={state: states.count(state) for state in sorted(set(states))},
         folds_run=sum(len(t.folds) for t in trials),
-        slices=tuple(_slice(whole, name) for name in axes(whole)),
+        slices=tuple(s for name in axes(whole) if (s := _slice(whole, name)).points),
         importance=importance,
         importance_note=note,
         best_so_far=_best_so_far(whole, folds),

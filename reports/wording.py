@@ -114,8 +114,8 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def contents(compared: bool) -> tuple[tuple[str, str], ...]:
-    """Returns (id, heading) of the page's sections, in order; the comparisons only where there are any."""
+def contents(compared: bool, mapped: bool) -> tuple[tuple[str, str], ...]:
+    """Returns (id, heading) of the page's sections, in order; the comparisons and the maps only where there are any."""
     return (
         ("answer", "The answer"),
         ("cohort", "The cohort"),
@@ -123,6 +123,7 @@ def contents(compared: bool) -> tuple[tuple[str, str], ...]:
         *((("comparisons", "Beside simpler methods"),) if compared else ()),
         ("search", "The search"),
         ("words", "What the classes mean"),
+        *((("maps", "Maps"),) if mapped else ()),
         ("mistakes", "Mistakes"),
         ("methods", "Methods"),
         ("provenance", "Where this comes from"),

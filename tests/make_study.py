@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from trainables.config import TrainConfig
 from trainables.files import digest, write_parquet
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
+from trainables.maps import FoldMaps
 from trainables.metrics import log_loss, score
 from trainables.records import Cohort, DecodedClass, DecodedValue, Fold, FoldResult, Parameter, Splits, StudyRecord
 
@@ -185,6 +186,8 @@ def _search(
         results = [_fold(config, cohort, fold, skill, rng) for fold in splits.folds[:stop]]
         for result in results:
             result.save(folder / "folds" / result.key)
+            if trial.params["numeracy.enabled"]:
+                _maps(len(cohort.classes), np.random.default_rng(number)).save(folder / "folds" / result.key)
         trial.set_user_attr("folds", [r.key for r in results])
         predictions = pl.concat([r.predictions for r in results])
         trial.set_user_attr("log_loss", log_loss(predictions))
@@ -222,6 +225,21 @@ def _fold(config: TrainConfig, cohort: Cohort, fold: Fold, skill: float, rng: np
             tuple(1.0 if a == b else 0.75 - 0.2 * abs(a - b) for b in range(classes)) for a in range(classes)
         ),
         trained_parameters=1_234_567,
+    )
+
+
+def _maps(classes: int, rng: np.random.Generator) -> FoldMaps:
+    labels = np.arange(60) % classes
+    centres = rng.normal(0, 1, (classes, 8))
+    numbers = np.linspace(-2.5, 2.5, 11)
+    return FoldMaps(
+        labels=labels,
+        written=rng.normal(0, 1, (60, 16)),
+        projected=centres[labels] + rng.normal(0, 0.4, (60, 8)),
+        class_written=rng.normal(0, 1, (classes, 16)),
+        class_projected=centres * 3,
+        numbers=numbers,
+        similarity=1 - 0.05 * np.abs(np.subtract.outer(numbers, numbers)),
     )
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 from tests.tiny import save_tiny_clip
 from tests.tiny_cohort import CONFIG, TinyCohort, make_cohort
 from trainables.config import DecoderConfig
+from trainables.maps import FoldMaps
 from trainables.model.backbone import load_backbone
 from trainables.model.decoder import ParameterDecoder, SentenceGrammar
 from trainables.model.scaling import BINS
@@ -288,6 +289,11 @@ def test_described_fold_is_read_and_not_trained_again(tiny, tmp_path):
     stamp = (job.folder / "result.json").stat().st_mtime_ns
     again = describe_fold(job)
     assert again.decoded == first.decoded
+    maps = FoldMaps.load(job.folder)
+    assert maps is not None
+    assert set(maps.labels.tolist()) == {0, 1}
+    np.testing.assert_allclose(np.linalg.norm(maps.projected, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.diag(maps.similarity), 1, atol=1e-5)
     assert (job.folder / "result.json").stat().st_mtime_ns == stamp
     off = tiny.job(tmp_path / "off")
     train_fold(CONFIG.with_values({"decoder.enabled": False}), off)
@@ -295,6 +301,7 @@ def test_described_fold_is_read_and_not_trained_again(tiny, tmp_path):
     silent = tiny.job(tmp_path / "silent")
     train_fold(CONFIG.with_values({"numeracy.enabled": False}), silent)
     assert describe_fold(silent).reconstruction is None
+    assert FoldMaps.load(silent.folder) is None
 
 
 def test_beams_of_the_configuration(tiny, tmp_path):

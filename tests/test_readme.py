@@ -33,6 +33,6 @@ def test_options_in_the_readme_exist(root: Path) -> None:
     """No option in an example is a misspelt one."""
     import re
 
-    known = {f.name.replace("_", "-") for f in dataclasses.fields(SearchOptions)} | {"set", "help"}
+    known = {f.name.replace("_", "-") for f in dataclasses.fields(SearchOptions)} | {"set", "help", "pseudonyms"}
     text = (root / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"--([a-z][a-z-]+)", text)) <= known

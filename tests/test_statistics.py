@@ -30,9 +30,15 @@ from reports.words import recurring_terms, split_at_terms
 from tests.make_study import make_study
 from trainables.errors import LeakageError
 from trainables.leaderboard import TrialRecord, best, chosen, pareto, ranked
-from trainables.metrics import score
+from trainables.metrics import at_level, score
 from trainables.records import Cohort, FoldResult, Splits, read_ledger
 
+METRICS = {
+    "accuracy": sk.accuracy_score,
+    "balanced_accuracy": sk.balanced_accuracy_score,
+    "macro_f1": lambda true, told: sk.f1_score(true, told, labels=range(3), average="macro", zero_division=0),
+    "quadratic_kappa": lambda true, told: sk.cohen_kappa_score(true, told, labels=range(3), weights="quadratic"),
+}
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
 
 
@@ -46,6 +52,7 @@ def _predictions(answers: list[tuple[str, int, int]], fold: int = 0) -> pl.DataF
     return pl.DataFrame(rows)
 
 
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:A single label was found")
 @given(LABELS)
 def test_metrics_equal_scikit_learn(pairs):
     """Every metric of a confusion matrix is what scikit-learn computes from the labels themselves."""
@@ -54,7 +61,7 @@ def test_metrics_equal_scikit_learn(pairs):
     expected = {
         "accuracy": sk.accuracy_score(true, predicted),
         "macro_f1": sk.f1_score(true, predicted, labels=range(4), average="macro", zero_division=0),
-        "balanced_accuracy": sk.recall_score(true, predicted, labels=np.unique(true), average="macro", zero_division=0),
+        "balanced_accuracy": sk.balanced_accuracy_score(true, predicted),
         "mean_absolute_error": sk.mean_absolute_error(true, predicted),
     }
     if len(np.union1d(true, predicted)) > 1:
@@ -93,6 +100,41 @@ def test_bootstrap_equals_scipy_on_subject_means():
         (right.astype(float),), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(11)
     ).confidence_interval
     assert bootstrap(matrices, "accuracy", np.random.default_rng(11)) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+@pytest.mark.parametrize("metric", METRICS)
+def test_bootstrap_equals_scipy_on_whole_subjects(metric):
+    """With several answers per subject it is scipy's bootstrap of subjects, each scored by scikit-learn, draw for draw."""
+    rng = np.random.default_rng(5)
+    true = np.arange(18) % 3
+    told = [
+        np.where(rng.random(videos) < 0.6, t, rng.integers(0, 3, videos))
+        for t, videos in zip(true, [1, 2, 5] * 6, strict=True)
+    ]
+    matrices = np.stack([confusion(np.full(len(a), t), a, 3) for t, a in zip(true, told, strict=True)])
+    expected = stats.bootstrap(
+        (np.arange(18),),
+        lambda chosen: METRICS[metric](
+            np.concatenate([np.full(len(told[i]), true[i]) for i in chosen]), np.concatenate([told[i] for i in chosen])
+        ),
+        n_resamples=300,
+        method="percentile",
+        vectorized=False,
+        rng=np.random.default_rng(2),
+    ).confidence_interval
+    assert bootstrap(matrices, metric, np.random.default_rng(2), draws=300) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("level", ["video", "window"])
+def test_intervals_of_a_level_resample_its_subjects(level):
+    """At every level the page's interval is the bootstrap of the subjects' matrices of that level, from seed 0."""
+    answers = [(f"s{i % 7}", i % 7 % 3, i * i % 3) for i in range(35)]
+    frame = pl.concat([_predictions(answers).with_columns(window=pl.lit(w)) for w in (0, 70)])
+    matrices = subject_matrices(at_level(frame, level), 3)
+    assert matrices.sum() == (35 if level == "video" else 70)
+    for found in level_scores(frame, level, 3, ("accuracy", "macro_f1")).scores:
+        assert (found.low, found.high) == bootstrap(matrices, found.metric, np.random.default_rng(0))
 
 
 def test_bootstrap_draws_subjects_and_not_their_windows():

@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainables.config import TrainConfig
+from trainables.maps import FoldMaps
 from trainables.model.decoder import ParameterDecoder, SentenceGrammar
-from trainables.model.numeracy import NumericMemory
-from trainables.model.scaling import from_bin, to_bin
+from trainables.model.numeracy import NumericMemory, mean_features
+from trainables.model.scaling import BINS, from_bin, to_bin
 from trainables.records import DecodedClass, DecodedValue, FoldResult
 from trainables.training.checkpoint import load_weights
 from trainables.training.fold import WEIGHTS, as_baseline, prepare
@@ -22,6 +23,9 @@ from trainables.training.task import GaitTask
 SHARPNESS = 100.0
 """Of the attention of a class feature over the class's records."""
 HELD_OUT_RECORDS = 256
+MAP_RECORDS = 240
+MAP_STEP = 20
+"""Bins between two numbers whose embeddings are compared."""
 
 
 def describe_fold(job: FoldJob, device: str = "cpu") -> FoldResult:
@@ -38,6 +42,7 @@ def describe_fold(job: FoldJob, device: str = "cpu") -> FoldResult:
         return result
     task.model.load_trained(load_weights(job.folder / WEIGHTS))
     task.model.eval()
+    fold_maps(task, job).save(job.folder)
     decoder = train_decoder(config, job, task.memory, task.device)
     result = dataclasses.replace(
         result,
@@ -98,6 +103,30 @@ def decode_classes(task: GaitTask, decoder: ParameterDecoder, job: FoldJob) -> I
             for parameter, number in pairs
         )
         yield DecodedClass(label=name, sentence=sentence(decoded), values=decoded)
+
+
+@torch.inference_mode()
+def fold_maps(task: GaitTask, job: FoldJob) -> FoldMaps:
+    """Returns where class-balanced training records and the class features lie, before and after their heads."""
+    memory, numeric = task.memory, task.model.numeric
+    assert memory is not None
+    assert numeric is not None
+    records, labels = memory.draw(MAP_RECORDS, np.random.default_rng([task.config.seed, job.fold.index, 3]))
+    projected = numeric.project_records(memory.record_features(records).to(task.device))
+    head = np.minimum(labels, projected.shape[1] - 1)
+    classes = task.model.class_features().float()
+    bins = np.arange(0, BINS, MAP_STEP)
+    encoder = job.frozen.numbers(task.config.numeracy.encoding, task.config.numeracy.clip)
+    read = functional.normalize(encoder.features(np.tile(bins[:, None], len(job.frozen.names))).double(), dim=-1)
+    return FoldMaps(
+        labels=labels,
+        written=mean_features(memory.features, memory.subsets, records).cpu().numpy(),
+        projected=projected[torch.arange(len(labels)), torch.from_numpy(head)].cpu().numpy(),
+        class_written=classes.cpu().numpy(),
+        class_projected=numeric.project_classes(classes).cpu().numpy(),
+        numbers=from_bin(bins, memory.scaler.clip),
+        similarity=torch.einsum("kpd,jpd->kj", read, read).cpu().numpy() / len(job.frozen.names),
+    )
 
 
 def _attend(query: Tensor, keys: Tensor, features: Tensor) -> Tensor:
