@@ -2,15 +2,13 @@
 
 import argparse
 import json
-from platform.options import REFITS, SearchOptions
-from platform.sampling import SAMPLERS
+from platform.options import REFITS, SAMPLERS, SearchOptions
 from typing import Any
 
 from search_spaces import SHIPPED
+from trainables.choices import COSTS, RULES, parse_metric
 from trainables.config import BASELINES
 from trainables.errors import ConfigurationError
-from trainables.leaderboard import COSTS, RULES
-from trainables.metrics import parse_metric
 
 
 def parse_search(arguments: list[str] | None = None) -> SearchOptions:

@@ -6,9 +6,7 @@ from pathlib import Path
 from platform.arguments import parse_search
 from platform.console import Console
 from platform.options import SearchOptions
-from platform.search import gather_cohort
 
-from trainables.data.simulate import simulate_cohort
 from trainables.errors import StridefoldError
 
 
@@ -30,12 +28,16 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(plain=True)
     try:
         if given.command == "check":
+            from platform.pipeline import gather_cohort
+
             options: SearchOptions = parse_search(["--cohort", given.manifest, *rest])
             gather_cohort(options, console)
             console.say("no problems")
             return 0
         if rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        from trainables.data.simulate import simulate_cohort
+
         manifest = simulate_cohort(
             given.folder, subjects=given.subjects, seconds=given.seconds, size=given.size, seed=given.seed
         )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as RichConsole
 from rich.console import Group
@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trainables.leaderboard import TrialRecord
+if TYPE_CHECKING:
+    from trainables.leaderboard import TrialRecord
 
 
 @dataclass
@@ -137,7 +138,7 @@ class Console:
         head = f"{what}: {view.finished} of {view.trials} trials done   {view.left()}"
         return Group(Text(head, style="bold"), table, Text(best))
 
-    def outcome(self, trial: TrialRecord, metric: str, results: dict[str, Any]) -> None:
+    def outcome(self, trial: "TrialRecord", metric: str, results: dict[str, Any]) -> None:
         """Prints the chosen configuration and its scores.
 
         Args:

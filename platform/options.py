@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import Space
+from trainables.choices import COSTS, RULES
 from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
-from trainables.leaderboard import COSTS, RULES
 
 SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.lr": 1e-2,
@@ -47,6 +47,7 @@ CONTINUES = (
 
 DEFAULT_TRIALS = 8
 REFITS = ("folds", "all")
+SAMPLERS = ("tpe", "gp", "random", "grid")
 
 
 @dataclass(frozen=True, kw_only=True)

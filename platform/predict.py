@@ -5,38 +5,14 @@ window, video and subject. Without --out both are written into the current folde
 """
 
 import argparse
-import dataclasses
-import datetime
-import importlib.metadata
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from platform.console import Console
-from platform.options import user_cache
-from platform.study import code_hash
-from typing import Any
 
-import polars as pl
-import torch
-
-from trainables.data.cache import ingest_cohort
-from trainables.data.decode import RATE
-from trainables.data.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
 from trainables.errors import ConfigurationError, StridefoldError
-from trainables.files import write_json, write_text
-from trainables.records import Cohort
-from trainables.training.ensemble import (
-    Ensemble,
-    Prediction,
-    load_frozen,
-    open_ensemble,
-    predictions,
-    score_videos,
-)
 
 NOTICE = "for research only: not a medical device, and no basis for the diagnosis or treatment of anyone"
-WORDS = "descriptions are what the folds' models learned of the class; nothing in them was measured in the video"
-LEVELS = ("subject", "video", "window")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,19 +39,24 @@ class PredictOptions:
             raise ConfigurationError(f"--out {self.out}: there is no folder {self.out.parent}; make it first")
         if self.out is not None and self.manifest is not None and self.out.resolve() == self.manifest.resolve():
             raise ConfigurationError(f"--out {self.out} is the manifest itself; choose another file")
-        if self.device == "cuda" and not torch.cuda.is_available():
+        if self.device == "cuda" and self.chosen_device() != "cuda":
             raise ConfigurationError("--device cuda, but no CUDA GPU can be used here; use cpu or auto")
 
     def chosen_device(self) -> str:
-        """Returns cpu or cuda."""
-        return ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        """Returns cpu or cuda: cuda where it was not ruled out and there is one."""
+        import torch
+
+        return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status: 0, 1 for a problem, 130 when stopped by the user."""
     console = Console()
     try:
-        return predict(parse_predict(arguments), console)
+        options = parse_predict(arguments)
+        from platform.predictions import predict  # torch takes seconds: --help and a wrong line need none of it
+
+        return predict(options, console)
     except StridefoldError as error:
         console.error(error)
         return 1
@@ -85,190 +66,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.say("stopped")
         return 130
-
-
-def predict(options: PredictOptions, console: Console) -> int:
-    """Scores the videos by the study's folds, prints the table and writes the files."""
-    ensemble = open_ensemble(options.study, options.fold)
-    videos = read_manifest_videos(options.manifest) if options.manifest else read_videos(options.videos)
-    frozen = load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder)
-    cache = ((Path(options.cache) if options.cache else user_cache()) / "frames").absolute()
-    with console.ingest() as on_video:
-        videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, on_video)
-    scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
-    levels = LEVELS if options.manifest else LEVELS[1:]
-    found = [p for level in levels for p in predictions(ensemble, scores, level)]
-    seen = list(seen_in_study(ensemble.cohort, ensemble.splits, ensemble.folds, videos))
-    show(ensemble, found, seen, console)
-    for path in (options.out,) if options.out else free_paths(Path()):
-        write(path, ensemble, videos, found, seen)
-        console.say(f"written: {path}")
-    return 0
-
-
-def ingest(ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, on_video: Any) -> pl.DataFrame:
-    """Returns the videos with their frames in the cache."""
-    new = Cohort(
-        name="the list of videos",
-        simulated=False,
-        label=ensemble.cohort.label,
-        classes=ensemble.cohort.classes,
-        parameters=(),
-        videos=videos,
-    )
-    return ingest_cohort(new, size=size, folder=cache, on_video=on_video).videos
-
-
-def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console) -> None:
-    """Prints where the models come from, the table, the nearest descriptions, and what to be careful about."""
-    trial, classes = ensemble.trial, ensemble.cohort.classes
-    which = f"{len(ensemble.folds)} folds" if len(ensemble.folds) > 1 else f"fold {ensemble.folds[0]}"
-    which = "one model of all subjects" if ensemble.refitted else which
-    console.say(
-        f"study {ensemble.record.name}, {which} of trial {trial.number}, chosen by its {ensemble.record.metric} of "
-        f"{trial.value or 0.0:.3f} over {len(ensemble.cohort.subjects())} held-out subjects"
-    )
-    console.say("")
-    shown = [p for p in found if p.level != "window"]
-    console.table(*as_table(ensemble, shown))
-    console.say("")
-    for p in shown:
-        console.say(f"{p.video or p.subject}: {description(p, classes)}")
-    for line in cautions(ensemble, seen):
-        console.say(line)
-
-
-def as_table(ensemble: Ensemble, shown: list[Prediction]) -> tuple[list[str], list[list[str]]]:
-    """Returns the header and the rows of the printed table, without columns that would say nothing."""
-    classes = ensemble.cohort.classes
-    columns = {"video": [p.video or "all videos" for p in shown], "class": [classes[p.predicted] for p in shown]}
-    if any(p.subject for p in shown):
-        columns = {"subject": [p.subject or "" for p in shown]} | columns
-    if len(ensemble.folds) > 1:
-        columns["folds that agree"] = [f"{p.agreeing} of {len(p.by_fold)}" for p in shown]
-    probabilities = [[f"{p.probabilities[i]:.3f}" for p in shown] for i in range(len(classes))]
-    header = [*columns, *classes]
-    return header, [list(row) for row in zip(*columns.values(), *probabilities, strict=True)]
-
-
-def description(p: Prediction, classes: tuple[str, ...]) -> str:
-    """Returns the nearest decoded description of a prediction's class in one line."""
-    if p.description is None:
-        return f"no decoded description of {classes[p.predicted]}"
-    near = p.description
-    return f"nearest description of {classes[p.predicted]} (fold {near.fold}, cosine {near.similarity:.2f}): {near.decoded.sentence}"
-
-
-def cautions(ensemble: Ensemble, seen: list[Seen]) -> list[str]:
-    """Returns what whoever reads the predictions must know, one sentence a line."""
-    lines = [f"note: {WORDS}"]
-    if ensemble.cohort.simulated:
-        lines.append("note: the study's models were trained on simulated walkers, not on patients")
-    if ensemble.record.finished is None:
-        lines.append(f"note: the study's search has not ended; trial {ensemble.trial.number} is the best so far")
-    if ensemble.record.options.get("code") != code_hash():
-        lines.append(
-            "note: the study was computed by another version of the trainers; its class features are the same here, "
-            "whether its video features are was not checked"
-        )
-    return [*lines, *(caution(s) for s in seen), f"warning: {NOTICE}"]
-
-
-def caution(seen: Seen) -> str:
-    """Returns a sentence on a video that the study's models may know."""
-    whose = f"is in the study's cohort (subject {seen.subject})" if seen.same_file else ""
-    whose = whose or f"is of subject {seen.subject}, and the study's cohort has a subject of that name"
-    if seen.trained:
-        held_out = f"; --fold {seen.held_out[0]} held this subject out" if seen.held_out else ""
-        return f"warning: {seen.video} {whose}: {_folds(seen.trained)} trained on this subject{held_out}"
-    return f"note: {seen.video} {whose}, whom this fold held out"
-
-
-def _folds(folds: tuple[int, ...]) -> str:
-    if len(folds) == 1:
-        return f"fold {folds[0]} was"
-    return f"folds {', '.join(map(str, folds[:-1]))} and {folds[-1]} were"
-
-
-def free_paths(folder: Path) -> tuple[Path, Path]:
-    """Returns predictions-N.json and predictions-N.csv with the first N of which neither exists."""
-    number = 1
-    while any((folder / f"predictions-{number}.{kind}").exists() for kind in ("json", "csv")):
-        number += 1
-    return folder / f"predictions-{number}.json", folder / f"predictions-{number}.csv"
-
-
-def write(path: Path, ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction], seen: list[Seen]) -> None:
-    """Writes all predictions, as JSON or CSV by the path's ending."""
-    if path.suffix.lower() == ".csv":
-        write_text(path, as_rows(ensemble, found).write_csv())
-    else:
-        write_json(path, as_document(ensemble, videos, found, seen))
-
-
-def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction], seen: list[Seen]) -> dict[str, Any]:
-    """Returns the contents of the JSON file: where the models come from, then windows, videos and subjects."""
-    record, classes = ensemble.record, ensemble.cohort.classes
-    hashes = dict(videos.select("video", "sha256").rows())
-
-    def entry(p: Prediction) -> dict[str, Any]:
-        named = {"subject": p.subject, "video": p.video, "window": p.window}
-        about: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-        if p.level == "window":
-            about["seconds"] = (p.window or 0) / RATE
-        if p.level == "video":
-            about["sha256"] = hashes[p.video]
-        near = p.description
-        return about | {
-            "class": classes[p.predicted],
-            "probabilities": dict(zip(classes, p.probabilities, strict=True)),
-            "folds_agreeing": p.agreeing,
-            "by_fold": [
-                {"fold": fold, "probabilities": dict(zip(classes, own, strict=True))}
-                for fold, own in zip(ensemble.folds, p.by_fold, strict=True)
-            ],
-            "description": near and {"fold": near.fold, "cosine": near.similarity, **dataclasses.asdict(near.decoded)},
-        }
-
-    return {
-        "notice": NOTICE,
-        "cautions": cautions(ensemble, seen),
-        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "stridefold": importlib.metadata.version("stridefold"),
-        "study": record.name,
-        "task": record.task["title"],
-        "classes": classes,
-        "simulated": ensemble.cohort.simulated,
-        "trial": ensemble.trial.number,
-        "folds": ensemble.folds,
-        "fold_keys": [ensemble.trial.folds[fold] for fold in ensemble.folds],
-        "backbone": {"name": record.backbone["name"], "sha256": record.backbone["sha256"]},
-        "in_study": [dataclasses.asdict(s) for s in seen],
-        **{f"{level}s": [entry(p) for p in found if p.level == level] for level in LEVELS},
-    }
-
-
-def as_rows(ensemble: Ensemble, found: list[Prediction]) -> pl.DataFrame:
-    """Returns the contents of the CSV file: one row per subject, video and window, with the folds' mean."""
-    classes = ensemble.cohort.classes
-    rows = [
-        {
-            "level": p.level,
-            "subject": p.subject,
-            "video": p.video,
-            "window": p.window,
-            "seconds": None if p.window is None else p.window / RATE,
-            "class": classes[p.predicted],
-            **{f"probability of {name}": value for name, value in zip(classes, p.probabilities, strict=True)},
-            "folds": len(p.by_fold),
-            "folds_agreeing": p.agreeing,
-            "description": p.description and p.description.decoded.sentence,
-            "description_fold": p.description and p.description.fold,
-            "description_cosine": p.description and p.description.similarity,
-        }
-        for p in found
-    ]
-    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def parse_predict(arguments: list[str] | None = None) -> PredictOptions:

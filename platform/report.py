@@ -3,12 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from reports.page import write_report
 from trainables.errors import StridefoldError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--no-pdf", action="store_true", help="do not print report.pdf, which needs a Chromium")
     options = parser.parse_args(arguments)
+    from reports.page import write_report  # its libraries take seconds
+
     try:
         print(
             write_report(
@@ -47,8 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def six_frames(path: Path) -> list[np.ndarray[Any, Any]]:
+def six_frames(path: Path) -> "list[np.ndarray[Any, Any]]":
     """Returns six frames of a video that are equally far apart, uint8 [H, W, 3] each; none where it cannot be read any more."""
+    import numpy as np
+
     from trainables.data.decode import VideoError, decode, probe
 
     try:

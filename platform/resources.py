@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from platform.options import SearchOptions
 
+import yaml  # type: ignore[import-untyped]
+
 from trainables.errors import StridefoldError
 
 DRIVER_SLOTS = 64
@@ -85,6 +87,8 @@ def _machines(options: SearchOptions) -> Machines:
     import ray
 
     offered = ray.cluster_resources()
+    if options.address != "local":
+        offered = when_all_started(offered, Path.home() / "ray_bootstrap_config.yaml")
     cpus, gpus = offered.get("CPU", 0.0), offered.get("GPU", 0.0)
     need_cpus, need_gpus = options.workers * options.cpus_per_worker, options.workers * options.gpus_per_worker
     if need_cpus > cpus or need_gpus > gpus:
@@ -100,6 +104,24 @@ def _machines(options: SearchOptions) -> Machines:
     fit = cpus // need_cpus if not need_gpus else min(cpus // need_cpus, gpus // need_gpus)
     most = min(int(fit), DRIVER_SLOTS, options.concurrency or DRIVER_SLOTS)
     return Machines(cpus=cpus, gpus=gpus, concurrent=max(1, most))
+
+
+def when_all_started(offered: dict[str, float], bootstrap: Path) -> dict[str, float]:
+    """Returns what a cluster offers once its autoscaler has started every machine that it may; trials wait for theirs.
+
+    Args:
+        offered: by the machines that run now.
+        bootstrap: cluster.yaml as `ray up` left it on the head, with what each type of machine has. None: all machines run.
+    """
+    if not bootstrap.exists():
+        return offered
+    config = yaml.safe_load(bootstrap.read_text())
+    workers = [node for name, node in config["available_node_types"].items() if name != config["head_node_type"]]
+
+    def at_most(kind: str) -> float:
+        return sum(node["resources"].get(kind, 0) * min(node["max_workers"], config["max_workers"]) for node in workers)
+
+    return offered | {kind: max(offered.get(kind, 0.0), at_most(kind)) for kind in ("CPU", "GPU")}
 
 
 def release_dead_jobs() -> None:

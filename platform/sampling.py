@@ -10,7 +10,6 @@ from search_spaces import Space
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 
-SAMPLERS = ("tpe", "gp", "random", "grid")
 STARTUP_TRIALS = 6
 """Random trials before a model of the scores is worth asking."""
 

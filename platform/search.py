@@ -1,35 +1,10 @@
 """python -m platform.search: from a cohort to a report."""
 
-import dataclasses
-import datetime
 import sys
-import time
-from pathlib import Path
 from platform.arguments import parse_search
-from platform.baselines import check_baselines, run_baselines
 from platform.console import Console
-from platform.nested import open_nested, run_nested
-from platform.options import SearchOptions
-from platform.resources import ray_session
-from platform.sampling import check_space
-from platform.session import Session, frame_cache
-from platform.splits import check_near_duplicates
-from platform.study import Study, lock, open_study, permuted
-from platform.winner import write_best
 
-from reports.page import write_report
-from search_spaces import load_space
-from trainables.data.cache import ingest_cohort
-from trainables.data.manifest import read_manifest
-from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.errors import StridefoldError
-from trainables.files import read_json
-from trainables.knowledge.parameters import load_parameters
-from trainables.knowledge.tasks import Task, load_task
-from trainables.leaderboard import TrialRecord
-from trainables.model.backbone import Backbone, load_backbone
-from trainables.records import Cohort
-from trainables.training.fold import as_baseline, check_prompts
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,6 +13,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parse_search(arguments)
         console = Console(options.plain)
+        from platform.pipeline import (
+            search,  # torch, Ray and Optuna take seconds: --help and a wrong line need none of them
+        )
+
         return search(options, console)
     except StridefoldError as error:
         console.error(error)
@@ -48,129 +27,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.say("stopped; the same command goes on from here")
         return 130
-
-
-def search(options: SearchOptions, console: Console) -> int:
-    """Checks everything, then trains, chooses, explains, compares and reports."""
-    started = time.monotonic()
-    space, reference = load_space(options.space), options.reference()
-    options = options.completed(space)
-    check_space(space, reference, options.sampler or "tpe")
-    cohort, task = gather_cohort(options, console)
-    check_baselines(options.baselines, cohort)
-    backbone = load_backbone(options.backbone)
-    check_prompts(as_baseline(reference), backbone, task)
-    with lock(options.study_folder()):
-        study = open_study(options.study_folder(), options, cohort, task, backbone.about())
-        if options.outer_folds:
-            open_nested(study, options)  # a cohort that is too small for it is told before Ray starts
-        announce(study, options, console)
-        with ray_session(options) as machines:
-            session = Session(options=options, space=space, machines=machines, console=console)
-            study = ingest(study, backbone, session)
-            chosen = session.search(study, "search")
-            describe(study, chosen, session)
-            write_best(study, chosen, session)
-            write_report(study.folder, pdf=False)
-            study = run_baselines(study, session)
-            if options.outer_folds:
-                run_nested(study, session)
-            null = tuple(run_permutation(study, n, session) for n in range(options.permutations))
-        finish(study, null, time.monotonic() - started)
-    page = write_report(study.folder)
-    show(study, chosen, console)
-    console.say(f"report: {page}")
-    return 0
-
-
-def announce(study: Study, options: SearchOptions, console: Console) -> None:
-    """Prints what is about to be run, and what of it is there already."""
-    folds = len(study.splits.folds)
-    console.say(f"study {study.folder}: {options.trials} trials x {folds} folds, space {options.space}")
-    if options.outer_folds:
-        console.say(f"nested: the same search without each of {options.outer_folds} outer folds")
-    if reused := len(study.finished_folds()):
-        console.say(f"continued: {reused} finished folds are reused")
-
-
-def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Task]:
-    """Returns the checked cohort and its task; without a manifest the simulated one, made at first use."""
-    task = load_task(options.task) if options.task else None
-    path = Path(options.cohort) if options.cohort else None
-    if path is None:
-        folder = options.cache_folder() / f"simulated-{options.subjects}-subjects-seed-{options.seed}-version-{VERSION}"
-        console.say(f"no --cohort given: {options.subjects} simulated subjects, not patients")
-        path = simulate_cohort(folder, subjects=options.subjects, seed=options.seed)
-    label = options.label or (task.label if task else "diagnosis")
-    cohort, task = read_manifest(
-        path,
-        task=task,
-        label=label,
-        parameters=load_parameters(Path(options.parameters) if options.parameters else None),
-        columns=options.column,
-        ignore=options.ignore,
-        folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
-        fold_column=options.fold_column,
-        label_per_video=options.label_per_video,
-        simulated=options.cohort is None,
-        on_note=lambda note: console.say(f"  {note}"),
-    )
-    subjects = cohort.subjects()
-    counts = ", ".join(f"{int((subjects['label'] == i).sum())} {name}" for i, name in enumerate(cohort.classes))
-    console.say(
-        f"cohort {cohort.name}: {len(cohort.videos)} videos of {len(subjects)} subjects ({counts}), {len(cohort.parameters)} numeric parameters"
-    )
-    if cohort.excluded:
-        console.say(f"  {len(cohort.excluded)} videos are not used; the report says why")
-    return cohort, task
-
-
-def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
-    """Returns the study with every video in the frame cache.
-
-    Raises:
-        CohortError: Lists the videos that cannot be read.
-        LeakageError: Lists videos of different subjects that show the same recording.
-    """
-    from platform.tuner import in_ray_tasks
-
-    cache = frame_cache(session.options)
-    with session.console.ingest() as on_video:
-        cohort = ingest_cohort(
-            study.cohort, size=backbone.image_size, folder=cache, run=in_ray_tasks, on_video=on_video
-        )
-    check_near_duplicates(cohort, cache, session.options.allow_duplicate)
-    cohort.save(study.folder)
-    return dataclasses.replace(study, cohort=cohort)
-
-
-def describe(study: Study, chosen: TrialRecord, session: Session) -> None:
-    """Decodes what the chosen configuration's classes have learned."""
-    started = time.monotonic()
-    session.describe(study, chosen.folds)
-    session.console.say(f"described the classes in {time.monotonic() - started:.0f} s")
-
-
-def run_permutation(study: Study, number: int, session: Session) -> float:
-    """Returns the best score of the same search on subjects whose labels were exchanged."""
-    shuffled = permuted(study, number, session.options)
-    chosen = session.search(shuffled, f"permutation {number + 1}", session.options.permutation_trials)
-    assert chosen.value is not None
-    return chosen.value
-
-
-def finish(study: Study, null: tuple[float, ...], seconds: float) -> None:
-    """Notes in the study's record that the search is complete."""
-    study.noted(
-        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        wall_seconds=study.record.wall_seconds + seconds,
-        permutations=null or study.record.permutations,
-    )
-
-
-def show(study: Study, chosen: TrialRecord, console: Console) -> None:
-    """Prints the chosen configuration and its scores, as the report's results.json has them."""
-    console.outcome(chosen, study.record.metric, read_json(study.folder / "results.json"))
 
 
 if __name__ == "__main__":

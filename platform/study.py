@@ -268,6 +268,7 @@ def code_hash() -> str:
         "walker.py",
         "gait_groups.py",
         "simulate.py",
+        "choices.py",
         "leaderboard.py",
         "near_duplicates.py",
         "outer_records.py",

@@ -29,10 +29,11 @@ from reports.statistics import (
 )
 from reports.trials import SearchStory, tell_search
 from reports.words import Words, words
+from trainables.choices import LEVELS, parse_metric
 from trainables.errors import StridefoldError
 from trainables.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.maps import FoldMaps
-from trainables.metrics import LEVELS, at_level, log_loss, parse_metric, score
+from trainables.metrics import at_level, log_loss, score
 from trainables.records import Cohort, FoldResult, Splits, StudyRecord, read_ledger
 
 RESULTS_SCHEMA = 1

@@ -17,8 +17,9 @@ import polars as pl
 from scipy.stats import t as student
 
 from reports.statistics import DRAWS, Array, confusion, metric_values, subject_matrices
+from trainables.choices import LEVELS, parse_metric
 from trainables.errors import StridefoldError
-from trainables.metrics import LEVELS, at_level, parse_metric
+from trainables.metrics import at_level
 
 ENUMERATED = 2**14
 """The most swaps that are all tried; above it they are drawn."""

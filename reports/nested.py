@@ -10,8 +10,9 @@ import polars as pl
 
 from reports.comparisons import Comparison, compare
 from reports.statistics import Level, Score, level_scores
+from trainables.choices import parse_metric
 from trainables.errors import LeakageError
-from trainables.metrics import parse_metric, score
+from trainables.metrics import score
 from trainables.outer_records import OuterResult
 from trainables.records import Cohort, FoldResult, Splits, StudyRecord
 

@@ -22,10 +22,10 @@ from reports.statistics import Score, wilson
 from reports.svg import Drawing
 from reports.trials import NUMERACY_OFF, axes, drawn
 from reports.tripod import checklist, references
+from trainables.choices import parse_metric
 from trainables.errors import ConfigurationError
 from trainables.files import write_json, write_parquet, write_text
 from trainables.leaderboard import TrialRecord
-from trainables.metrics import parse_metric
 
 MINUS, DASH = "−", "–"
 

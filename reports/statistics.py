@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 from scipy.stats import binomtest
 
-from trainables.metrics import at_level, parse_metric
+from trainables.choices import parse_metric
+from trainables.metrics import at_level
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NOMINAL = ("balanced_accuracy", "macro_f1", "accuracy")

@@ -9,12 +9,13 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import optuna
 
 SHIPPED = ("smoke", "prompts", "numeracy", "optimizer", "full", "ablation", "paper")
 
@@ -24,7 +25,7 @@ class Space:
     """A search space, and where a search of it begins."""
 
     name: str
-    suggest: Callable[[optuna.Trial, TrainConfig], TrainConfig]
+    suggest: "Callable[[optuna.Trial, TrainConfig], TrainConfig]"
     reference: dict[str, Any] = field(default_factory=dict)
     """What the reference configuration is among the names that the space draws, beside the settings' own."""
     cells: int | None = None

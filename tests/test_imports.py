@@ -88,3 +88,19 @@ def test_pages_spaces_records_and_cohorts_need_no_torch() -> None:
     names, failures = import_without(["torch", "transformers", "ray"], WITHOUT_TORCH, [])
     assert {"trainables.records", "trainables.knowledge.tasks", "reports", "search_spaces"} <= set(names)
     assert failures == {}
+
+
+@pytest.mark.parametrize("command", ["search", "predict", "report", "cohort"])
+def test_help_imports_nothing_large(command: str) -> None:
+    """--help answers at once: what takes seconds to import is imported by whoever needs it."""
+    code = (
+        "import sys\n"
+        f"from platform.{command} import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "large = {'torch', 'transformers', 'ray', 'optuna', 'sklearn', 'scipy', 'polars', 'matplotlib'}\n"
+        "sys.exit(', '.join(sorted(large & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert "usage: python -m platform." in done.stdout
+    assert done.returncode == 0, done.stderr

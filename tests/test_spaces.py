@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from platform.sampling import SAMPLERS, Grid, ask, check_space, make_sampler
+from platform.options import SAMPLERS
+from platform.sampling import Grid, ask, check_space, make_sampler
 
 import optuna
 import pytest

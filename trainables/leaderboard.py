@@ -10,12 +10,8 @@ from typing import Any
 
 import optuna
 
+from trainables.choices import COSTS
 from trainables.errors import StridefoldError
-
-RULES = ("best", "one_se")
-"""How a trial is chosen: the best score, or the cheapest within one standard error of it."""
-COSTS = ("trained_parameters", "seconds")
-"""What a configuration costs: weights that are trained, or seconds of training and scoring over all folds."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,7 @@ import numpy as np
 import polars as pl
 from sklearn import metrics as sk
 
-from trainables.errors import ConfigurationError
-
-LEVELS = ("subject", "video", "window")
+from trainables.choices import LEVELS, parse_metric
 
 
 def _quadratic_kappa(true: np.ndarray, predicted: np.ndarray, classes: int) -> float:
@@ -18,7 +16,7 @@ def _quadratic_kappa(true: np.ndarray, predicted: np.ndarray, classes: int) -> f
     return float(sk.cohen_kappa_score(true, predicted, labels=range(classes), weights="quadratic"))
 
 
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
+FUNCTIONS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
     "macro_f1": lambda t, p, c: float(sk.f1_score(t, p, labels=range(c), average="macro", zero_division=0)),
     "balanced_accuracy": lambda t, p, c: float(
         sk.recall_score(t, p, labels=np.unique(t), average="macro", zero_division=0)
@@ -26,17 +24,6 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
     "accuracy": lambda t, p, c: float(sk.accuracy_score(t, p)),
     "quadratic_kappa": _quadratic_kappa,
 }
-
-
-def parse_metric(text: str) -> tuple[str, str]:
-    """Returns (level, name) of a metric written as 'macro_f1' (subject level) or 'video/macro_f1'."""
-    level, _, name = text.rpartition("/")
-    level = level or "subject"
-    if level not in LEVELS or name not in METRICS:
-        raise ConfigurationError(
-            f"--metric {text} is not known; use one of {', '.join(METRICS)}, with subject/ (the default), video/ or window/ before it"
-        )
-    return level, name
 
 
 def at_level(predictions: pl.DataFrame, level: str) -> pl.DataFrame:
@@ -76,7 +63,7 @@ def score(predictions: pl.DataFrame, metric: str, classes: int) -> float:
     """
     level, name = parse_metric(metric)
     units = at_level(predictions, level)
-    return METRICS[name](units["true"].to_numpy(), units["predicted"].to_numpy(), classes)
+    return FUNCTIONS[name](units["true"].to_numpy(), units["predicted"].to_numpy(), classes)
 
 
 def log_loss(predictions: pl.DataFrame, level: str = "subject") -> float:

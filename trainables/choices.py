@@ -1,0 +1,25 @@
+"""What a study may be asked for by name. Read by every command line, so nothing large is imported here."""
+
+from trainables.errors import ConfigurationError
+
+LEVELS = ("subject", "video", "window")
+METRICS = ("macro_f1", "balanced_accuracy", "accuracy", "quadratic_kappa")
+RULES = ("best", "one_se")
+"""How a trial is chosen: the best score, or the cheapest within one standard error of it."""
+COSTS = ("trained_parameters", "seconds")
+"""What a configuration costs: weights that are trained, or seconds of training and scoring over all folds."""
+
+
+def parse_metric(text: str) -> tuple[str, str]:
+    """Returns (level, name) of a metric written as 'macro_f1' (subject level) or 'video/macro_f1'.
+
+    Raises:
+        ConfigurationError: There is no such level or metric.
+    """
+    level, _, name = text.rpartition("/")
+    level = level or "subject"
+    if level not in LEVELS or name not in METRICS:
+        raise ConfigurationError(
+            f"--metric {text} is not known; use one of {', '.join(METRICS)}, with subject/ (the default), video/ or window/ before it"
+        )
+    return level, name
