@@ -149,13 +149,12 @@ def _errors(matrices: Array, times: Array, metric: str) -> Array:
 
 
 def percentile(s: Sample) -> tuple[float, float]:
-    """Returns the report's interval."""
+    """Returns the plain percentile interval."""
     return _quantiles(s.draws, 0.025, 0.975)
 
 
 def expanded(s: Sample) -> tuple[float, float]:
-    """Returns percentiles further out, by Student's t and by sqrt(S / (S - 1)) (Hesterberg 2015, What teachers should
-    know about the bootstrap, The American Statistician 69:371)."""
+    """Returns the report's interval: percentiles further out, by Student's t and by sqrt(S / (S - 1)) (Hesterberg 2015)."""
     return _quantiles(s.draws, _tail(s), 1 - _tail(s))
 
 
@@ -214,8 +213,8 @@ def _quantiles(values: Array, low: float, high: float) -> tuple[float, float]:
 
 
 INTERVALS: dict[str, Callable[[Sample], tuple[float, float]]] = {
-    "percentile (the report's)": percentile,
-    "expanded percentile": expanded,
+    "percentile": percentile,
+    "expanded percentile (the report's)": expanded,
     "basic": basic,
     "BCa": bca,
     "expanded BCa": expanded_bca,

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student
 
-from reports.statistics import DRAWS, Array, confusion, metric_values, subject_matrices
+from reports.statistics import DRAWS, Array, confusion, ends, metric_values, subject_matrices
 from trainables.choices import LEVELS, parse_metric
 from trainables.errors import StridefoldError
 from trainables.metrics import at_level
@@ -91,7 +91,7 @@ def _compare_with(
     value, other_value = (float(metric_values(m.sum(0), metric)) for m in (one, two))
     p_value = permutation_p_value(one, two, metric, np.random.default_rng(0))
     draws = bootstrap_differences(one, two, metric, np.random.default_rng(0))
-    low, high = np.percentile(draws, [2.5, 97.5])
+    low, high = ends(draws, len(one))
     subjects, other_subjects = (at_level(p, "subject") for p in (ours, other))
     right, other_right = _right(subjects), _right(other_subjects)
     differences, held_out = _fold_differences(subjects, other_subjects, metric, classes)

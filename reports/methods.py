@@ -39,8 +39,8 @@ def methods(
     evaluation = (
         f"Subjects were divided into {folds} folds ({splits}); all videos of a subject stayed on one side, and whatever is fitted "
         "was fitted on the training side only. Probabilities were averaged from windows to videos and from videos to subjects. "
-        f"The search ran {search} and compared configurations by {metric(metric_text)}. {_rules(options)}Intervals are 2.5 to 97.5 % percentiles of 2000 bootstrap "
-        "samples of subjects; with few subjects they are too narrow. Chance is the mean score of 1000 shuffles of the true "
+        f"The search ran {search} and compared configurations by {metric(metric_text)}. {_rules(options)}Intervals are 95 % expanded percentiles of 2000 bootstrap "
+        "samples of subjects (Hesterberg 2015); with fewer than about 60 subjects they are still too narrow. Chance is the mean score of 1000 shuffles of the true "
         "labels against the same answers."
     )
     return tuple(

@@ -168,7 +168,7 @@ def _evaluation(analysis: Analysis, found: Results) -> str:
     folds = (
         f"{_count(len(analysis.splits.folds), 'fold')} by subject: no subject was scored by a model that had seen them."
     )
-    parts = ["## Evaluation", f"Scored on {folds} Intervals are 95 % percentiles over resampled subjects."]
+    parts = ["## Evaluation", f"Scored on {folds} Intervals are 95 % expanded percentiles over resampled subjects."]
     nested = analysis.nested
     if nested is not None and nested.level is not None and nested.estimate is not None:
         optimism = "" if nested.optimism is None else f" The searches' own scores were {nested.optimism:.2f} higher."

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
+from scipy.stats import t as student
 
 from trainables.choices import parse_metric
 from trainables.metrics import at_level
@@ -151,7 +152,7 @@ def subject_matrices(units: pl.DataFrame, classes: int) -> Array:
 
 
 def bootstrap(matrices: Array, metric: str, rng: np.random.Generator, draws: int = DRAWS) -> tuple[float, float]:
-    """Returns the 95 % percentile interval of a metric when whole subjects are drawn with replacement.
+    """Returns the 95 % interval of a metric when whole subjects are drawn with replacement, by expanded percentiles.
 
     Args:
         matrices: One confusion matrix per subject [S, C, C].
@@ -159,7 +160,20 @@ def bootstrap(matrices: Array, metric: str, rng: np.random.Generator, draws: int
         rng: Draws the subjects.
         draws: Resampled cohorts, B.
     """
-    low, high = np.percentile(_resampled(matrices, metric, rng, draws), [2.5, 97.5])
+    return ends(_resampled(matrices, metric, rng, draws), len(matrices))
+
+
+def ends(draws: Array, subjects: int) -> tuple[float, float]:
+    """Returns the expanded percentiles of bootstrap draws [B] that stand for 95 %.
+
+    The 2.5 and 97.5 % percentiles are too narrow for few subjects; these lie further out by Student's t and by
+    sqrt(S / (S - 1)). Source: Hesterberg, The American Statistician 69 (2015), 371-386; docs/decisions/0010 for coverages.
+    """
+    outer = np.array([0.0, 1.0])
+    if subjects > 1:
+        low = norm.cdf(student.ppf(0.025, subjects - 1) * math.sqrt(subjects / (subjects - 1)))
+        outer = np.array([low, 1 - low])
+    low, high = np.quantile(draws, outer)
     return float(low), float(high)
 
 
@@ -231,7 +245,7 @@ def class_scores(counts: Array, labels: tuple[str, ...]) -> tuple[ClassScore, ..
     for index, label in enumerate(labels):
         hits, true, predicted = (int(n) for n in (counts[index, index], counts[index].sum(), counts[:, index].sum()))
         share = _ratio(2.0 * drawn[:, index, index], drawn[:, index].sum(-1) + drawn[:, :, index].sum(-1))
-        low, high = np.percentile(share, [2.5, 97.5])
+        interval = ends(share, int(counts.sum()))
         rows.append(
             ClassScore(
                 label=label,
@@ -241,7 +255,7 @@ def class_scores(counts: Array, labels: tuple[str, ...]) -> tuple[ClassScore, ..
                 recall=hits / true if true else None,
                 recall_interval=wilson(hits, true) if true else None,
                 f1=2 * hits / (true + predicted) if true + predicted else None,
-                f1_interval=(float(low), float(high)) if true + predicted else None,
+                f1_interval=interval if true + predicted else None,
             )
         )
     return tuple(rows)

@@ -91,13 +91,26 @@ def test_unknown_metric_is_named():
         metric_values(np.eye(2), "auc")
 
 
+def _expanded(subjects: int) -> float:
+    """Returns the nominal level whose percentiles make a 95 % interval of so many subjects (Hesterberg 2015)."""
+    return 1 - 2 * stats.norm.cdf(-np.sqrt(subjects / (subjects - 1)) * stats.t.ppf(0.975, subjects - 1))
+
+
 def test_bootstrap_equals_scipy_on_subject_means():
-    """With one answer per subject, the accuracy's interval is scipy's percentile bootstrap of the mean, draw for draw."""
+    """With one answer per subject, the accuracy's interval is scipy's percentile bootstrap of the mean, draw for draw.
+
+    Its percentiles are those that Student's t and S - 1 ask for.
+    """
     right = np.random.default_rng(3).random(31) < 0.7
     answers = [(f"s{i:02}", 1, 1 if ok else 2) for i, ok in enumerate(right)]
     matrices = subject_matrices(_predictions(answers).with_columns(predicted=pl.Series([a[2] for a in answers])), 3)
     expected = stats.bootstrap(
-        (right.astype(float),), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(11)
+        (right.astype(float),),
+        np.mean,
+        n_resamples=2000,
+        method="percentile",
+        confidence_level=_expanded(31),
+        rng=np.random.default_rng(11),
     ).confidence_interval
     assert bootstrap(matrices, "accuracy", np.random.default_rng(11)) == pytest.approx(tuple(expected), abs=1e-12)
 
@@ -120,6 +133,7 @@ def test_bootstrap_equals_scipy_on_whole_subjects(metric):
         ),
         n_resamples=300,
         method="percentile",
+        confidence_level=_expanded(18),
         vectorized=False,
         rng=np.random.default_rng(2),
     ).confidence_interval
