@@ -4,12 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint faults
+.PHONY: help install demo example test lint faults cluster-test
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
+	@echo "make example the same with baselines, as reports/example.html shows it"
 	@echo "make test   install if need be, then check style, types, imports and behaviour"
 	@echo "make lint   the same without the behaviour"
 	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
+	@echo "make cluster-test  cluster.yaml on simulated hosts, one of which is lost in mid-search; as root"
 
 install: $(INSTALLED)
 
@@ -26,6 +28,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/python -m platform.search
 
+example: $(INSTALLED)
+	$(BIN)/python -m platform.search --study example --baselines parameters,linear_probe,vita_clip
+	cp studies/example/report.html reports/example.html
+
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -37,3 +43,6 @@ test: lint
 
 faults: $(INSTALLED)
 	$(BIN)/python -m pytest -m faults
+
+cluster-test: $(INSTALLED)
+	$(BIN)/python -m tests.cluster
