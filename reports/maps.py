@@ -82,7 +82,8 @@ def lay_out(found: FoldMaps, fold: int, names: tuple[str, ...], encoding: str) -
         ("after projection", found.projected, found.class_projected),
     )
     methods: list[Callable[[str, Array, Array, Array], Plane]] = [_pca]
-    if find_spec("umap") and len(found.labels) > NEIGHBOURS:
+    installed = find_spec("umap")
+    if installed is not None and installed.origin is not None and len(found.labels) > NEIGHBOURS:  # no mere folder umap
         methods.append(_umap)
     return Maps(
         fold=fold,
