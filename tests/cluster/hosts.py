@@ -54,6 +54,8 @@ class Hosts:
         self.folder, self.shared = folder, folder / "shared"
         self.first: dict[str, subprocess.Popen[bytes]] = {}
         """Of each living host the process that made it."""
+        self.processes_one: list[int] = []
+        """Process 1 of every host that was ever started."""
         self.shared.mkdir(mode=0o700)
         (folder / "hosts").write_text(
             "127.0.0.1 localhost\n" + "".join(f"{a} {name}\n" for name, a in ADDRESSES.items())
@@ -95,6 +97,7 @@ class Hosts:
                 ["nsenter", "-t", str(self.switch.pid), "-m", *alone, *script], stdout=log, stderr=log
             )
         process = until(lambda: self.process(name), 10)
+        self.processes_one.append(process)
         until(lambda: os.readlink(f"/proc/{process}/ns/net") != os.readlink("/proc/self/ns/net"), 10)
         self._ip(
             f"link add to-{name} type veth peer name eth0 netns {process}",
