@@ -13,9 +13,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parse_search(arguments)
         console = Console(options.plain)
-        from platform.pipeline import (
-            search,  # torch, Ray and Optuna take seconds: --help and a wrong line need none of them
-        )
+        # Here, because torch, Ray and Optuna take seconds, and --help and a wrong line need none of them.
+        from platform.pipeline import search
 
         return search(options, console)
     except StridefoldError as error:

@@ -68,7 +68,17 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
         LeakageError: A subject or a file is on both sides of a fold.
     """
     identity = options.identity() | {"code": code_hash()}
-    growing = ("trials", "permutations", "permutation_trials", "outer_folds", "refit", "allow_duplicate")
+    growing = (
+        "trials",
+        "permutations",
+        "permutation_trials",
+        "outer_folds",
+        "refit",
+        "allow_duplicate",
+        "workers",
+        "cpus_per_worker",
+        "gpus_per_worker",
+    )
     asked = {name: getattr(options, name) for name in growing}
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")

@@ -90,6 +90,11 @@ class Analysis:
     """What is missing or does not fit together."""
 
     @property
+    def training_seconds(self) -> float:
+        """Returns what the complete trials' folds took together, each from its start to its score."""
+        return sum(t.costs.get("seconds", 0.0) for t in self.leaderboard)
+
+    @property
     def ordinal(self) -> bool:
         return bool(self.study.task.get("ordinal"))
 
@@ -129,8 +134,10 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
     plain: dict[str, Any] = {
         "schema": RESULTS_SCHEMA,
         "study": {
-            name: getattr(analysis.study, name) for name in ("name", "metric", "started", "finished", "cohort_sha256")
-        },
+            name: getattr(analysis.study, name)
+            for name in ("name", "metric", "started", "finished", "wall_seconds", "cohort_sha256")
+        }
+        | {"training_seconds": analysis.training_seconds},
         "classes": analysis.cohort.classes,
         "cohort": dataclasses.asdict(analysis.ledger) | {"excluded": analysis.cohort.excluded},
         "search": dataclasses.asdict(analysis.search),

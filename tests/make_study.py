@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from optuna.trial import TrialState
 from trainables.config import TrainConfig
 from trainables.files import digest, write_parquet
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
+from trainables.leaderboard import best, read_trials
 from trainables.maps import FoldMaps
 from trainables.metrics import log_loss, score
+from trainables.outer_records import OuterResult
 from trainables.records import Cohort, DecodedClass, DecodedValue, Fold, FoldResult, Parameter, Splits, StudyRecord
 
 CLASSES = ("normal gait", "slight impairment", "mild impairment")
@@ -83,6 +86,33 @@ def make_study(
     )
     record.save(folder)
     _search(folder, record, cohort, splits, trials, finished, rng)
+    return folder
+
+
+def add_outer_folds(folder: Path, scorings: int = 1) -> Path:
+    """Gives a study nested cross-validation of its folds, by its best trial's results, and returns the study."""
+    study, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
+    dataclasses.replace(study, options=study.options | {"outer_folds": len(splits.folds)}).save(folder)
+    outer = folder / "outer"
+    cohort.save(outer)
+    splits.save(outer / "splits.json")
+    dataclasses.replace(study, name="outer").save(outer)
+    trial = best(read_trials(folder, study.name), len(splits.folds))
+    assert trial is not None
+    for fold, key in zip(splits.folds, trial.folds, strict=True):
+        inner = outer / str(fold.index)
+        dataclasses.replace(cohort, videos=cohort.of_subjects(fold.train)).save(inner)
+        shutil.copytree(folder / "folds" / key, inner / "folds" / key)
+        OuterResult(
+            fold=fold.index,
+            trial=trial.number,
+            config=trial.config,
+            params=trial.params,
+            inner_score=0.9,
+            keys=(key,),
+            predictions=FoldResult.load(folder / "folds" / key).predictions,
+            scorings=("2026-03-14T10:00:00+00:00",) * scorings,
+        ).save(outer)
     return folder
 
 

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.tiny import save_tiny_clip, write_tiny_cohort
+from tests.tiny import write_place
 from trainables.leaderboard import read_trials
 
 pytestmark = pytest.mark.faults
@@ -27,11 +27,7 @@ SMALL = ["--plain", "--frames", "2", "--folds", "2", "--trials", "3", "--concurr
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a folder with a tiny cohort and a tiny backbone."""
-    folder = tmp_path_factory.mktemp("faults")
-    (folder / "videos").mkdir()
-    write_tiny_cohort(folder / "videos")
-    save_tiny_clip(folder / "clip")
-    return folder
+    return write_place(tmp_path_factory.mktemp("faults"))
 
 
 def begin(place: Path, study: Path, *more: str) -> subprocess.Popen[str]:

@@ -12,8 +12,8 @@ from markdown_it import MarkdownIt
 
 from reports.analysis import Analysis, analyse
 from reports.model_card import inert, model_card
-from tests.make_study import make_study
-from tests.test_tripod import add_outer_folds, with_settings
+from tests.make_study import add_outer_folds, make_study
+from tests.test_tripod import with_settings
 
 HOSTILE = (
     "</script><img src=x onerror=alert(1)>",

@@ -6,14 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from reports.page import write_report
-from tests.make_study import make_study
+from tests.make_study import add_outer_folds, make_study
 from trainables.leaderboard import best, read_trials
-from trainables.outer_records import OuterResult
-from trainables.records import Cohort, FoldResult, Splits, StudyRecord
+from trainables.records import StudyRecord
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium")
@@ -48,31 +46,13 @@ def address(tmp_path_factory) -> str:
 
 def _nest(folder: Path) -> None:
     """Gives a made study baselines and outer folds: the results of two of its trials stand for them."""
-    record, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
+    record = StudyRecord.load(folder)
     trials = read_trials(folder, record.name)
-    winner = best(trials, len(splits.folds))
+    winner = best(trials, 3)
     other = next(t for t in trials if t.state == "COMPLETE" and t.number != winner.number)
-    record = dataclasses.replace(record, baselines={"majority": list(other.folds)})
-    record.save(folder)
-    outer = folder / "outer"
-    shutil.copytree(folder / "folds", outer / "folds")
-    record.save(outer)
-    splits.save(outer / "splits.json")
-    for fold, key in zip(splits.folds, winner.folds, strict=True):
-        inner = cohort.videos.filter(~pl.col("subject").is_in(fold.test))
-        dataclasses.replace(cohort, videos=inner).save(outer / str(fold.index))
-        result = FoldResult.load(folder / "folds" / key)
-        shutil.copytree(folder / "folds" / key, outer / str(fold.index) / "folds" / key)
-        OuterResult(
-            fold=fold.index,
-            trial=winner.number,
-            config=result.config,
-            params=winner.params,
-            inner_score=0.9,
-            keys=(key,),
-            predictions=result.predictions,
-            scorings=("2026-03-14T11:00:00+00:00",) * 2,
-        ).save(outer)
+    dataclasses.replace(record, baselines={"majority": list(other.folds)}).save(folder)
+    shutil.copytree(folder / "folds", folder / "outer" / "folds")
+    add_outer_folds(folder, scorings=2)
 
 
 @pytest.mark.parametrize("width", [320, 768, 1280])

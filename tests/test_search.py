@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.tiny import save_tiny_clip, write_tiny_cohort
+from tests.tiny import write_place, write_tiny_cohort
 from trainables.leaderboard import best, read_trials
 from trainables.records import Splits, StudyRecord
 
@@ -22,11 +22,7 @@ FAST = ["--plain", "--epochs", "1", "--folds", "2", "--frames", "2", "--set", "d
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a folder with a tiny cohort and a tiny backbone."""
-    folder = tmp_path_factory.mktemp("search")
-    (folder / "videos").mkdir()
-    write_tiny_cohort(folder / "videos")
-    save_tiny_clip(folder / "clip")
-    return folder
+    return write_place(tmp_path_factory.mktemp("search"))
 
 
 def command(place: Path, *options: str) -> list[str]:

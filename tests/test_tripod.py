@@ -3,17 +3,13 @@
 import dataclasses
 import re
 from html import unescape
-from pathlib import Path
 
 import pytest
 
 from reports.analysis import Analysis, analyse
 from reports.page import render
 from reports.tripod import NOBODY, NOT_SUPPLIED, NOT_YET, checklist, references
-from tests.make_study import make_study
-from trainables.leaderboard import best, read_trials
-from trainables.outer_records import OuterResult
-from trainables.records import Cohort, FoldResult, Splits, StudyRecord
+from tests.make_study import add_outer_folds, make_study
 
 NUMBERS = ["1", "2", "3a", "3b", "3c", "4", "5a", "5b", "6a", "6b", "6c", "7", "8a", "8b", "8c", "9a", "9b", "9c", "10", "11", "12a", "12b", "12c", "12d", "12e", "12f", "12g", "13", "14", "15", "16", "17", "18a", "18b", "18c", "18d", "18e", "18f", "19", "20a", "20b", "20c", "21", "22", "23a", "23b", "24", "25", "26", "27a", "27b", "27c"]  # fmt: skip
 CLAIMS = {
@@ -44,30 +40,6 @@ NESTED_CLAIMS = CLAIMS | {
     "23a": "Macro F1 per subject, nested",
     "26": "Inner searches were optimistic by",
 }
-
-
-def add_outer_folds(folder: Path) -> Path:
-    """Gives a study nested cross-validation of three outer folds, and returns the study."""
-    study, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
-    dataclasses.replace(study, options=study.options | {"outer_folds": 3}).save(folder)
-    outer = folder / "outer"
-    cohort.save(outer)
-    splits.save(outer / "splits.json")
-    dataclasses.replace(study, name="outer").save(outer)
-    trial = best(read_trials(folder, study.name), len(splits.folds))
-    for fold, key in zip(splits.folds, trial.folds, strict=True):
-        dataclasses.replace(cohort, videos=cohort.of_subjects(fold.train)).save(outer / str(fold.index))
-        OuterResult(
-            fold=fold.index,
-            trial=trial.number,
-            config=trial.config,
-            params=trial.params,
-            inner_score=0.9,
-            keys=(key,),
-            predictions=FoldResult.load(folder / "folds" / key).predictions,
-            scorings=("2026-03-14T10:00:00+00:00",),
-        ).save(outer)
-    return folder
 
 
 def with_settings(analysis: Analysis, **settings) -> Analysis:

@@ -78,3 +78,11 @@ def write_tiny_cohort(folder: Path, *, subjects: int = 6, videos: int = 2, frame
             lines.append(",".join([f"S{subject}", name, "AD" if ill else "healthy", *(f"{n:.3f}" for n in numbers)]))
     (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
     return folder / "cohort.csv"
+
+
+def write_place(folder: Path) -> Path:
+    """Writes a tiny cohort and a tiny backbone, for a search, into a folder and returns it."""
+    (folder / "videos").mkdir()
+    write_tiny_cohort(folder / "videos")
+    save_tiny_clip(folder / "clip")
+    return folder
