@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import stat
 import warnings
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from platform.options import SearchOptions
+from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
@@ -16,6 +18,9 @@ from trainables.errors import StridefoldError
 
 DRIVER_SLOTS = 64
 """Trial drivers that a local session may hold; they wait for their workers and need no CPU of their own."""
+
+ANSWER_SECONDS = 10.0
+"""In which a cluster's head must take a connection."""
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
@@ -62,25 +67,66 @@ def ray_session(options: SearchOptions) -> Iterator[Machines]:
     worker.print_to_stdstream = lambda data, ignore_prefix: None
     for name in ("ray", "ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    local = options.address == "local"
-    try:
-        ray.init(
-            address=options.address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **({"resources": {"tune_driver": DRIVER_SLOTS}, "dashboard_host": "127.0.0.1"} if local else {}),
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise StridefoldError(
-            f"--address {options.address}: no Ray cluster answers there ({reason}); use local, or start one"
-        ) from None
+    _start(options.address)
     try:
         _keep_token_private()
         release_dead_jobs()
         yield _machines(options)
     finally:
         ray.shutdown()
+
+
+def _start(address: str) -> None:
+    """Starts or joins Ray; on one's own machine a second time where the first was too slow.
+
+    Raises:
+        StridefoldError: No cluster at that address, or Ray does not start here.
+    """
+    import ray
+
+    _require_answer(address)
+    own: dict[str, Any] = {"resources": {"tune_driver": DRIVER_SLOTS}, "dashboard_host": "127.0.0.1"}
+    for last in (False, True):
+        try:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **(own if address == "local" else {}),
+            )
+            return
+        except OSError as error:
+            if not isinstance(error, ConnectionError):
+                raise  # a full disk, or a folder that cannot be written: it says which
+            reason = _first_line(error)
+        except Exception as error:  # a node that is not up after 30 s is a plain Exception
+            reason = _first_line(error)
+        ray.shutdown()
+        if address != "local":
+            raise _no_cluster(address, reason)
+        if last:
+            raise StridefoldError(
+                f"Ray does not start on this machine, which may be too busy ({reason}); the same command tries again"
+            )
+
+
+def _require_answer(address: str) -> None:
+    """Raises where nothing listens at host:port; Ray itself would wait there for minutes, and then end the process."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (colon and port.isdigit()):
+        return  # 'local', 'auto' and the like
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, _first_line(error)) from None
+
+
+def _no_cluster(address: str, reason: str) -> StridefoldError:
+    return StridefoldError(f"--address {address}: no Ray cluster answers there ({reason}); use local, or start one")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _machines(options: SearchOptions) -> Machines:
