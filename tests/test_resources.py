@@ -15,6 +15,6 @@ def test_an_address_without_a_cluster_is_one_sentence(scheme: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # taken, but nobody listens
         address = f"{scheme}127.0.0.1:{unused.getsockname()[1]}"
-        with pytest.raises(StridefoldError, match=f"--address {address}: no Ray cluster answers there"):
-            with ray_session(SearchOptions(address=address)):
-                pass
+        problem = f"--address {address}: no Ray cluster answers there"
+        with pytest.raises(StridefoldError, match=problem), ray_session(SearchOptions(address=address)):
+            pass
