@@ -1,12 +1,15 @@
 """Prints what a search itself costs: seconds per trial and the driver's memory, as the trials grow many.
 
     python benchmarks/many_trials.py --trials 300 --folds 5
+    python benchmarks/many_trials.py --trials 20 --folds 5 --seconds 20     # wall time over what the folds alone would take
 
 Everything is the search's own (Tune, Optuna's database, the pruner's comparisons, the fold results on disk) but the training:
-a fold draws random probabilities for its held-out windows. Nothing is pruned, so every trial has all its folds.
+a fold draws random probabilities for its held-out windows, and waits for so many seconds. Nothing is pruned, so every trial has all its folds.
 """
 
 import argparse
+import functools
+import math
 import os
 import tempfile
 import time
@@ -35,17 +38,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.0, help="of a fold (default 0)")
     parser.add_argument("--space", default="full", help="search space (default full, the largest)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         options = SearchOptions(
             study=f"{folder}/study", trials=given.trials, folds=given.folds, space=given.space, prune=0.0
         )
-        run(options, Path(folder))
+        run(options, Path(folder), given.seconds)
 
 
-def run(options: SearchOptions, folder: Path) -> None:
-    """Runs a search of trials that train nothing."""
+def run(options: SearchOptions, folder: Path, seconds: float = 0.0) -> float:
+    """Runs a search of trials that train nothing; returns its wall time over that of its folds alone."""
     space, task = load_space(options.space), load_task("diagnosis")
     cohort, trials = random_cohort(), options.trials or 1
     study = open_study(folder / "study", options, cohort, task, {"name": "none", "sha256": "none"})
@@ -56,18 +60,21 @@ def run(options: SearchOptions, folder: Path) -> None:
             return
         ended.append(time.perf_counter())
         if (done := len(ended) - 1) % block == 0:
-            seconds = (ended[-1] - ended[-1 - block]) / block
-            print(
-                f"trials {done - block + 1:4}-{done:4}: {seconds:.2f} s a trial, driver {memory():.0f} MiB", flush=True
-            )
+            each = (ended[-1] - ended[-1 - block]) / block
+            print(f"trials {done - block + 1:4}-{done:4}: {each:.2f} s a trial, driver {memory():.0f} MiB", flush=True)
 
     with ray_session(options) as machines:
         ended[0] = time.perf_counter()
         job = Job(study=study, reference=options.reference(), space=space, cache=folder, sampler="tpe", seed=0,
                   prune=0.0, workers=1, cpus=1, gpus=0.0)  # fmt: skip
-        run_trials(job, open_optuna(study), trials, machines, on_event, trainable=draw_folds)
+        run_trials(job, open_optuna(study), trials, machines, on_event, functools.partial(draw_folds, seconds=seconds))
+        took = time.perf_counter() - ended[0]
     complete = sum(t.state == "COMPLETE" for t in read_trials(study.folder, study.record.name))
     print(f"{complete} trials x {options.folds} folds are COMPLETE in the study", flush=True)
+    alone = trials * options.folds * seconds / machines.concurrent
+    if alone:
+        print(f"{took:.1f} s in all, {took / alone:.3f} of what the folds alone take on {machines.concurrent} workers")
+    return took / alone if alone else math.inf
 
 
 def random_cohort() -> Cohort:
@@ -84,11 +91,12 @@ def random_cohort() -> Cohort:
     )
 
 
-def draw_folds(trial: dict[str, Any]) -> None:
+def draw_folds(trial: dict[str, Any], seconds: float) -> None:
     """Stands where `run_trial` stands, without training."""
     study = Path(trial["study"])
     cohort, splits = Cohort.load(study), Splits.load(study / "splits.json")
     for done, (key, fold) in enumerate(zip(trial["keys"], splits.folds, strict=True), start=1):
+        time.sleep(seconds)
         draws = np.random.default_rng(int(key[:8], 16))
         rows = [
             {"fold": fold.index, "subject": video["subject"], "video": video["video"], "window": 30 * window,

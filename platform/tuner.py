@@ -25,7 +25,7 @@ from trainables.data.cache import ingest_or_error
 from trainables.errors import StridefoldError
 from trainables.files import write_text
 from trainables.metrics import log_loss, score
-from trainables.ray_loop import run_trial
+from trainables.ray_loop import NODE_FAILURES, run_trial
 from trainables.records import FoldResult
 
 INTERRUPTED = "the search was stopped during this trial, and tried its parameters again"
@@ -108,17 +108,21 @@ def run_trials(
     if _at_end(optuna_study):
         return
     searcher = StudySearcher(job, optuna_study, on_event)
+    alone = job.workers == 1  # then Tune's process is the worker, else it waits for a group of Train workers
+    resources = {"CPU": job.cpus, "GPU": job.gpus} if alone else {"tune_driver": 1}
     tuner = tune.Tuner(
-        tune.with_resources(trainable, {"tune_driver": 1}),
+        tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=missing,
             max_concurrent_trials=machines.concurrent,
+            reuse_actors=True,  # a process imports torch, loads the backbone and reads the frozen texts once
         ),
         run_config=tune.RunConfig(
             name=f"tune-{time.time_ns()}",
             storage_path=str(job.study.folder.absolute() / "ray"),
             verbose=0,
+            failure_config=tune.FailureConfig(max_failures=NODE_FAILURES if alone else 0),
         ),
     )
     tuner.fit()
@@ -246,7 +250,9 @@ class StudySearcher(Searcher):
             self.optuna_study.tell(trial, state=TrialState.PRUNED)
             self.on_event(Event(trial=trial.number, what="pruned", problem=reason, fold=len(done)))
             return
-        if problem is None and (error or len(done) < len(keys)):
+        if problem is None and error:
+            problem = f"its worker was lost more than {NODE_FAILURES} times"
+        elif problem is None and len(done) < len(keys):
             problem = "the trial ended before its last fold"
         if problem is None:
             problem = self._tell_score(trial, done)

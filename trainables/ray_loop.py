@@ -1,6 +1,9 @@
 """What runs on the cluster: a trial, its Train workers, and single tasks. The only file of trainables that knows Ray."""
 
+import functools
+import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +22,11 @@ from trainables.knowledge.tasks import task_from_dict
 from trainables.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
+    from trainables.training.frozen import FrozenFeatures
     from trainables.training.job import FoldJob
+    from trainables.training.parallel import Workers
 
-# The trainers are imported where they run: a trial's driver and Ray's own processes unpickle functions of this file too,
+# The trainers are imported where they run: a group's driver and Ray's own processes unpickle functions of this file too,
 # and would each spend seconds on importing transformers.
 
 NODE_FAILURES = 3
@@ -33,19 +38,34 @@ class Stopped(Exception):
 
 
 def run_trial(trial: dict[str, Any]) -> None:
-    """Trains one configuration over its folds by a group of Train workers, and reports after each fold.
+    """Trains one configuration over its folds and reports after each; what Tune runs.
+
+    One worker is this process itself, which Tune gives one trial after another: Ray Train would start another, and load the
+    backbone again, for each (docs/decisions/0012). Several are a group of Train workers.
 
     Args:
         trial: study (folder), cache (folder), config (flat), keys (one per fold), workers, cpus, gpus (per worker), stop (a
             file: once it exists, the workers end at their epoch's end. Were Tune to end them, Train could keep their
             placement group for ever, and the next trial would wait for it).
     """
+    if trial["workers"] == 1:
+        from trainables.training.parallel import Workers
+
+        _train_folds(trial, Workers(), start_process(trial["cpus"], trial["gpus"]), tune.report)
+        return
+    try:
+        _worker_group(trial).fit()
+    except Exception as error:
+        tune.report(_told(error))
+
+
+def _worker_group(trial: dict[str, Any]) -> TorchTrainer:
     gpu = trial["gpus"] > 0
     resources = {"CPU": trial["cpus"], **({"GPU": trial["gpus"]} if gpu else {})}
-    trainer = TorchTrainer(
-        train_configuration,
+    return TorchTrainer(
+        train_in_group,
         train_loop_config=trial,
-        torch_config=TorchConfig(backend="nccl" if trial["gpus"] >= 1 and trial["workers"] > 1 else "gloo"),
+        torch_config=TorchConfig(backend="nccl" if trial["gpus"] >= 1 else "gloo"),
         scaling_config=ScalingConfig(num_workers=trial["workers"], use_gpu=gpu, resources_per_worker=resources),
         run_config=RunConfig(
             name=tune.get_context().get_trial_id(),
@@ -54,40 +74,41 @@ def run_trial(trial: dict[str, Any]) -> None:
             failure_config=FailureConfig(max_failures=NODE_FAILURES, controller_failure_limit=NODE_FAILURES),
         ),
     )
-    try:
-        trainer.fit()
-    except Exception as error:
-        tune.report(_told(error))
 
 
-def train_configuration(trial: dict[str, Any]) -> None:
-    """Trains the folds of one configuration on this worker, one after another; runs in every Train worker."""
-    from trainables.training.fold import train_fold
+def train_in_group(trial: dict[str, Any]) -> None:
+    """Trains a trial's folds together with the other workers of its group; runs in every Train worker."""
     from trainables.training.parallel import Workers
 
-    quiet()
+    start_process(trial["cpus"], trial["gpus"])
     context = ray.train.get_context()
     workers = Workers(rank=context.get_world_rank(), count=context.get_world_size())
     device = str(get_device()) if trial["gpus"] else "cpu"
-    torch.set_num_threads(max(int(trial["cpus"]), 1))
-    jobs = open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device)
+    _train_folds(trial, workers, device, ray.train.report)
+
+
+def _train_folds(
+    trial: dict[str, Any], workers: "Workers", device: str, report: Callable[[dict[str, Any]], None]
+) -> None:
+    from trainables.training.fold import train_fold
 
     def go_on(*_: Any) -> None:
         if any(workers.gather([Path(trial["stop"]).exists()])):  # the same answer on every worker
             raise Stopped
 
-    for done, job in enumerate(jobs, start=1):
+    config = TrainConfig.from_flat(trial["config"])
+    for done, job in enumerate(open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device), start=1):
         try:
             go_on()
-            train_fold(TrainConfig.from_flat(trial["config"]), job, workers=workers, device=device, on_epoch=go_on)
+            train_fold(config, job, workers=workers, device=device, on_epoch=go_on)
         except Stopped:
             return
         except Exception as error:
             if _worth_a_restart(error, workers.count):
                 raise  # Ray starts the workers anew, at the last whole epoch
-            ray.train.report(_told(error))
+            report(_told(error))
             return
-        ray.train.report({"folds": done})
+        report({"folds": done})
 
 
 def _worth_a_restart(error: Exception, workers: int) -> bool:
@@ -105,7 +126,7 @@ def describe(study: str, cache: str, key: str, fold: int, cpus: int, gpus: float
     """
     from trainables.training.describe import describe_fold
 
-    device = _start_task(cpus, gpus)
+    device = start_process(cpus, gpus)
     describe_fold(open_jobs(Path(study), Path(cache), [""] * fold + [key], device)[fold], device)
 
 
@@ -117,7 +138,7 @@ def train_one(study: str, cache: str, key: str, fold: int, config: dict[str, Any
     """
     from trainables.training.fold import train_fold
 
-    device = _start_task(cpus, gpus)
+    device = start_process(cpus, gpus)
     job = open_jobs(Path(study), Path(cache), [""] * fold + [key], device)[fold]
     try:
         train_fold(TrainConfig.from_flat(config), job, device=device)
@@ -137,7 +158,7 @@ def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: 
     """
     from trainables.training.ensemble import load_frozen, open_ensemble, score_videos
 
-    device = _start_task(cpus, gpus)
+    device = start_process(cpus, gpus)
     ensemble = open_ensemble(Path(inner))
     subjects = Splits.load(Path(outer) / "splits.json").folds[fold].test
     videos = Cohort.load(Path(outer)).of_subjects(subjects)
@@ -158,26 +179,21 @@ def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: 
     )
 
 
-def _start_task(cpus: int, gpus: float) -> str:
-    """Prepares this process for a task and returns its device."""
-    quiet()
-    torch.set_num_threads(max(cpus, 1))
+def start_process(cpus: int, gpus: float) -> str:
+    """Prepares a process of Ray's for what it is to compute, and returns its device."""
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # its progress bars and notices, in the workers' logs
+    torch.set_num_threads(max(int(cpus), 1))
     return "cuda" if gpus and torch.cuda.is_available() else "cpu"
 
 
 def open_jobs(study: Path, cache: Path, keys: list[str], device: str) -> "list[FoldJob]":
     """Returns the jobs of the first len(keys) folds of a study, from what its folder holds."""
-    from trainables.model.backbone import load_backbone
-    from trainables.training.frozen import FrozenFeatures
     from trainables.training.job import FoldJob
 
     record, cohort, splits = StudyRecord.load(study), Cohort.load(study), Splits.load(study / "splits.json")
-    frozen = FrozenFeatures(
-        load_backbone(record.backbone["name"]),
-        task_from_dict(record.task),
-        [p.name for p in cohort.parameters],
-        record.options["knowledge_encoder"],
-        device,
+    names = tuple(p.name for p in cohort.parameters)
+    frozen = _frozen_features(
+        json.dumps([record.backbone, record.task]), names, record.options["knowledge_encoder"], device
     )
     return [
         FoldJob(cohort=cohort, fold=fold, frozen=frozen, cache=cache, folder=study / "folds" / key, key=key)
@@ -185,9 +201,18 @@ def open_jobs(study: Path, cache: Path, keys: list[str], device: str) -> "list[F
     ]
 
 
-def quiet() -> None:
-    """Keeps the libraries' progress bars and notices out of the workers' logs."""
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+@functools.lru_cache(maxsize=1)
+def _frozen_features(about: str, names: tuple[str, ...], knowledge_encoder: str, device: str) -> "FrozenFeatures":
+    """Returns what a study's trials have in common; a process that runs several of them loads and reads it once.
+
+    Args:
+        about: the study's backbone, its hash among it, and its task, as JSON.
+    """
+    from trainables.model.backbone import load_backbone
+    from trainables.training.frozen import FrozenFeatures
+
+    backbone, task = json.loads(about)
+    return FrozenFeatures(load_backbone(backbone["name"]), task_from_dict(task), list(names), knowledge_encoder, device)
 
 
 def _told(error: BaseException) -> dict[str, str]:
