@@ -32,6 +32,7 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends Tune as if all trials were done
     "MALLOC_MMAP_THRESHOLD_": "33554432",  # glibc returns a freed activation to the system at once, and faults it in anew
     "MALLOC_TRIM_THRESHOLD_": "2000000000",  # at the next step; keeping it makes a small backbone's step a tenth faster
+    "THP_MEM_ALLOC_ENABLE": "1",  # torch asks for huge pages: a ViT-B/16's step spends a fifth less, on page faults
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",

@@ -16,7 +16,7 @@ from trainables.errors import StridefoldError
 from trainables.training.fold import train_fold
 
 LARGE = CONFIG.with_values(
-    {"video.frames": 24, "video.stride": 1, "video.n_global": 8, "optimizer.batch_size": 128, "optimizer.epochs": 1}
+    {"video.frames": 24, "video.stride": 1, "video.n_global": 8, "optimizer.batch_size": 192, "optimizer.epochs": 1}
 )
 """Steps whose activations are many times what else a process takes."""
 

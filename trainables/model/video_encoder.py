@@ -46,27 +46,24 @@ class PromptLayer(nn.Module):
             nn.init.eye_(self.cls_projection.weight)
             nn.init.zeros_(self.cls_projection.bias)
 
-    def forward(self, cls: Tensor) -> tuple[Tensor | None, int]:
-        """Returns the prompt tokens of every frame, [B*T, N, W], and how many of the last ones are summary tokens.
+    def forward(self, cls: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Returns the prompts that all frames of a video see, [B, G + T, W], and each frame's summary token, [B, T, 1, W].
 
         Args:
             cls: class tokens, [B, T, W].
         """
-        batch, frames, width = cls.shape
-        prompts: list[Tensor] = []
-        summaries = 0
+        shared: list[Tensor] = []
+        summary: Tensor | None = None
         projected = self.cls_projection(cls) if self.cls_projection is not None else None
         if self.global_prompts is not None:
-            prompts.append(self.global_prompts.expand(batch * frames, -1, -1))
+            shared.append(self.global_prompts.expand(len(cls), -1, -1))
         if self.local_prompts is not None and projected is not None:
-            local = self.local_prompts + projected  # [B, T, W]: all T tokens of a video go to each of its frames
-            prompts.append(local.unsqueeze(1).expand(-1, frames, -1, -1).reshape(batch * frames, frames, width))
+            shared.append(self.local_prompts + projected)  # all T tokens of a video go to each of its frames
         if self.summary_attention is not None and self.summary_norm is not None and projected is not None:
             normed = self.summary_norm(projected)
             attended, _ = self.summary_attention(normed, normed, normed, need_weights=False)
-            prompts.append((projected + attended).reshape(batch * frames, 1, width))
-            summaries = 1
-        return (torch.cat(prompts, dim=1) if prompts else None), summaries
+            summary = (projected + attended).unsqueeze(2)
+        return (torch.cat(shared, dim=1) if shared else None), summary
 
 
 class VideoEncoder(nn.Module):
@@ -109,29 +106,18 @@ class VideoEncoder(nn.Module):
     def forward(self, video: Tensor) -> VideoFeatures:
         """Returns the features of normalised frames, [B, T, 3, H, W_pixels]."""
         batch, frames = video.shape[:2]
-        hidden = self.vision.embeddings(video.flatten(0, 1))  # [B*T, 1 + P, W]
+        hidden = self.vision.embeddings(video.flatten(0, 1)).unflatten(0, (batch, frames))  # [B, T, 1 + P, W]
         # The time embedding goes to every token of its frame, the class token too.
-        hidden = hidden + self.time_embedding.repeat(batch, 1).unsqueeze(1)
-        hidden = self.vision.pre_layrnorm(hidden)
-        summary: Tensor | None = None
-        for layer, prompts in zip(self.vision.encoder.layers, self.prompts, strict=True):
+        hidden = self.vision.pre_layrnorm(hidden + self.time_embedding.unsqueeze(1))
+        last = len(self.prompts) - 1
+        for index, (layer, prompts) in enumerate(zip(self.vision.encoder.layers, self.prompts, strict=True)):
             if self.gradient_checkpointing and torch.is_grad_enabled():
-                hidden, summary = checkpoint(self._layer, layer, prompts, hidden, frames, use_reentrant=False)
+                hidden = checkpoint(prompted, layer, prompts, hidden, ends=index == last, use_reentrant=False)
             else:
-                hidden, summary = self._layer(layer, prompts, hidden, frames)
-        features = self.projection(self.vision.post_layernorm(hidden[:, 0]))  # [B*T, D]
-        features = features.unflatten(0, (batch, frames))
-        if summary is not None:
-            summary = summary.unflatten(0, (batch, frames)).mean(1)
+                hidden = prompted(layer, prompts, hidden, ends=index == last)
+        features = self.projection(self.vision.post_layernorm(hidden[:, :, 0]))  # [B, T, D]
+        summary = hidden[:, :, 1].mean(1) if hidden.shape[2] > 1 else None
         return VideoFeatures(features.mean(1), features, summary)
-
-    def _layer(self, layer: nn.Module, prompts: nn.Module, hidden: Tensor, frames: int) -> tuple[Tensor, Tensor | None]:
-        tokens = hidden.shape[1]
-        added, summaries = prompts(hidden[:, 0].unflatten(0, (-1, frames)))
-        if added is not None:
-            hidden = torch.cat([hidden, added], dim=1)  # attention has no order but the positions already added
-        hidden = layer(hidden, None)
-        return hidden[:, :tokens], (hidden[:, -1] if summaries else None)
 
     @classmethod
     def from_vita_clip(cls, weights: dict[str, Tensor], config: dict[str, Any] | str) -> Self:
@@ -168,6 +154,47 @@ class VideoEncoder(nn.Module):
         encoder.vision.requires_grad_(False)
         encoder.projection.requires_grad_(False)
         return encoder
+
+
+def prompted(layer: Any, prompts: nn.Module, hidden: Tensor, *, ends: bool) -> Tensor:
+    """Returns what a frozen layer makes of its tokens beside prompts, [B, T, 1 + P, W].
+
+    Prompts are seen and do not see: what a layer would make of them is dropped behind it. So they are keys and values only,
+    those of all frames once for a video; docs/decisions/0012 has what that saves.
+
+    Args:
+        layer: transformers' CLIP encoder layer.
+        hidden: [B, T, 1 + P, W].
+        ends: only the class token is asked for, and the summary token where there is one, [B, T, 1 or 2, W].
+    """
+    shared, summary = prompts(hidden[:, :, 0])
+    normed = layer.layer_norm1(hidden)
+    seen = [normed]
+    if shared is not None:
+        seen.append(layer.layer_norm1(shared).unsqueeze(1))
+    if summary is not None:
+        seen.append(layer.layer_norm1(summary))
+    if ends:
+        hidden, normed = hidden[:, :, :1], normed[:, :, :1]
+        if summary is not None:
+            hidden, normed = torch.cat([hidden, summary], dim=2), torch.cat([normed, seen[-1]], dim=2)
+    hidden = hidden + _attended(layer.self_attn, normed, seen)
+    return hidden + layer.mlp(layer.layer_norm2(hidden))
+
+
+def _attended(attention: Any, asking: Tensor, seen: list[Tensor]) -> Tensor:
+    """Returns the attention of tokens [B, T, Q, W] over all that they see, each [B, T or 1, N, W]; like `asking`."""
+    batch, frames, heads = *asking.shape[:2], attention.num_heads
+
+    def by_head(tokens: Tensor) -> Tensor:  # [B, T, N, W] -> [B * T, heads, N, W / heads]
+        return tokens.flatten(0, 1).unflatten(-1, (heads, -1)).transpose(1, 2)
+
+    keys, values = (
+        torch.cat([projection(tokens).expand(batch, frames, -1, -1) for tokens in seen], dim=2)
+        for projection in (attention.k_proj, attention.v_proj)
+    )
+    read = nn.functional.scaled_dot_product_attention(by_head(attention.q_proj(asking)), by_head(keys), by_head(values))
+    return attention.out_proj(read.transpose(1, 2).flatten(2).unflatten(0, (batch, frames)))
 
 
 def _from_vita_clip(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
