@@ -20,7 +20,7 @@ from trainables.model.numeracy import NumericMemory
 from trainables.model.text_prompts import ClassPrompts
 from trainables.records import PREDICTIONS, FoldResult
 from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
-from trainables.training.job import FoldJob, healthy_class, load, parameter_values
+from trainables.training.job import FoldJob, healthy_class, load_ahead, parameter_values
 from trainables.training.optimizer import make_optimizer
 from trainables.training.parallel import Workers
 from trainables.training.task import GaitTask
@@ -186,8 +186,8 @@ def train_epoch(
     task.model.train()
     sums: dict[str, float] = {}
     batches = [order[i : i + size] for i in range(0, len(order), size)]
-    for step, windows in enumerate(batches):
-        batch = load(data, task.workers.share(windows))
+    shares = load_ahead(data, [task.workers.share(windows) for windows in batches], task.device)
+    for step, (windows, batch) in enumerate(zip(batches, shares, strict=True)):
         optimizer.zero_grad(set_to_none=True)
         try:
             losses = task.backward(batch, len(windows), draws)
@@ -211,9 +211,9 @@ def score(task: GaitTask, job: FoldJob) -> pl.DataFrame:
         classes = task.model.class_features()
     rows: list[dict[str, Any]] = []
     mine = task.workers.share(np.arange(len(data)))
-    for start in range(0, len(mine), EVALUATION_BATCH):
-        windows = mine[start : start + EVALUATION_BATCH]
-        probabilities = task.probabilities(load(data, windows).frames, classes).double()
+    batches = [mine[i : i + EVALUATION_BATCH] for i in range(0, len(mine), EVALUATION_BATCH)]
+    for windows, batch in zip(batches, load_ahead(data, batches, task.device), strict=True):
+        probabilities = task.probabilities(batch.frames, classes).double()
         if not probabilities.isfinite().all():  # the last step's gradient was finite, and its weights are not
             raise StridefoldError(
                 f"fold {job.fold.index}: the trained model's predictions are not finite; "

@@ -1,6 +1,9 @@
 """One fold of a cohort as the trainers see it: its videos, its windows, its numbers, its folder."""
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +86,20 @@ def load(data: WindowDataset, windows: np.ndarray) -> Batch:
         labels=torch.tensor([item["label"] for item in items]),
         videos=np.array([item["video"] for item in items]),
     )
+
+
+def load_ahead(data: WindowDataset, batches: Sequence[np.ndarray], device: torch.device) -> Iterator[Batch]:
+    """Yields batches of a data set's windows; a thread reads the next one while the caller computes with this one."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        coming: deque[Future[Batch]] = deque()
+        for windows in batches:
+            coming.append(reader.submit(_load_for, device, data, windows))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        if coming:
+            yield coming.popleft().result()
+
+
+def _load_for(device: torch.device, data: WindowDataset, windows: np.ndarray) -> Batch:
+    batch = load(data, windows)
+    return replace(batch, frames=batch.frames.pin_memory()) if device.type == "cuda" else batch
