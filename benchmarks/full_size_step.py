@@ -1,73 +1,130 @@
-"""Prints seconds, peak memory and achieved share of the matmul rate of one training step at ViT-B/16, 224 px.
+"""Prints seconds, memory and achieved share of the matrix-product rate of one training step at ViT-B/16, 224 px.
 
     python benchmarks/full_size_step.py --frames 8 --batch 4
     python benchmarks/full_size_step.py --frames 70 --batch 1 --checkpointing
     python benchmarks/full_size_step.py --frames 70 --batch 4 --device cuda     # bf16 where the GPU has it
 
-The weights are random (CLIPConfig's own defaults are ViT-B/32; here with 16 px patches): speed and memory do not depend on
-them. FLOPs are those of the matrix products that the step needs: all tokens forward, and backward to the prompts, without the
-weight gradients of frozen layers. Needs no Ray.
+Beside it, on the same frames and in the same rounds: a forward pass of transformers' CLIPModel over every frame, and a
+training step of transformers' XCLIPModel, whose weights are all trained. The weights are random (speed and memory do not
+depend on them). FLOPs are those of the matrix products that a step needs as it is written: all tokens forward, and backward
+to the prompts, without the weight gradients of frozen layers. Needs no Ray.
 """
 
-import argparse
+import os
+
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as a search sets it for its workers; torch reads it once
+
+import multiprocessing
 import resource
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPModel, XCLIPConfig, XCLIPModel
 from transformers.utils import logging
 
+from benchmarks.figures import Figure, figure, parser, show
 from trainables.config import TrainConfig
 from trainables.knowledge.tasks import load_task
-from trainables.model.backbone import SMALL, frozen, load_backbone
+from trainables.model.backbone import SMALL, fold_quick_gelu, frozen, load_backbone
 from trainables.model.gait_clip import build
 from trainables.training.job import Batch
 from trainables.training.optimizer import make_optimizer
 from trainables.training.parallel import Workers
 from trainables.training.task import GaitTask
 
+VISION = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "patch_size": 16,
+}
+WORDS = 16
+"""Tokens of a class's text for the other models."""
+
 
 def main() -> None:
-    """Measures and prints one line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=8, help="T (default 8)")
-    parser.add_argument("--batch", type=int, default=4, help="windows of a step (default 4)")
-    parser.add_argument("--steps", type=int, default=2, help="timed steps after one that is not (default 2)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
-    parser.add_argument("--checkpointing", action="store_true", help="recompute the frozen layers in the backward pass")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    logging.disable_progress_bar()
-    device = torch.device(options.device)
-    task = make_task(options.frames, options.checkpointing, device)
-    batch = random_batch(options.batch, options.frames)
-    optimizer, _ = make_optimizer(task.model, task.config.optimizer, 100)
-    flops = count_flops(task, batch)
-    seconds = min(step(task, batch, optimizer, device) for _ in range(options.steps))
-    rate = matmul_rate(device)
-    print(
-        f"ViT-B/16, 224 px, T = {options.frames}, batch {options.batch}, {options.device}"
-        f"{' with checkpointing' if options.checkpointing else ''}: {seconds:.2f} s a step, "
-        f"peak {peak_memory(device):.1f} GiB, {flops / 1e12:.2f} TFLOP, {flops / seconds / 1e9:.0f} GFLOP/s "
-        f"= {100 * flops / seconds / rate:.0f} % of the {rate / 1e9:.0f} GFLOP/s of a matrix product here"
+    """Measures and prints a few lines."""
+    options = parser(__doc__)
+    options.add_argument("--frames", type=int, default=8, help="T (default 8)")
+    options.add_argument("--batch", type=int, default=4, help="windows of a step (default 4)")
+    options.add_argument("--rounds", type=int, default=3, help="timed steps after one that is not (default 3)")
+    options.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    options.add_argument(
+        "--checkpointing", action="store_true", help="recompute the frozen layers in the backward pass"
     )
+    options.add_argument("--alone", action="store_true", help="without the other models")
+    given = options.parse_args()
+    logging.disable_progress_bar()
+    show(figures(given.frames, given.batch, given.rounds, given.device, given.checkpointing, given.alone))
+
+
+def figures(frames: int, batch: int, rounds: int, device: str, checkpointing: bool, alone: bool) -> list[Figure]:
+    """Returns the step's figures, each model in a process of its own for its own peak of memory."""
+    sides: dict[str, tuple[list[float], list[float], float, float]] = {}
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        for name in ("ours",) if alone else ("ours", "clip", "xclip"):
+            sides[name] = pool.submit(measure, name, frames, batch, rounds, device, checkpointing).result()
+    seconds, rates, flops, memory = sides["ours"]
+    size = f"ViT-B/16, T = {frames}, batch {batch}{', checkpointing' if checkpointing else ''}, {device}"
+    found = [
+        figure(f"training step, {size}: {np.median(seconds):.3g} s, {memory:.1f} GiB",
+               [(flops / s / 1e9, r / 1e9) for s, r in zip(seconds, rates, strict=True)],
+               unit="GFLOP/s", beside="a large matrix product", aim="0.5" if device == "cuda" else "0.7")
+    ]  # fmt: skip
+    others = {"clip": "CLIPModel's forward pass over each frame", "xclip": "XCLIPModel's training step"}
+    for name, beside in others.items():
+        if name in sides:
+            theirs, _, _, peak = sides[name]
+            found.append(figure(f"training step, {size}", list(zip(seconds, theirs, strict=True)), unit="s",
+                                beside=f"{beside} ({peak:.1f} GiB)"))  # fmt: skip
+    return found
+
+
+def measure(
+    name: str, frames: int, batch: int, rounds: int, device: str, checkpointing: bool
+) -> tuple[list[float], list[float], float, float]:
+    """Returns seconds of each step, the matrix-product rate beside each, FLOPs of a step, and the peak memory in GiB."""
+    logging.disable_progress_bar()
+    where = torch.device(device)
+    step = {"ours": our_step, "clip": clip_forward, "xclip": xclip_step}[name](frames, batch, where, checkpointing)
+    with FlopCounterMode(display=False) as counter:  # warms up, too
+        step()
+    seconds, rates = [], []
+    for _ in range(rounds):
+        before = matmul_rate(where)
+        synchronise(where)
+        started = time.perf_counter()
+        step()
+        synchronise(where)
+        seconds.append(time.perf_counter() - started)
+        rates.append((before + matmul_rate(where)) / 2)
+    return seconds, rates, float(counter.get_total_flops()), peak_memory(where)
+
+
+def our_step(frames: int, batch: int, device: torch.device, checkpointing: bool) -> Callable[[], None]:
+    """Returns what takes one optimiser step of ours."""
+    task, windows = make_task(frames, checkpointing, device), random_batch(batch, frames)
+    optimizer, _ = make_optimizer(task.model, task.config.optimizer, 100)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        task.backward(windows, batch, np.random.default_rng(0))
+        optimizer.step()
+
+    return step
 
 
 def make_task(frames: int, checkpointing: bool, device: torch.device) -> GaitTask:
     """Returns the whole model at full size, without numbers: they cost next to nothing beside the video."""
-    vision = {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "patch_size": 16,
-    }
     tokenizer = load_backbone(str(SMALL)).tokenizer
     text = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    clip = CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=512)).to(device)
+    clip = CLIPModel(CLIPConfig(vision_config=VISION, text_config=text, projection_dim=512)).to(device)
+    fold_quick_gelu(clip)
     backbone = frozen("random ViT-B/16", clip, tokenizer, "random")
     config = TrainConfig().with_values(
         {"video.frames": frames, "numeracy.enabled": False, "text.knowledge": False,
@@ -84,22 +141,42 @@ def random_batch(batch: int, frames: int) -> Batch:
     return Batch(frames=pixels, labels=torch.arange(batch) % 3, videos=np.arange(batch))
 
 
-def step(task: GaitTask, batch: Batch, optimizer: torch.optim.Optimizer, device: torch.device) -> float:
-    """Takes one optimiser step and returns its seconds."""
-    synchronise(device)
-    started = time.perf_counter()
-    optimizer.zero_grad(set_to_none=True)
-    task.backward(batch, len(batch.labels), np.random.default_rng(0))
-    optimizer.step()
-    synchronise(device)
-    return time.perf_counter() - started
+def clip_forward(frames: int, batch: int, device: torch.device, _: bool) -> Callable[[], None]:
+    """Returns what reads every frame by CLIP's vision tower, without gradient."""
+    clip = CLIPModel(CLIPConfig(vision_config=VISION, projection_dim=512)).to(device).eval()
+    pixels = torch.randn(batch * frames, 3, 224, 224, device=device)
+
+    def step() -> None:
+        with torch.inference_mode(), autocast(device):
+            clip.get_image_features(pixel_values=pixels)
+
+    return step
 
 
-def count_flops(task: GaitTask, batch: Batch) -> float:
-    """Returns the floating-point operations of a step's matrix products; also warms up."""
-    with FlopCounterMode(display=False) as counter:
-        task.backward(batch, len(batch.labels), np.random.default_rng(0))
-    return float(counter.get_total_flops())
+def xclip_step(frames: int, batch: int, device: torch.device, _: bool) -> Callable[[], None]:
+    """Returns what takes one optimiser step of X-CLIP, three class texts beside the videos."""
+    config = XCLIPConfig(
+        vision_config=VISION | {"num_frames": frames, "mit_num_attention_heads": 8}, projection_dim=512
+    )
+    model = XCLIPModel(config).to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=8e-6)
+    pixels = torch.randn(batch, frames, 3, 224, 224, device=device)
+    texts = torch.randint(1, 1000, (3, WORDS), device=device)
+    labels = torch.arange(batch, device=device) % 3
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with autocast(device):
+            logits = model(input_ids=texts, pixel_values=pixels).logits_per_video
+        torch.nn.functional.cross_entropy(logits.float(), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Returns the precision that our training uses there."""
+    return torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda" and torch.cuda.is_bf16_supported())
 
 
 def matmul_rate(device: torch.device) -> float:
