@@ -9,7 +9,6 @@ a fold draws random probabilities for its held-out windows, and waits for so man
 
 import argparse
 import functools
-import math
 import os
 import tempfile
 import time
@@ -24,6 +23,7 @@ import numpy as np
 import polars as pl
 from ray import tune
 
+from benchmarks.figures import Figure, figure, show
 from search_spaces import load_space
 from trainables.knowledge.tasks import load_task
 from trainables.leaderboard import read_trials
@@ -31,6 +31,8 @@ from trainables.records import PREDICTIONS, Cohort, FoldResult, Splits
 
 WINDOWS = 6
 """Of a video."""
+START_UP = 3.0
+"""Seconds that a trial may cost beside its folds."""
 
 
 def main() -> None:
@@ -45,11 +47,11 @@ def main() -> None:
         options = SearchOptions(
             study=f"{folder}/study", trials=given.trials, folds=given.folds, space=given.space, prune=0.0
         )
-        run(options, Path(folder), given.seconds)
+        show([run(options, Path(folder), given.seconds)])
 
 
-def run(options: SearchOptions, folder: Path, seconds: float = 0.0) -> float:
-    """Runs a search of trials that train nothing; returns its wall time over that of its folds alone."""
+def run(options: SearchOptions, folder: Path, seconds: float = 0.0) -> Figure:
+    """Runs a search of trials that train nothing and returns what it took."""
     space, task = load_space(options.space), load_task("diagnosis")
     cohort, trials = random_cohort(), options.trials or 1
     study = open_study(folder / "study", options, cohort, task, {"name": "none", "sha256": "none"})
@@ -71,10 +73,13 @@ def run(options: SearchOptions, folder: Path, seconds: float = 0.0) -> float:
         took = time.perf_counter() - ended[0]
     complete = sum(t.state == "COMPLETE" for t in read_trials(study.folder, study.record.name))
     print(f"{complete} trials x {options.folds} folds are COMPLETE in the study", flush=True)
-    alone = trials * options.folds * seconds / machines.concurrent
-    if alone:
-        print(f"{took:.1f} s in all, {took / alone:.3f} of what the folds alone take on {machines.concurrent} workers")
-    return took / alone if alone else math.inf
+    if seconds:
+        alone = trials * options.folds * seconds / machines.concurrent
+        return figure(f"a search of {trials} trials x {options.folds} folds of {seconds:g} s", [(took, alone)], unit="s",
+                      beside=f"its folds alone on {machines.concurrent} workers", aim="1.05")  # fmt: skip
+    later = (ended[-1] - ended[1]) / max(len(ended) - 2, 1)  # the first trial waits for its process to start
+    return figure("a trial after the first, whose folds take no time", [(later, START_UP)], unit="s", beside="what is allowed",
+                  aim="1")  # fmt: skip
 
 
 def random_cohort() -> Cohort:

@@ -71,12 +71,12 @@ def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """Returns the Train workers of a search's own Ray session: those with the search among their ancestors' sessions."""
+    """Returns the processes that train in a search's own Ray session: those with the search among their ancestors' sessions."""
     session = os.getsid(process.pid)
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if b"RayTrainWorker" in (entry / "cmdline").read_bytes() and _descends(int(entry.name), session):
+            if b"ray::ImplicitFunc" in (entry / "cmdline").read_bytes() and _descends(int(entry.name), session):
                 found.append(int(entry.name))
         except (OSError, ValueError):
             continue

@@ -15,7 +15,8 @@ from typing import IO, Any
 
 import numpy as np
 import polars as pl
-from PIL import Image
+import torch
+from torch.nn import functional
 
 from trainables.config import VideoConfig
 from trainables.data.decode import ReaderDisagrees, VideoError, decode
@@ -23,7 +24,7 @@ from trainables.errors import CohortError, StridefoldError
 from trainables.files import digest, write_atomic
 from trainables.records import Cohort
 
-PREPROCESSING = 1
+PREPROCESSING = 2
 """Counts up whenever the same video would give other pixels."""
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels of the upright frame; right and bottom are the first pixels outside."""
@@ -50,7 +51,7 @@ def ingest(
 
     Frames are uint8 [F, size, size, 3] at 30 frames/s, upright. With a box they show the square around its centre whose
     side is the box's longer one, else the whole frame; what lies outside the frame is black. Resizing is bicubic with
-    antialiasing, as in CLIP's own preprocessing. Two processes may ingest the same video at once; both write the same.
+    antialiasing, as CLIP's own preprocessing, to 2 of 255. Two processes may ingest the same video at once; both write the same.
 
     Raises:
         VideoError: The video cannot be read to its end.
@@ -157,7 +158,8 @@ def in_processes(jobs: Sequence[dict[str, Any]], *, workers: int) -> Iterator[tu
     if not jobs:
         return
     # Spawned, because a fork would copy this process's threads' locks, Ray's and torch's among them.
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), spawn, initializer=torch.set_num_threads, initargs=(1,))
     try:
         waiting = {pool.submit(ingest_or_error, job): index for index, job in enumerate(jobs)}
         for future in as_completed(waiting):
@@ -249,8 +251,12 @@ def square(frame: np.ndarray, box: Box | None, size: int) -> np.ndarray:
     at = [round((edge - corner) * scale) for edge, corner in zip(inside, (x, y, x, y), strict=True)]
     result = np.zeros((size, size, 3), dtype=np.uint8)
     if at[2] > at[0] and at[3] > at[1]:
-        part = Image.fromarray(np.ascontiguousarray(frame)).resize(
-            (at[2] - at[0], at[3] - at[1]), Image.Resampling.BICUBIC, box=inside
+        part = np.ascontiguousarray(frame[inside[1] : inside[3], inside[0] : inside[2]])
+        resized = functional.interpolate(
+            torch.from_numpy(part).permute(2, 0, 1).unsqueeze(0),  # [1, 3, h, w]
+            size=(at[3] - at[1], at[2] - at[0]),
+            mode="bicubic",
+            antialias=True,
         )
-        result[at[1] : at[3], at[0] : at[2]] = np.asarray(part)
+        result[at[1] : at[3], at[0] : at[2]] = resized[0].permute(1, 2, 0).numpy()
     return result

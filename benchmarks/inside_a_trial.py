@@ -1,0 +1,138 @@
+"""Prints what a trial of the embedded default spends beside its steps: frozen texts, reading windows, scoring.
+
+    python benchmarks/inside_a_trial.py
+
+The embedded cohort and backbone, one fold of three, no Ray. Its frames are taken from the cache, or decoded into it.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from platform.console import Console
+from platform.options import SearchOptions
+from platform.pipeline import gather_cohort
+from platform.session import frame_cache
+from platform.study import open_study
+
+import numpy as np
+import torch
+from transformers import CLIPModel
+
+from benchmarks.figures import Figure, figure, in_turns, parser, show
+from trainables.config import TrainConfig
+from trainables.data.cache import ingest_cohort
+from trainables.model.backbone import SMALL, load_backbone
+from trainables.ray_loop import open_jobs
+from trainables.training.fold import EVALUATION_BATCH, fit_memory, prepare, train_fold
+from trainables.training.job import FoldJob, load
+from trainables.training.parallel import Workers
+from trainables.training.task import GaitTask
+
+PARTS = 5
+"""Folds that one pass would pack."""
+
+
+def main() -> None:
+    """Measures and prints the figures."""
+    options = parser(__doc__)
+    options.add_argument("--rounds", type=int, default=5)
+    given = options.parse_args()
+    torch.set_num_threads(1)  # as one of the default's workers
+    with tempfile.TemporaryDirectory() as folder:
+        cache, study = embedded(Path(folder))
+        show(figures(study, cache, given.rounds))
+
+
+def embedded(folder: Path) -> tuple[Path, Path]:
+    """Returns the frame cache and a new study of the embedded default."""
+    options = SearchOptions(study=str(folder / "study"), folds=3)
+    cohort, task = gather_cohort(options, Console(plain=True))
+    backbone, cache = load_backbone(options.backbone), frame_cache(options)
+    cohort = ingest_cohort(cohort, size=backbone.image_size, folder=cache)
+    return cache, open_study(folder / "study", options, cohort, task, backbone.about()).folder
+
+
+def figures(study: Path, cache: Path, rounds: int) -> Iterator[Figure]:
+    """Yields the figures."""
+    first, second = TrainConfig(), TrainConfig().with_values({"text.n_ctx": 16})
+    yield frozen_texts(study, cache, first, second)
+    job = open_jobs(study, cache, ["third"], "cpu")[0]
+    task = prepare(first, job, Workers(), torch.device("cpu"))
+    data = job.training(first)
+    windows = np.arange(first.optimizer.batch_size)
+    batch = load(data, windows)
+
+    def step() -> float:
+        return timed(lambda: task.backward(batch, len(windows), np.random.default_rng(0)))
+
+    step()
+    yield figure("reading a batch's windows, which a thread does during the step before",
+                 in_turns(lambda: timed(lambda: load(data, windows)), step, 4 * rounds), unit="s",
+                 beside="the training step", aim="0.03")  # fmt: skip
+    yield scoring(task, job, rounds)
+    yield padded_texts(job, rounds)
+    large = load(data, np.arange(PARTS * len(windows)))
+    yield figure(f"the frozen layers for {PARTS} folds in one pass: a batch of {PARTS} x {len(windows)}, which packing cannot beat",
+                 in_turns(lambda: timed(lambda: task.backward(large, PARTS * len(windows), np.random.default_rng(0))),
+                          lambda: sum(step() for _ in range(PARTS)), rounds), unit="s",
+                 beside=f"{PARTS} batches of {len(windows)}", aim="well under 1, to pay")  # fmt: skip
+
+
+def frozen_texts(study: Path, cache: Path, first: TrainConfig, second: TrainConfig) -> Figure:
+    """Returns the share of a process's second trial that goes into loading the backbone and reading frozen texts."""
+    costs = []
+    for number, config in enumerate((first, second)):
+        started = time.perf_counter()
+        jobs = open_jobs(study, cache, [f"{number}-{fold}" for fold in range(3)], "cpu")
+        jobs[0].frozen.notions()
+        for job in jobs:
+            fit_memory(config, job)
+        costs.append(time.perf_counter() - started)
+    one = second.with_values({"optimizer.epochs": 1})
+    folds = timed(lambda: train_fold(one, jobs[0])) * len(jobs) * second.optimizer.epochs
+    return figure(f"backbone and frozen texts of a process's second trial (the first: {costs[0]:.2g} s)",
+                  [(costs[1], folds)], unit="s",
+                  beside="the trial's folds", aim="0.02")  # fmt: skip
+
+
+def scoring(task: GaitTask, job: FoldJob, rounds: int) -> Figure:
+    """Returns the time to score held-out windows in batches across videos, beside one video at a time."""
+    data = job.held_out(task.config)
+    with torch.inference_mode():
+        classes = task.model.class_features()
+    videos = data.windows["row"].to_numpy()
+
+    def score(batches: list[np.ndarray]) -> float:
+        return timed(lambda: [task.probabilities(load(data, b).frames, classes) for b in batches])
+
+    together = np.split(np.arange(len(data)), range(EVALUATION_BATCH, len(data), EVALUATION_BATCH))
+    each = [np.flatnonzero(videos == video) for video in np.unique(videos)]
+    return figure("scoring the held-out windows, batched across videos", in_turns(lambda: score(together), lambda: score(each), rounds),
+                  unit="s", beside="video by video")  # fmt: skip
+
+
+def padded_texts(job: FoldJob, rounds: int) -> Figure:
+    """Returns the time to read numerical sentences sorted by length, beside transformers on the padded sentences."""
+    clip, backbone = CLIPModel.from_pretrained(SMALL).eval(), job.frozen.backbone
+    texts = [f"{name} is {value / 100:.2f}" for name in job.frozen.names for value in range(-90, 90, 20)]
+    ids = backbone.tokenizer(texts, padding="max_length", max_length=backbone.context_length, return_tensors="pt")
+
+    def theirs() -> None:
+        with torch.inference_mode():
+            clip.get_text_features(input_ids=ids.input_ids, attention_mask=ids.attention_mask)
+
+    return figure(f"reading {len(texts)} numerical sentences, none padded to {backbone.context_length} tokens",
+                  in_turns(lambda: timed(lambda: job.frozen.text.read(texts)), lambda: timed(theirs), rounds), unit="s",
+                  beside="CLIPModel.get_text_features, padded")  # fmt: skip
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Returns the seconds that a call takes."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
