@@ -4,8 +4,10 @@ import argparse
 import json
 import os
 import statistics
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,19 @@ def figure(what: str, rounds: Iterable[tuple[float, float]], *, unit: str, besid
 def in_turns(ours: Callable[[], float], other: Callable[[], float], rounds: int) -> list[tuple[float, float]]:
     """Returns what both sides come to, one after the other in each round, so that a slow minute slows both."""
     return [(ours(), other()) for _ in range(rounds)]
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Returns the seconds that a call takes."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def memory() -> float:
+    """Returns this process's resident memory in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def show(figures: Iterable[Figure]) -> None:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from benchmarks.figures import Figure, figure, in_turns, parser, show
-from benchmarks.inside_a_trial import timed
+from benchmarks.figures import Figure, figure, in_turns, parser, show, timed
 from trainables.config import TrainConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import load_backbone

@@ -1,4 +1,4 @@
-"""Prints what a trial of the embedded default spends beside its steps: frozen texts, reading windows, scoring.
+"""Prints what a trial of the embedded default spends beside its steps: frozen texts, waiting for windows, scoring.
 
     python benchmarks/inside_a_trial.py
 
@@ -7,7 +7,7 @@ The embedded cohort and backbone, one fold of three, no Ray. Its frames are take
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from platform.console import Console
 from platform.options import SearchOptions
@@ -19,18 +19,23 @@ import numpy as np
 import torch
 from transformers import CLIPModel
 
-from benchmarks.figures import Figure, figure, in_turns, parser, show
+from benchmarks.figures import Figure, figure, in_turns, memory, parser, show, timed
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
+from trainables.data.dataset import WindowDataset
 from trainables.model.backbone import SMALL, load_backbone
 from trainables.ray_loop import open_jobs
 from trainables.training.fold import EVALUATION_BATCH, fit_memory, prepare, train_fold
-from trainables.training.job import FoldJob, load
+from trainables.training.job import FoldJob, load, load_ahead
 from trainables.training.parallel import Workers
 from trainables.training.task import GaitTask
 
 PARTS = 5
 """Folds that one pass would pack."""
+BATCHES = 20
+"""Of the epoch whose waiting is timed."""
+TRIALS = 24
+"""Whose memory is watched."""
 
 
 def main() -> None:
@@ -57,7 +62,7 @@ def figures(study: Path, cache: Path, rounds: int) -> Iterator[Figure]:
     """Yields the figures."""
     first, second = TrainConfig(), TrainConfig().with_values({"text.n_ctx": 16})
     yield frozen_texts(study, cache, first, second)
-    job = open_jobs(study, cache, ["third"], "cpu")[0]
+    job = open_jobs(study, cache, ["next"], "cpu")[0]
     task = prepare(first, job, Workers(), torch.device("cpu"))
     data = job.training(first)
     windows = np.arange(first.optimizer.batch_size)
@@ -67,11 +72,12 @@ def figures(study: Path, cache: Path, rounds: int) -> Iterator[Figure]:
         return timed(lambda: task.backward(batch, len(windows), np.random.default_rng(0)))
 
     step()
-    yield figure("reading a batch's windows, which a thread does during the step before",
-                 in_turns(lambda: timed(lambda: load(data, windows)), step, 4 * rounds), unit="s",
-                 beside="the training step", aim="0.03")  # fmt: skip
+    yield figure(f"waiting for the windows of {BATCHES} batches, which a thread reads during the step before",
+                 [waiting(task, data, BATCHES, len(windows)) for _ in range(rounds)], unit="s",
+                 beside="those steps", aim="0.03")  # fmt: skip
     yield scoring(task, job, rounds)
     yield padded_texts(job, rounds)
+    yield memory_of_trials(study, cache, first)
     large = load(data, np.arange(PARTS * len(windows)))
     yield figure(f"the frozen layers for {PARTS} folds in one pass: a batch of {PARTS} x {len(windows)}, which packing cannot beat",
                  in_turns(lambda: timed(lambda: task.backward(large, PARTS * len(windows), np.random.default_rng(0))),
@@ -94,6 +100,35 @@ def frozen_texts(study: Path, cache: Path, first: TrainConfig, second: TrainConf
     return figure(f"backbone and frozen texts of a process's second trial (the first: {costs[0]:.2g} s)",
                   [(costs[1], folds)], unit="s",
                   beside="the trial's folds", aim="0.02")  # fmt: skip
+
+
+def waiting(task: GaitTask, data: WindowDataset, count: int, size: int) -> tuple[float, float]:
+    """Returns the seconds that training waits for its windows, and those of all its steps."""
+    batches = np.split(np.random.default_rng(0).permutation(len(data))[: count * size], count)
+    coming = load_ahead(data, batches, task.device)
+    waited, started = 0.0, time.perf_counter()
+    for _ in batches:
+        asked = time.perf_counter()
+        batch = next(coming)
+        waited += time.perf_counter() - asked
+        task.backward(batch, size, np.random.default_rng(0))
+    return waited, time.perf_counter() - started
+
+
+def memory_of_trials(study: Path, cache: Path, config: TrainConfig) -> Figure:
+    """Returns this process's memory after many trials of one fold and epoch, beside that after half of them."""
+    sizes = []
+    for number in range(TRIALS):
+        changed = config.with_values({"optimizer.epochs": 1, "seed": number})
+        train_fold(changed, open_jobs(study, cache, [f"memory-{number}"], "cpu")[0])
+        sizes.append(memory())
+    return figure(
+        f"memory of a process after {TRIALS} trials",
+        [(sizes[-1], sizes[TRIALS // 2 - 1])],
+        unit="MiB",
+        beside="after half of them",
+        aim="1",
+    )
 
 
 def scoring(task: GaitTask, job: FoldJob, rounds: int) -> Figure:
@@ -125,13 +160,6 @@ def padded_texts(job: FoldJob, rounds: int) -> Figure:
     return figure(f"reading {len(texts)} numerical sentences, none padded to {backbone.context_length} tokens",
                   in_turns(lambda: timed(lambda: job.frozen.text.read(texts)), lambda: timed(theirs), rounds), unit="s",
                   beside="CLIPModel.get_text_features, padded")  # fmt: skip
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Returns the seconds that a call takes."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ a fold draws random probabilities for its held-out windows, and waits for so man
 
 import argparse
 import functools
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 import polars as pl
 from ray import tune
 
-from benchmarks.figures import Figure, figure, show
+from benchmarks.figures import Figure, figure, memory, show
 from search_spaces import load_space
 from trainables.knowledge.tasks import load_task
 from trainables.leaderboard import read_trials
@@ -43,27 +42,30 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.0, help="of a fold (default 0)")
     parser.add_argument("--space", default="full", help="search space (default full, the largest)")
     given = parser.parse_args()
+    if given.trials < 20:
+        parser.error("needs at least 20 trials")
     with tempfile.TemporaryDirectory() as folder:
         options = SearchOptions(
             study=f"{folder}/study", trials=given.trials, folds=given.folds, space=given.space, prune=0.0
         )
-        show([run(options, Path(folder), given.seconds)])
+        show(run(options, Path(folder), given.seconds))
 
 
-def run(options: SearchOptions, folder: Path, seconds: float = 0.0) -> Figure:
+def run(options: SearchOptions, folder: Path, seconds: float = 0.0) -> list[Figure]:
     """Runs a search of trials that train nothing and returns what it took."""
     space, task = load_space(options.space), load_task("diagnosis")
     cohort, trials = random_cohort(), options.trials or 1
     study = open_study(folder / "study", options, cohort, task, {"name": "none", "sha256": "none"})
-    block, ended = max(trials // 10, 1), [time.perf_counter()]
+    block, ended, sizes = max(trials // 10, 1), [time.perf_counter()], [memory()]
 
     def on_event(event: Event) -> None:
         if event.what != "finished":
             return
         ended.append(time.perf_counter())
         if (done := len(ended) - 1) % block == 0:
+            sizes.append(memory())
             each = (ended[-1] - ended[-1 - block]) / block
-            print(f"trials {done - block + 1:4}-{done:4}: {each:.2f} s a trial, driver {memory():.0f} MiB", flush=True)
+            print(f"trials {done - block + 1:4}-{done:4}: {each:.2f} s a trial, driver {sizes[-1]:.0f} MiB", flush=True)
 
     with ray_session(options) as machines:
         ended[0] = time.perf_counter()
@@ -73,13 +75,18 @@ def run(options: SearchOptions, folder: Path, seconds: float = 0.0) -> Figure:
         took = time.perf_counter() - ended[0]
     complete = sum(t.state == "COMPLETE" for t in read_trials(study.folder, study.record.name))
     print(f"{complete} trials x {options.folds} folds are COMPLETE in the study", flush=True)
+    size = f"{trials} trials x {options.folds} folds"
     if seconds:
         alone = trials * options.folds * seconds / machines.concurrent
-        return figure(f"a search of {trials} trials x {options.folds} folds of {seconds:g} s", [(took, alone)], unit="s",
-                      beside=f"its folds alone on {machines.concurrent} workers", aim="1.05")  # fmt: skip
-    later = (ended[-1] - ended[1]) / max(len(ended) - 2, 1)  # the first trial waits for its process to start
-    return figure("a trial after the first, whose folds take no time", [(later, START_UP)], unit="s", beside="what is allowed",
-                  aim="1")  # fmt: skip
+        return [figure(f"a search of {size} of {seconds:g} s", [(took, alone)], unit="s",
+                       beside=f"its folds alone on {machines.concurrent} workers", aim="1.05")]  # fmt: skip
+    early, late = ((ended[b] - ended[a]) / block for a, b in ((block, 2 * block), (-1 - block, -1)))
+    return [
+        figure(f"a trial of {size} that take no time, the last tenth", [(late, START_UP)], unit="s", beside="what is allowed",
+               aim="1"),
+        figure(f"a trial of {size} that take no time, the last tenth", [(late, early)], unit="s", beside="the second tenth"),
+        figure(f"the driver's memory after {size}", [(sizes[-1], sizes[1])], unit="MiB", beside="after the first tenth", aim="1"),
+    ]  # fmt: skip
 
 
 def random_cohort() -> Cohort:
@@ -112,12 +119,6 @@ def draw_folds(trial: dict[str, Any], seconds: float) -> None:
         FoldResult(key=key, fold=fold.index, config=trial["config"], predictions=pl.DataFrame(rows, schema=PREDICTIONS),
                    history=(), seconds=1.0, class_similarity=(), trained_parameters=1).save(study / "folds" / key)  # fmt: skip
         tune.report({"folds": done})
-
-
-def memory() -> float:
-    """Returns this process's resident memory in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.figures import Figure, figure, in_turns, parser, show
-from benchmarks.inside_a_trial import timed
+from benchmarks.figures import Figure, figure, in_turns, parser, show, timed
 from tests.make_study import make_study
 
 TRIALS, FOLDS = 100, 5

@@ -1,6 +1,7 @@
 """Subject-wise folds, and the ledger that shows that nothing stands on both sides of one."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,11 +101,11 @@ def check_ledger(cohort: Cohort, splits: Splits) -> None:
                 f"fold {fold.index} has the same file on both sides: {first['video']} (subject {first['subject']!r}) and "
                 f"{first['video_test']} (subject {first['subject_test']!r}); remove one from the manifest"
             )
-    held_out = [subject for fold in splits.folds for subject in fold.test]
-    if splits.held_out and (wrong := sorted(s for s in everyone if held_out.count(s) != splits.held_out)):
+    held_out = Counter(subject for fold in splits.folds for subject in fold.test)
+    if splits.held_out and (wrong := sorted(s for s in everyone if held_out[s] != splits.held_out)):
         often = "once" if splits.held_out == 1 else f"{splits.held_out} times"
         raise LeakageError(
-            f"subject {wrong[0]!r} is held out {held_out.count(wrong[0])} times instead of {often}; remake the splits"
+            f"subject {wrong[0]!r} is held out {held_out[wrong[0]]} times instead of {often}; remake the splits"
         )
 
 

@@ -249,7 +249,7 @@ def square(frame: np.ndarray, box: Box | None, size: int) -> np.ndarray:
     inside = (max(x, 0), max(y, 0), min(x + side, width), min(y + side, height))
     scale = size / side
     at = [round((edge - corner) * scale) for edge, corner in zip(inside, (x, y, x, y), strict=True)]
-    result = np.zeros((size, size, 3), dtype=np.uint8)
+    result = torch.zeros(size, size, 3, dtype=torch.uint8)
     if at[2] > at[0] and at[3] > at[1]:
         part = np.ascontiguousarray(frame[inside[1] : inside[3], inside[0] : inside[2]])
         resized = functional.interpolate(
@@ -258,5 +258,5 @@ def square(frame: np.ndarray, box: Box | None, size: int) -> np.ndarray:
             mode="bicubic",
             antialias=True,
         )
-        result[at[1] : at[3], at[0] : at[2]] = resized[0].permute(1, 2, 0).numpy()
-    return result
+        result[at[1] : at[3], at[0] : at[2]] = resized[0].permute(1, 2, 0)
+    return result.numpy()
