@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo example test lint faults cluster-test
+.PHONY: help install demo example test lint faults cluster-test bench
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
 	@echo "make example the same with baselines, as reports/example.html shows it"
 	@echo "make test   install if need be, then check style, types, imports and behaviour"
 	@echo "make lint   the same without the behaviour"
 	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
+	@echo "make bench  measure everything for an hour or more, and write benchmarks/RESULTS.md"
 	@echo "make cluster-test  cluster.yaml on simulated hosts, one of which is lost in mid-search; as root"
 
 install: $(INSTALLED)
@@ -46,3 +47,6 @@ faults: $(INSTALLED)
 
 cluster-test: $(INSTALLED)
 	$(BIN)/python -m tests.cluster
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/table.py

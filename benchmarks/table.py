@@ -1,6 +1,6 @@
 """Runs every benchmark, prints one table, and writes it to benchmarks/RESULTS.md; `make bench`.
 
-python benchmarks/table.py                     # an hour on two cores
+python benchmarks/table.py                     # an hour and a half on two cores
 python benchmarks/table.py inside_a_trial      # those whose command has the word; the others' rows stay
 """
 
