@@ -30,9 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--no-pdf", action="store_true", help="do not print report.pdf, which needs a Chromium")
     options = parser.parse_args(arguments)
-    gc.set_threshold(
-        100_000
-    )  # drawing makes many small objects that stay: looking through them takes an eighth of the time
+    gc.set_threshold(100_000)  # drawings are many objects: else an eighth of the time goes into garbage collection
     from reports.page import write_report  # its libraries take seconds
 
     try:

@@ -6,14 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from tests.tiny import write_place, write_tiny_cohort
-from trainables.leaderboard import best, read_trials
-from trainables.records import Splits, StudyRecord
+from trainables.config import TrainConfig
+from trainables.leaderboard import TrialRecord, best, read_trials
+from trainables.ray_loop import open_jobs
+from trainables.records import FoldResult, Splits, StudyRecord
+from trainables.training.fold import train_fold
 
 FAST = ["--plain", "--epochs", "1", "--folds", "2", "--frames", "2", "--set", "decoder.width=32", "--set", "decoder.layers=1",
         "--set", "decoder.steps=20"]  # fmt: skip
@@ -83,12 +88,23 @@ def test_a_killed_search_goes_on_and_finishes_without_training_a_fold_twice(plac
     splits = Splits.load(study / "splits.json")
     held_out = pl.concat([pl.read_parquet(study / "folds" / key / "predictions.parquet") for key in chosen.folds])
     assert sorted(held_out["subject"].unique()) == sorted(s for fold in splits.folds for s in fold.test)
+    trained_alike(study, place / "cache", tuple(t for t in trials if t.state == "COMPLETE"))
     for noise in ("ray::", "(raylet)", "INFO", "WARNING", "Traceback", "experiment", "Tune", "tune-"):
         assert noise not in again.stdout + again.stderr
 
     other = run(place, "--study", "killed", "--trials", "2", "--epochs", "2")
     assert other.returncode == 1
     assert "was begun with --epochs 1, but now it is 2" in other.stderr
+
+
+def trained_alike(study: Path, cache: Path, trials: tuple[TrialRecord, ...]) -> None:
+    """Trains every fold of the trials here, one after the other: what a process keeps from trial to trial changes no result."""
+    for trial in reversed(trials):
+        for fold, key in enumerate(trial.folds):
+            job = open_jobs(study, cache, [""] * fold + [key], "cpu")[fold]
+            here = train_fold(TrainConfig.from_flat(trial.config), replace(job, folder=study / "again" / key))
+            there = FoldResult.load(study / "folds" / key)
+            assert_frame_equal(here.predictions, there.predictions, abs_tol=1e-4)
 
 
 @pytest.mark.slow
