@@ -2,10 +2,10 @@
 
     python benchmarks/full_size_step.py --frames 8 --batch 4
     python benchmarks/full_size_step.py --frames 70 --batch 1 --checkpointing
-    python benchmarks/full_size_step.py --frames 70 --batch 4 --device cuda     # bf16 where the GPU has it
+    python benchmarks/full_size_step.py --frames 70 --batch 4 --device cuda
 
-Beside it, on the same frames and in the same rounds: a forward pass of transformers' CLIPModel over every frame, and a
-training step of transformers' XCLIPModel, whose weights are all trained. The weights are random (speed and memory do not
+On a CPU in float32, and in bf16 where the CPU computes it; on a GPU in bf16. Beside it, on the same frames: a forward pass of
+transformers' CLIPModel over every frame, and a training step of transformers' XCLIPModel, whose weights are all trained. The weights are random (speed and memory do not
 depend on them). FLOPs are those of the matrix products that a step needs as it is written: all tokens forward, and backward
 to the prompts, without the weight gradients of frozen layers. Needs no Ray.
 """
@@ -19,6 +19,8 @@ import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -34,6 +36,7 @@ from trainables.model.gait_clip import build
 from trainables.training.job import Batch
 from trainables.training.optimizer import make_optimizer
 from trainables.training.parallel import Workers
+from trainables.training.precision import products
 from trainables.training.task import GaitTask
 
 VISION = {
@@ -67,7 +70,8 @@ def figures(frames: int, batch: int, rounds: int, device: str, checkpointing: bo
     """Returns the step's figures, each model in a process of its own for its own peak of memory."""
     sides: dict[str, tuple[list[float], list[float], float, float]] = {}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
-        for name in ("ours",) if alone else ("ours", "clip", "xclip"):
+        names = ["ours"] + ["bf16"] * (device == "cpu" and computes_bf16()) + ["clip", "xclip"] * (not alone)
+        for name in names:
             sides[name] = pool.submit(measure, name, frames, batch, rounds, device, checkpointing).result()
     seconds, rates, flops, memory = sides["ours"]
     size = f"ViT-B/16, T = {frames}, batch {batch}{', checkpointing' if checkpointing else ''}, {device}"
@@ -76,6 +80,15 @@ def figures(frames: int, batch: int, rounds: int, device: str, checkpointing: bo
                [(flops / s / 1e9, r / 1e9) for s, r in zip(seconds, rates, strict=True)],
                unit="GFLOP/s", beside="a large matrix product", aim="0.5" if device == "cuda" else "0.7")
     ]  # fmt: skip
+    if "bf16" in sides:
+        lower, rates, _, peak = sides["bf16"]
+        found += [
+            figure(f"training step, {size}, bf16", list(zip(lower, seconds, strict=True)), unit="s", aim="0.625",
+                   beside="the same in float32"),
+            figure(f"training step, {size}, bf16: {peak:.1f} GiB",
+                   [(flops / s / 1e9, r / 1e9) for s, r in zip(lower, rates, strict=True)],
+                   unit="GFLOP/s", beside="a large matrix product in bf16"),
+        ]  # fmt: skip
     others = {"clip": "CLIPModel's forward pass over each frame", "xclip": "XCLIPModel's training step"}
     for name, beside in others.items():
         if name in sides:
@@ -91,24 +104,28 @@ def measure(
     """Returns seconds of each step, the matrix-product rate beside each, FLOPs of a step, and the peak memory in GiB."""
     logging.disable_progress_bar()
     where = torch.device(device)
-    step = {"ours": our_step, "clip": clip_forward, "xclip": xclip_step}[name](frames, batch, where, checkpointing)
+    steps = {"ours": our_step, "bf16": partial(our_step, precision="bf16"), "clip": clip_forward, "xclip": xclip_step}
+    step = steps[name](frames, batch, where, checkpointing)
+    dtype = torch.bfloat16 if name == "bf16" or device == "cuda" else torch.float32
     with FlopCounterMode(display=False) as counter:  # warms up, too
         step()
     seconds, rates = [], []
     for _ in range(rounds):
-        before = matmul_rate(where)
+        before = matmul_rate(where, dtype)
         synchronise(where)
         started = time.perf_counter()
         step()
         synchronise(where)
         seconds.append(time.perf_counter() - started)
-        rates.append((before + matmul_rate(where)) / 2)
+        rates.append((before + matmul_rate(where, dtype)) / 2)
     return seconds, rates, float(counter.get_total_flops()), peak_memory(where)
 
 
-def our_step(frames: int, batch: int, device: torch.device, checkpointing: bool) -> Callable[[], None]:
+def our_step(
+    frames: int, batch: int, device: torch.device, checkpointing: bool, precision: str = "auto"
+) -> Callable[[], None]:
     """Returns what takes one optimiser step of ours."""
-    task, windows = make_task(frames, checkpointing, device), random_batch(batch, frames)
+    task, windows = make_task(frames, checkpointing, device, precision), random_batch(batch, frames)
     optimizer, _ = make_optimizer(task.model, task.config.optimizer, 100)
 
     def step() -> None:
@@ -119,7 +136,7 @@ def our_step(frames: int, batch: int, device: torch.device, checkpointing: bool)
     return step
 
 
-def make_task(frames: int, checkpointing: bool, device: torch.device) -> GaitTask:
+def make_task(frames: int, checkpointing: bool, device: torch.device, precision: str = "auto") -> GaitTask:
     """Returns the whole model at full size, without numbers: they cost next to nothing beside the video."""
     tokenizer = load_backbone(str(SMALL)).tokenizer
     text = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
@@ -128,7 +145,7 @@ def make_task(frames: int, checkpointing: bool, device: torch.device) -> GaitTas
     backbone = frozen("random ViT-B/16", clip, tokenizer, "random")
     config = TrainConfig().with_values(
         {"video.frames": frames, "numeracy.enabled": False, "text.knowledge": False,
-         "optimizer.gradient_checkpointing": checkpointing}
+         "optimizer.gradient_checkpointing": checkpointing, "optimizer.precision": precision}
     )  # fmt: skip
     task = load_task("diagnosis")
     model = build(backbone, task, config, None, seed=0).to(device)
@@ -147,7 +164,7 @@ def clip_forward(frames: int, batch: int, device: torch.device, _: bool) -> Call
     pixels = torch.randn(batch * frames, 3, 224, 224, device=device)
 
     def step() -> None:
-        with torch.inference_mode(), autocast(device):
+        with torch.inference_mode(), products("auto", device):
             clip.get_image_features(pixel_values=pixels)
 
     return step
@@ -166,7 +183,7 @@ def xclip_step(frames: int, batch: int, device: torch.device, _: bool) -> Callab
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with autocast(device):
+        with products("auto", device):
             logits = model(input_ids=texts, pixel_values=pixels).logits_per_video
         torch.nn.functional.cross_entropy(logits.float(), labels).backward()
         optimizer.step()
@@ -174,14 +191,15 @@ def xclip_step(frames: int, batch: int, device: torch.device, _: bool) -> Callab
     return step
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Returns the precision that our training uses there."""
-    return torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda" and torch.cuda.is_bf16_supported())
+def computes_bf16() -> bool:
+    """Returns whether this CPU has instructions for products in bf16."""
+    flags = Path("/proc/cpuinfo").read_text().split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def matmul_rate(device: torch.device) -> float:
-    """Returns the best rate of a large square matrix product in FLOP/s, in the precision that training uses there."""
-    size, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (2048, torch.float32)
+def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Returns the best rate of a large square matrix product in FLOP/s."""
+    size = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     seconds = []
     for _ in range(8):

@@ -418,6 +418,7 @@ def test_held_out_windows_are_not_read_in_training(tiny, finished, tmp_path):
         {"numeracy.weight": 0.0},
         {"numeracy.video_weight": 0.05},
         {"optimizer.gradient_checkpointing": True},
+        {"optimizer.precision": "bf16"},
     ],
     ids=lambda off: next(iter(off)),
 )
@@ -436,6 +437,15 @@ def test_checkpointed_layers_give_the_same_fold(tiny, finished, tmp_path):
     """Gradient checkpointing changes memory and time, and no prediction."""
     result = train_fold(CONFIG.with_values({"optimizer.gradient_checkpointing": True}), tiny.job(tmp_path))
     np.testing.assert_allclose(probabilities(result), probabilities(finished[1]), atol=1e-4)
+
+
+def test_bf16_gives_nearly_the_same_fold(tiny, finished, tmp_path):
+    """Products in bf16 change predictions in the third digit; on a CPU they are taken when asked for, and only then."""
+    result = train_fold(CONFIG.with_values({"optimizer.precision": "bf16"}), tiny.job(tmp_path / "bf16"))
+    np.testing.assert_allclose(probabilities(result), probabilities(finished[1]), atol=0.02)
+    assert np.abs(probabilities(result) - probabilities(finished[1])).max() > 1e-5
+    plain = train_fold(CONFIG.with_values({"optimizer.precision": "float32"}), tiny.job(tmp_path / "float32"))
+    assert np.array_equal(probabilities(plain), probabilities(finished[1]))
 
 
 def test_no_half_of_one_window():

@@ -13,6 +13,7 @@ from trainables.errors import ConfigurationError
 CONTEXT_INITS = ("zeros", "normal", "words")
 PER_CLASS_OR_SHARED = ("per_class", "shared")
 ENCODINGS = ("continuous", "position", "digits", "words")
+PRECISIONS = ("auto", "float32", "bf16")
 BASELINES = ("parameters", "linear_probe", "vita_clip")
 MODELS = ("clip", *BASELINES)
 
@@ -152,8 +153,11 @@ class OptimizerConfig:
     """Weight of the class distance in an ordinal task; a nominal task ignores it."""
     gradient_checkpointing: bool = False
     """Recompute the frozen layers in the backward pass: less memory, more time."""
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    """Number format of the products. auto: bf16 on a GPU that computes it, else float32. A machine without bf16 emulates it, slowly."""
 
     def __post_init__(self) -> None:
+        _require(self.precision in PRECISIONS, "optimizer.precision", self.precision, f"one of {PRECISIONS}")
         _positive(
             "optimizer", lr=self.lr, epochs=self.epochs, batch_size=self.batch_size, accumulation=self.accumulation
         )

@@ -27,6 +27,7 @@ from trainables.records import Cohort, DecodedClass, FoldResult, Splits, StudyRe
 from trainables.training.checkpoint import load_weights
 from trainables.training.fold import EVALUATION_BATCH, WEIGHTS, as_baseline, class_similarity
 from trainables.training.frozen import FrozenFeatures
+from trainables.training.precision import products
 
 SAME_FEATURES = 1e-3
 """Largest difference of two class features' cosine, in training and now, that another processor explains."""
@@ -263,16 +264,15 @@ def nearest_description(
 class FoldModel:
     """One fold's trained model, with its class features read once."""
 
-    def __init__(self, model: GaitCLIP, device: torch.device):
-        self.model, self.device = model.eval(), device
-        self.autocast = device.type == "cuda" and torch.cuda.is_bf16_supported()  # as in training
+    def __init__(self, model: GaitCLIP, device: torch.device, precision: str):
+        self.model, self.device, self.products = model.eval(), device, products(precision, device)
         with torch.inference_mode():
             self.classes = model.class_features()
 
     @torch.inference_mode()
     def read(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the class probabilities of uint8 windows and their cosines with the class features, both [N, C]."""
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.autocast):
+        with self.products:
             video = self.model.encode(frames.to(self.device, non_blocking=True)).video
         logits = self.model.logits(video.float(), self.classes)
         probabilities = logits.softmax(-1).float().cpu().double()
@@ -303,7 +303,7 @@ def load_fold(ensemble: Ensemble, fold: int, frozen: FrozenFeatures, device: str
     except (KeyError, RuntimeError):
         raise StridefoldError(f"{path} does not fit the configuration of trial {ensemble.trial.number}") from None
     _require_same_features(ensemble, fold, model)
-    return FoldModel(model, torch.device(device))
+    return FoldModel(model, torch.device(device), config.optimizer.precision)
 
 
 def _require_backbone(what: str, sha256: str, backbone: Backbone) -> None:

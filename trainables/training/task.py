@@ -11,6 +11,7 @@ from trainables.model.numeracy import NumericMemory
 from trainables.training.job import Batch
 from trainables.training.losses import numeric_loss, pairing_loss, video_loss
 from trainables.training.parallel import Workers
+from trainables.training.precision import products
 
 
 class GaitTask:
@@ -29,7 +30,7 @@ class GaitTask:
         self.model, self.config, self.memory = model, config, memory
         self.workers, self.device = workers, device
         self.beta = config.optimizer.ordinal_beta if ordinal else 0.0
-        self.autocast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.products = products(config.optimizer.precision, device)
         if model.pairing is not None and (workers.count > 1 or config.optimizer.accumulation > 1):
             raise ConfigurationError(
                 "numeracy.video_weight compares the videos of a whole batch, so it needs one worker and accumulation 1; "
@@ -51,7 +52,7 @@ class GaitTask:
             StridefoldError: A gradient is not finite, on whichever worker.
         """
         losses = {"video": 0.0, "numeric": 0.0, "pairing": 0.0}
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.autocast):
+        with self.products:
             text = self.model.class_features().float()
         classes = text.detach().requires_grad_()
         share = len(batch.labels) / batch_size
@@ -79,7 +80,7 @@ class GaitTask:
         """Returns the summed losses of some windows of a batch."""
         optimizer = self.config.optimizer
         labels = batch.labels[rows].to(self.device)
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.autocast):
+        with self.products:
             features = self.model.encode(batch.frames[rows].to(self.device, non_blocking=True))
         logits = self.model.logits(features.video.float(), classes)
         weighted = video_loss(logits, labels, gamma=optimizer.focal_gamma, alpha=optimizer.focal_alpha, beta=self.beta)
@@ -112,6 +113,6 @@ class GaitTask:
     @torch.inference_mode()
     def probabilities(self, frames: Tensor, classes: Tensor) -> Tensor:
         """Returns class probabilities of uint8 windows, [B, C] in float32 on the CPU."""
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.autocast):
+        with self.products:
             video = self.model.encode(frames.to(self.device, non_blocking=True)).video
         return self.model.logits(video.float(), classes).softmax(-1).float().cpu()
