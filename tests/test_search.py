@@ -88,7 +88,7 @@ def test_a_killed_search_goes_on_and_finishes_without_training_a_fold_twice(plac
     splits = Splits.load(study / "splits.json")
     held_out = pl.concat([pl.read_parquet(study / "folds" / key / "predictions.parquet") for key in chosen.folds])
     assert sorted(held_out["subject"].unique()) == sorted(s for fold in splits.folds for s in fold.test)
-    trained_alike(study, place / "cache", tuple(t for t in trials if t.state == "COMPLETE"))
+    trained_alike(study, place / "cache" / "frames", tuple(t for t in trials if t.state == "COMPLETE"))
     for noise in ("ray::", "(raylet)", "INFO", "WARNING", "Traceback", "experiment", "Tune", "tune-"):
         assert noise not in again.stdout + again.stderr
 
