@@ -30,8 +30,8 @@ class TrialsView:
     """Folds that were not run because their trials were stopped."""
     running: dict[int, int] = field(default_factory=dict)
     """Finished folds of each running trial."""
-    best: tuple[float, int, str] | None = None
-    """Score, trial and settings of the best so far."""
+    best: tuple[float, float, int, str] | None = None
+    """Score, negative log loss, which decides ties, trial and settings of the best so far."""
     started: float = field(default_factory=time.monotonic)
 
     def left(self) -> str:
@@ -123,9 +123,9 @@ class Console:
             elif event.what == "pruned":
                 text = f"{name} stopped after fold {event.fold} of {view.folds}: {event.problem}"
             else:
-                if view.best is None or event.score > view.best[0]:
-                    view.best = (event.score, event.trial, settings(event.params))
-                text = f"{name}: {event.score:.3f} with {settings(event.params)}; best {view.best[0]:.3f} (trial {view.best[1]})"
+                if view.best is None or (event.score, -event.log_loss) > view.best[:2]:
+                    view.best = (event.score, -event.log_loss, event.trial, settings(event.params))
+                text = f"{name}: {event.score:.3f} with {settings(event.params)}; best {view.best[0]:.3f} (trial {view.best[2]})"
         if event.what not in quiet:
             self.say(text)
 
@@ -134,7 +134,7 @@ class Console:
         for trial, folds in sorted(view.running.items()):
             bar = "■" * folds + "□" * (view.folds - folds)
             table.add_row(Text(f"trial {trial}"), Text(bar, style="cyan"), Text(f"{folds} of {view.folds} folds"))
-        best = f"best so far {view.best[0]:.3f}: {view.best[2]}" if view.best else "no score yet"
+        best = f"best so far {view.best[0]:.3f}: {view.best[3]}" if view.best else "no score yet"
         head = f"{what}: {view.finished} of {view.trials} trials done   {view.left()}"
         return Group(Text(head, style="bold"), table, Text(best))
 

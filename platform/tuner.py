@@ -58,6 +58,7 @@ class Event:
     fold: int = 0
     """Folds finished so far."""
     score: float | None = None
+    log_loss: float = math.inf
     problem: str = ""
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -277,7 +278,9 @@ class StudySearcher(Searcher):
         trial.set_user_attr("costs", costs)
         cost = study.record.options.get("cost")
         self.optuna_study.tell(trial, [value, costs[cost]] if cost else value)
-        self.on_event(Event(trial=trial.number, what="finished", score=value, fold=len(keys), params=trial.params))
+        self.on_event(
+            Event(trial=trial.number, what="finished", score=value, log_loss=loss, fold=len(keys), params=trial.params)
+        )
         return None
 
     def _results(self, keys: list[str]) -> list[FoldResult]:
