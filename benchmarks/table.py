@@ -22,6 +22,7 @@ COMMANDS = (
     "full_size_step.py --frames 8 --batch 4",
     "full_size_step.py --frames 70 --batch 1 --rounds 2",
     "full_size_step.py --frames 70 --batch 1 --rounds 2 --checkpointing --alone",
+    "attention.py",
     "inside_a_trial.py",
     "ingest.py",
     "many_trials.py --trials 300 --folds 5",
