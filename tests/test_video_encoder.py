@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
 
-from trainables.model.video_encoder import VideoEncoder
+from trainables.model.video_encoder import VideoEncoder, written_out
 
 REFERENCE = Path(__file__).parent / "data" / "video_encoder_reference"
 PROMPTS = {"n_global": 3, "local": True, "summary": True}
@@ -167,6 +167,16 @@ def test_gradient_checkpointing_changes_no_gradient():
     for (name, weight), other in zip(plain.named_parameters(), recomputed.parameters(), strict=True):
         if weight.grad is not None:
             torch.testing.assert_close(weight.grad, other.grad, msg=name)
+
+
+def test_attention_written_out_is_attention():
+    """What bf16 on a CPU takes instead of torch's own gives the same outputs and gradients."""
+    asked = [torch.randn(2, 3, n, 8, dtype=torch.float64, requires_grad=True) for n in (5, 7, 7)]
+    theirs = torch.nn.functional.scaled_dot_product_attention(*asked)
+    ours = written_out(*asked)
+    torch.testing.assert_close(ours, theirs)
+    ahead = torch.randn_like(ours)
+    torch.testing.assert_close(torch.autograd.grad(ours, asked, ahead), torch.autograd.grad(theirs, asked, ahead))
 
 
 def test_size_of_the_paper():

@@ -193,8 +193,16 @@ def _attended(attention: Any, asking: Tensor, seen: list[Tensor]) -> Tensor:
         torch.cat([projection(tokens).expand(batch, frames, -1, -1) for tokens in seen], dim=2)
         for projection in (attention.k_proj, attention.v_proj)
     )
-    read = nn.functional.scaled_dot_product_attention(by_head(attention.q_proj(asking)), by_head(keys), by_head(values))
+    queries = by_head(attention.q_proj(asking))
+    slow = queries.device.type == "cpu" and queries.dtype == torch.bfloat16  # benchmarks/attention.py
+    attend = written_out if slow else nn.functional.scaled_dot_product_attention
+    read = attend(queries, by_head(keys), by_head(values))
     return attention.out_proj(read.transpose(1, 2).flatten(2).unflatten(0, (batch, frames)))
+
+
+def written_out(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Returns attention [B, heads, Q, W] in three operations; its weights stay in memory for the backward pass."""
+    return (queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5).softmax(-1) @ values
 
 
 def _from_vita_clip(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
