@@ -6,47 +6,11 @@ window, video and subject. Without --out both are written into the current folde
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from platform.console import Console
+from platform.predict_options import NOTICE, PredictOptions
 
-from trainables.errors import ConfigurationError, StridefoldError
-
-NOTICE = "for research only: not a medical device, and no basis for the diagnosis or treatment of anyone"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictOptions:
-    """What a prediction was asked to do. Each field is an argument or option of the same name."""
-
-    study: Path
-    videos: tuple[str, ...] = ()
-    manifest: Path | None = None
-    fold: int | None = None
-    out: Path | None = None
-    device: str = "auto"
-    backbone: str = ""
-    knowledge_encoder: str = ""
-    cache: str = ""
-
-    def __post_init__(self) -> None:
-        if bool(self.videos) == (self.manifest is not None):
-            given = "both were given" if self.videos else "neither was given"
-            raise ConfigurationError(f"give video files or --manifest FILE; {given}")
-        if self.out is not None and self.out.suffix.lower() not in (".json", ".csv"):
-            raise ConfigurationError(f"--out {self.out} must end in .json or .csv")
-        if self.out is not None and not self.out.absolute().parent.is_dir():
-            raise ConfigurationError(f"--out {self.out}: there is no folder {self.out.parent}; make it first")
-        if self.out is not None and self.manifest is not None and self.out.resolve() == self.manifest.resolve():
-            raise ConfigurationError(f"--out {self.out} is the manifest itself; choose another file")
-        if self.device == "cuda" and self.chosen_device() != "cuda":
-            raise ConfigurationError("--device cuda, but no CUDA GPU can be used here; use cpu or auto")
-
-    def chosen_device(self) -> str:
-        """Returns cpu or cuda: cuda where it was not ruled out and there is one."""
-        import torch
-
-        return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
+from trainables.errors import StridefoldError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import importlib.metadata
 from pathlib import Path
 from platform.console import Console
 from platform.options import user_cache
-from platform.predict import NOTICE, PredictOptions
+from platform.predict_options import NOTICE, PredictOptions
 from platform.study import code_hash
 from typing import Any
 
