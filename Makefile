@@ -12,7 +12,7 @@ help:
 	@echo "make lint   the same without the behaviour"
 	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
 	@echo "make bench  measure everything for an hour or more, and write benchmarks/RESULTS.md"
-	@echo "make cluster-test  cluster.yaml on simulated hosts, one of which is lost in mid-search; as root"
+	@echo "make cluster-test  cluster.yaml on simulated hosts, which are lost in mid-search; as root"
 
 install: $(INSTALLED)
 

@@ -216,7 +216,7 @@ def _write_array(file: IO[bytes], frames: Iterable[np.ndarray], size: int) -> No
     count = 0
     _write_header(file, 0, size)
     for frame in frames:
-        file.write(frame.tobytes())
+        file.write(frame.data)
         count += 1
     file.seek(0)
     _write_header(file, count, size)  # as long as the first: NumPy leaves room for the count to grow
@@ -253,7 +253,9 @@ def square(frame: np.ndarray, box: Box | None, size: int) -> np.ndarray:
     if at[2] > at[0] and at[3] > at[1]:
         part = np.ascontiguousarray(frame[inside[1] : inside[3], inside[0] : inside[2]])
         resized = functional.interpolate(
-            torch.from_numpy(part).permute(2, 0, 1).unsqueeze(0),  # [1, 3, h, w]
+            torch.from_numpy(part)
+            .unsqueeze(0)
+            .permute(0, 3, 1, 2),  # [1, 3, h, w]; permuted last, it stays channels-last
             size=(at[3] - at[1], at[2] - at[0]),
             mode="bicubic",
             antialias=True,

@@ -262,11 +262,12 @@ def _samples(path: Path, index: _Index, fps: float | None) -> dict[int, np.ndarr
     samples = {i: picture() for i, (_, picture) in zip(range(FIRST), first, strict=False)}
     chosen = {index.keys[i] for i in np.linspace(0, len(index.keys) - 1, SAMPLES).astype(int)} if index.keys else set()
     with _opened(path) as (container, stream):
-        stream.codec_context.skip_frame = "NONKEY"
         for number in sorted(chosen - samples.keys()):
             try:
                 container.seek(int(index.pts[number]), stream=stream)
-                frame = next(container.decode(stream), None)
+                packet = next(container.demux(stream))
+                # Drained, because the decoder keeps a frame back for those that are shown before it.
+                frame = next(iter([*packet.decode(), *stream.codec_context.decode(None)]), None)
             except av.error.FFmpegError:
                 frame = None
             if frame is None or frame.pts != index.pts[number]:

@@ -8,7 +8,9 @@ Two steps: words of 64 bits, compared between all videos, name a few candidates;
 Letters: N videos, T frames, S pixels of a side, C coefficients per axis of a frame's discrete cosine transform (DCT).
 """
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -42,6 +44,8 @@ WORDS = SHIFTS + max(KEYS)
 """Words of a video, at most; they span its first 3.7 s."""
 FLOOR, CANDIDATES = 0.3, 4
 """A candidate agrees in 65% of the bits at least, and is among the 4 of a video that agree most, as seen or mirrored."""
+PART = 16384
+"""Videos that one operation of NumPy compares: between them threads wait for each other, and a core's cache matters less."""
 FINE, COARSE = 24, 8
 """Coefficients per axis for the likeness, and for finding the exact shift."""
 FRAMES = 150
@@ -156,12 +160,19 @@ def candidates(words: list[Words], subjects: NDArray[np.integer]) -> Iterator[tu
         keys = own[KEYS.start :: KEYS.step][: len(KEYS)]
         sought[: len(keys), i] = keys
     most = 64 * len(KEYS) * (1 - FLOOR) / 2
-    for i in range(len(words)):
+
+    def of(i: int) -> list[tuple[int, int, bool]]:
+        found = []
         for mirrored in (False, True):
             differing = _differing(table, sought[:, i] ^ MIRROR if mirrored else sought[:, i])
             near = np.flatnonzero((differing <= most) & (subjects != subjects[i]))
-            for j in near[np.argsort(differing[near], kind="stable")[:CANDIDATES]]:
-                yield i, int(j), mirrored
+            nearest = near[np.argsort(differing[near], kind="stable")[:CANDIDATES]]
+            found += [(i, int(j), mirrored) for j in nearest]
+        return found
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy lets threads compute side by side
+        for found in pool.map(of, range(len(words))):
+            yield from found
 
 
 def likeness(a: NDArray[np.float16], b: NDArray[np.float16], *, mirrored: bool) -> float:
@@ -192,8 +203,8 @@ def likeness(a: NDArray[np.float16], b: NDArray[np.float16], *, mirrored: bool) 
 def _differing(table: Words, keys: Words) -> NDArray[np.uint16]:
     """Returns per video in the table [WORDS, N] the number of bits that differ from the keys, at the best shift: [N]."""
     least = np.empty(table.shape[1], dtype=np.uint16)
-    for low in range(0, table.shape[1], 2048):  # 31 x 2048 words stay in a core's cache
-        part = slice(low, low + 2048)
+    for low in range(0, table.shape[1], PART):
+        part = slice(low, low + PART)
         counts = np.zeros((SHIFTS, len(least[part])), dtype=np.uint16)
         for start, key in zip(KEYS, keys, strict=True):
             counts += np.bitwise_count(table[start : start + SHIFTS, part] ^ key)
