@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from benchmarks.figures import Figure, figure, in_turns, parser, show, timed
+from benchmarks.figures import Figure, as_a_worker, figure, in_turns, parser, show, timed
 from benchmarks.full_size_step import computes_bf16
 from trainables.model.video_encoder import written_out
 
@@ -18,6 +18,7 @@ FRAMES, HEADS, TOKENS, PROMPTS, WIDTH = 32, 12, 197, 17, 64
 
 def main() -> None:
     """Measures and prints the figures."""
+    as_a_worker()
     options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=7)
     given = options.parse_args()

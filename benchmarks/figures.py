@@ -4,10 +4,13 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from trainables.allocator import KEEP_MEMORY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,12 @@ def show(figures: Iterable[Figure]) -> None:
     """Prints each figure as it is measured: a row of a table, or JSON for `benchmarks/table.py`."""
     for found in figures:
         print(json.dumps(asdict(found)) if os.environ.get("FIGURES") == "json" else found.line(), flush=True)
+
+
+def as_a_worker() -> None:
+    """Starts this command again where its environment lacks what a search gives its workers, which is read at the start."""
+    if not KEEP_MEMORY.items() <= os.environ.items():
+        os.execve(sys.executable, sys.orig_argv, os.environ | KEEP_MEMORY)
 
 
 def parser(about: str | None) -> argparse.ArgumentParser:

@@ -10,10 +10,6 @@ The weights are random (speed and memory do not depend on them). FLOPs are those
 it is written: all tokens forward, and backward to the prompts, without the weight gradients of frozen layers. Needs no Ray.
 """
 
-import os
-
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as a search sets it for its workers; torch reads it once
-
 import multiprocessing
 import resource
 import time
@@ -28,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from transformers import CLIPConfig, CLIPModel, XCLIPConfig, XCLIPModel
 from transformers.utils import logging
 
-from benchmarks.figures import Figure, figure, parser, show
+from benchmarks.figures import Figure, as_a_worker, figure, parser, show
 from trainables.config import TrainConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import SMALL, fold_quick_gelu, frozen, load_backbone
@@ -52,6 +48,7 @@ WORDS = 16
 
 def main() -> None:
     """Measures and prints a few lines."""
+    as_a_worker()
     options = parser(__doc__)
     options.add_argument("--frames", type=int, default=8, help="T (default 8)")
     options.add_argument("--batch", type=int, default=4, help="windows of a step (default 4)")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from benchmarks.figures import Figure, figure, in_turns, parser, show, timed
+from benchmarks.figures import Figure, as_a_worker, figure, in_turns, parser, show, timed
 from trainables.config import TrainConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import load_backbone
@@ -37,6 +37,7 @@ POINTS = (
 
 def main() -> None:
     """Measures and prints the figures."""
+    as_a_worker()
     options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=5)
     given = options.parse_args()

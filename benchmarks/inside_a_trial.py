@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from transformers import CLIPModel
 
-from benchmarks.figures import Figure, figure, in_turns, memory, parser, show, timed
+from benchmarks.figures import Figure, as_a_worker, figure, in_turns, memory, parser, show, timed
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.dataset import WindowDataset
@@ -40,6 +40,7 @@ TRIALS = 24
 
 def main() -> None:
     """Measures and prints the figures."""
+    as_a_worker()
     options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=5)
     given = options.parse_args()

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from trainables.allocator import KEEP_MEMORY
 from trainables.errors import StridefoldError
 
 DRIVER_SLOTS = 64
@@ -22,7 +23,7 @@ DRIVER_SLOTS = 64
 ANSWER_SECONDS = 10.0
 """In which a cluster's head must take a connection."""
 
-QUIET = {
+ENVIRONMENT = KEEP_MEMORY | {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the poll interval: 4 s less per trial than the default of 2
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60",
@@ -30,9 +31,6 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer display prints a header even where nothing was asked for
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends Tune as if all trials were done
-    "MALLOC_MMAP_THRESHOLD_": "33554432",  # glibc returns a freed activation to the system at once, and faults it in anew
-    "MALLOC_TRIM_THRESHOLD_": "2000000000",  # at the next step; keeping it makes a small backbone's step a tenth faster
-    "THP_MEM_ALLOC_ENABLE": "1",  # torch asks for huge pages: a ViT-B/16's step spends a fifth less, on page faults
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
@@ -56,7 +54,7 @@ def ray_session(options: SearchOptions) -> Iterator[Machines]:
     Raises:
         StridefoldError: No cluster at that address, or a trial's workers can never fit it.
     """
-    for name, value in QUIET.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     if options.address == "local":  # one process less per trial; a single machine is not taken away as a spot node is

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from trainables.allocator import KEEP_MEMORY
+
 EDITED = {"region", "image", "subnet", "security_group", "storage"}
 
 
@@ -62,6 +64,7 @@ def test_nobody_joins_submits_or_looks_without_the_token(config: dict[str, Any])
         assert "chmod 700 ~/.ray && chmod 600 ~/.ray/auth_token" in commands
         (environment,) = (c for c in commands if c.endswith("> ~/.stridefold_environment"))
         assert {"RAY_AUTH_MODE=token", "RAY_USAGE_STATS_ENABLED=0"} <= set(environment.split())
+        assert {f"{name}={value}" for name, value in KEEP_MEMORY.items()} <= set(environment.split())
         assert start[0] == "ray stop"
         assert re.match(
             r"ulimit -n 65536; \. ~/\.stridefold_environment; ray start ", start[-1]
