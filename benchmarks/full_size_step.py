@@ -14,9 +14,10 @@ import multiprocessing
 import resource
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def figures(frames: int, batch: int, rounds: int, device: str, checkpointing: bo
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
         names = ["ours"] + ["bf16"] * (device == "cpu" and computes_bf16()) + ["clip", "xclip"] * (not alone)
         for name in names:
-            sides[name] = pool.submit(measure, name, frames, batch, rounds, device, checkpointing).result()
+            sides[name] = pool.submit(in_a_thread, name, frames, batch, rounds, device, checkpointing).result()
     seconds, rates, flops, memory = sides["ours"]
     size = f"ViT-B/16, T = {frames}, batch {batch}{', checkpointing' if checkpointing else ''}, {device}"
     found = [
@@ -93,6 +94,12 @@ def figures(frames: int, batch: int, rounds: int, device: str, checkpointing: bo
             found.append(figure(f"training step, {size}", list(zip(seconds, theirs, strict=True)), unit="s",
                                 beside=f"{beside} ({peak:.1f} GiB)"))  # fmt: skip
     return found
+
+
+def in_a_thread(*given: Any) -> tuple[list[float], list[float], float, float]:
+    """Returns what `measure` returns in a thread beside the main one, as Ray trains."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(measure, *given).result()
 
 
 def measure(

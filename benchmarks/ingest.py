@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.figures import Figure, figure, in_turns, parser, show
+from benchmarks.figures import Figure, as_a_worker, figure, in_turns, parser, show
 from trainables.data.cache import in_processes
 from trainables.data.decode import probe
 from trainables.data.simulate import simulate_cohort
@@ -27,6 +27,7 @@ SIZE = 224
 
 def main() -> int:
     """Measures and prints the figures."""
+    as_a_worker()
     options = parser(__doc__)
     options.add_argument("videos", nargs="*", type=Path)
     options.add_argument("--frame", type=int, default=512, help="side of the simulated videos in pixels (default 512)")

@@ -17,7 +17,7 @@ from platform.splits import check_ledger, check_near_duplicates, make_splits
 
 import numpy as np
 
-from benchmarks.figures import Figure, figure, parser, show
+from benchmarks.figures import Figure, as_a_worker, figure, parser, show
 from trainables.config import VideoConfig
 from trainables.data.cache import in_processes, ingest_cohort
 from trainables.data.dataset import WindowDataset
@@ -33,6 +33,7 @@ WINDOWS = 2000
 
 def main() -> None:
     """Measures and prints the figures."""
+    as_a_worker()
     options = parser(__doc__)
     options.add_argument("--videos", type=int, nargs=2, default=(1000, 10_000))
     given = options.parse_args()

@@ -25,6 +25,7 @@ COMMANDS = (
     "attention.py",
     "inside_a_trial.py",
     "ingest.py",
+    "frame_cache.py",
     "many_trials.py --trials 300 --folds 5",
     "many_trials.py --trials 100 --folds 20",
     "many_trials.py --trials 20 --folds 5 --seconds 20",

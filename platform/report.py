@@ -1,7 +1,6 @@
 """`python -m platform.report STUDY`: writes the report of a study folder and prints its path."""
 
 import argparse
-import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--no-pdf", action="store_true", help="do not print report.pdf, which needs a Chromium")
     options = parser.parse_args(arguments)
-    gc.set_threshold(100_000)  # drawings are many objects: else an eighth of the time goes into garbage collection
     from reports.page import write_report  # its libraries take seconds
 
     try:

@@ -271,9 +271,10 @@ def versions() -> dict[str, str]:
 
 
 def code_hash() -> str:
-    """Returns the hash of the code that decides a fold's result: everything in trainables but the simulator."""
+    """Returns the hash of the code that decides a fold's result: everything in trainables but what only stands around it."""
     root = Path(trainables.__file__).parent
     apart = {
+        "allocator.py",
         "figure.py",
         "walker.py",
         "gait_groups.py",

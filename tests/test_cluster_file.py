@@ -64,10 +64,9 @@ def test_nobody_joins_submits_or_looks_without_the_token(config: dict[str, Any])
         assert "chmod 700 ~/.ray && chmod 600 ~/.ray/auth_token" in commands
         (environment,) = (c for c in commands if c.endswith("> ~/.stridefold_environment"))
         assert {"RAY_AUTH_MODE=token", "RAY_USAGE_STATS_ENABLED=0"} <= set(environment.split())
-        assert {f"{name}={value}" for name, value in KEEP_MEMORY.items()} <= set(environment.split())
         assert start[0] == "ray stop"
         assert re.match(
-            r"ulimit -n 65536; \. ~/\.stridefold_environment; ray start ", start[-1]
+            r"ulimit -n 65536; \. ~/\.stridefold_environment;( export [^;]*;)? ray start ", start[-1]
         )  # after ray up's own exports
         assert not any(">>" in c and not c.startswith("grep -q") for c in commands)  # a second run adds nothing
 
@@ -86,8 +85,15 @@ def test_trials_wait_on_the_head_and_train_on_gpus(config: dict[str, Any]) -> No
 def test_nodes_install_the_project_and_nothing_of_this_machine_but_it(config: dict[str, Any]) -> None:
     """The project is installed by its own Makefile; studies and environments stay here."""
     assert config["file_mounts"]["~/stridefold"] == "."
-    assert {".venv", ".git", "studies"} <= set(config["rsync_exclude"])
+    assert {".venv", ".git", "studies", "/cohort"} <= set(config["rsync_exclude"])
     assert 'make -C ~/stridefold install VENV="$HOME/stridefold-venv"' in config["worker_setup_commands"]
+
+
+def test_workers_train_with_the_memory_of_a_search_on_one_machine(config: dict[str, Any]) -> None:
+    """A worker's environment has what `--address local` gives its processes."""
+    exported = re.search(r"export ([^;]*);", config["worker_start_ray_commands"][-1])
+    assert exported
+    assert dict(item.split("=") for item in exported[1].split()) == KEEP_MEMORY
 
 
 def test_a_search_counts_the_machines_that_are_not_started_yet(config: dict[str, Any], tmp_path: Path) -> None:

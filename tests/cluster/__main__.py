@@ -1,7 +1,8 @@
 """python -m tests.cluster: cluster.yaml on hosts that are really separate; run by `make cluster-test`, as root.
 
 `ray up`, a search over two nodes that are lost in mid-fold one after the other, another whose head is lost, `ray job submit`,
-`ray rsync-down`, `ray down`, each as a user runs it, and who may talk to the cluster. Prints what it has seen, and ends with status 0 if all of it was as it must be.
+`ray rsync-down`, `ray down`, each as a user runs it, and who may talk to the cluster. Prints what it has seen, and ends with
+status 0 if all of it was as it must be.
 """
 
 import shutil
@@ -97,7 +98,7 @@ def submit_job(hosts: Hosts) -> None:
 
 
 def fetch_report(hosts: Hosts) -> None:
-    """Fetches the reports by `ray rsync-down`."""
+    """Fetches a report by `ray rsync-down`."""
     hosts.run("laptop", f"{RAY} rsync-down on-premises.yaml /shared/studies/first/ ~/first/")
     size = int(hosts.run("laptop", "stat -c %s ~/first/report.html").stdout)
     assert size > 10_000

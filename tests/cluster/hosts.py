@@ -1,4 +1,4 @@
-"""Simulated hosts: each with its own network, processes, files and sshd, joined by a bridge of their own.
+"""Simulated hosts: each with its own network, processes and files, all but the laptop with an sshd, joined by a bridge.
 
 Everything about a host lives in namespaces that end with its first process, so there is nothing to clean up after a kill.
 """

@@ -5,24 +5,28 @@ from pathlib import Path
 
 from tests.cluster.hosts import Hosts, until
 from tests.cluster.ray_cluster import PATIENCE, RAY, WORKERS, bring_up, raylet, say
+from trainables.records import FoldResult
+from trainables.training.checkpoint import load_checkpoint
 
 SEARCH = (
     "python -m platform.search --address auto --plain --cohort /shared/cohort/cohort.csv --backbone /shared/clip "
-    "--studies /shared/studies --folds 2 --frames 2 --prune 0 --set decoder.width=32 --set decoder.layers=1 --set decoder.steps=20"
+    "--studies /shared/studies --folds 2 --frames 2 --prune 0 --set decoder.width=32 --set decoder.layers=1 --set decoder.steps=20 --set optimizer.batch_size=2"
 )
-LONG = "--epochs 24 --set optimizer.batch_size=2"
+EPOCHS = 2500
+"""Of the search that loses its head: a fold takes longer than its workers need to notice, a minute."""
 
 
 def search_and_lose_hosts(hosts: Hosts) -> None:
     """Runs a search whose workers sit on two hosts; one is lost in mid-fold and joins again, then another is lost."""
     started = time.monotonic()
-    search = Search(hosts, "first", "--trials 4 --workers 2")
+    search = Search(hosts, "first", "--trials 4 --workers 2 --epochs 24")
     until(lambda: search.finished_folds() >= 1, PATIENCE)
     first = search.lose(of=WORKERS)
     began = time.monotonic()
     hosts.start(first)
     until(lambda: raylet(hosts, first), PATIENCE)
     say(f"{first} is switched on again; the head has started Ray there after {time.monotonic() - began:.0f} s")
+    say_memory_of_head(hosts)
     second = search.lose(of=tuple(w for w in WORKERS if w != first))
     training = until(search.training, PATIENCE)
     assert first in training, training
@@ -33,31 +37,51 @@ def search_and_lose_hosts(hosts: Hosts) -> None:
     say(f"the search of 4 trials x 2 folds has ended with status 0 after {time.monotonic() - started:.0f} s")
 
 
+def say_memory_of_head(hosts: Hosts) -> None:
+    """Prints what the head's processes hold while one trial of two workers runs, in proportional set sizes."""
+    listed = "for p in /proc/[0-9]*; do echo $(grep -s ^Pss: $p/smaps_rollup | tr -dc 0-9) $(tr '\\0' ' ' < $p/cmdline); done 2> /dev/null"
+    held = {"the search": 0, "its trial's processes": 0, "Ray": 0}
+    for line in hosts.run("head", listed).stdout.splitlines():
+        size, _, command = line.partition(" ")
+        kinds = [("ray::", "its trial's processes"), ("platform.search", "the search"), ("/ray/", "Ray")]
+        kind = next((kind for word, kind in kinds if word in command), None)
+        if kind and size.isdigit():
+            held[kind] += int(size)
+    say("memory on the head: " + ", ".join(f"{kind} {size / 1e6:.1f} GB" for kind, size in held.items()))
+
+
 def search_and_lose_head(hosts: Hosts) -> None:
-    """Runs a search whose head is lost in mid-fold; `ray up` and the same command go on with it."""
-    options = "--trials 2"
+    """Runs a search whose head is lost in mid-fold; `ray up` and the same command go on with it, in mid-fold too."""
+    options = f"--trials 1 --epochs {EPOCHS}"
     search = Search(hosts, "second", options)
     until(lambda: search.finished_folds() >= 1, PATIENCE)
-    unfinished = until(search.in_mid_fold, PATIENCE).parent
-    done = {result: written(result) for result in search.folds.glob("*/result.json")}
-    assert unfinished not in {result.parent for result in done}
+    until(search.in_mid_fold, PATIENCE)
     hosts.kill("head")
     killed = time.monotonic()
     search.process.communicate(timeout=PATIENCE)
-    assert search.process.returncode != 0
-    say(
-        f"the head is killed in mid-fold; `ray exec` ends with status {search.process.returncode} after {time.monotonic() - killed:.0f} s"
-    )
+    status = search.process.returncode
+    assert status != 0
+    say(f"the head is killed in mid-fold; `ray exec` ends with status {status} after {time.monotonic() - killed:.0f} s")
     hosts.start("head")
     bring_up(hosts)
+    before = {folder: history(folder) for folder in search.folds.iterdir()}
+    done = {folder for folder in before if (folder / "result.json").exists()}
+    assert done
+    assert any(before[folder] for folder in before.keys() - done), "workers that did not notice finished what had begun"
     search = Search(hosts, "second", options)
     for line in search.end().splitlines():
         say(f"    {line}")
-    assert {result: written(result) for result in done} == done
-    assert (unfinished / "result.json").exists()
-    say(
-        f"the same command has ended with status 0; folds done before the kill, and not trained again: {len(done)} of 4"
-    )
+    for folder, epochs in before.items():
+        assert history(folder)[: len(epochs)] == epochs, folder
+    say(f"the same command has ended with status 0; of 2 folds {len(done)} was not trained again, and the other went on after epoch "
+        f"{max(len(before[folder]) for folder in before.keys() - done)} of {EPOCHS}")  # fmt: skip
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    """Returns the epochs that a fold has behind it, with the seconds of each, which no two trainings have in common."""
+    if (folder / "result.json").exists():
+        return list(FoldResult.load(folder).history)
+    return (load_checkpoint(folder) or {}).get("history", [])
 
 
 class Search:
@@ -65,7 +89,7 @@ class Search:
 
     def __init__(self, hosts: Hosts, study: str, options: str):
         self.hosts, self.folds = hosts, hosts.shared / "studies" / study / "folds"
-        command = f"cd ~/stridefold && {SEARCH} {LONG} --study {study} {options}"
+        command = f"cd ~/stridefold && {SEARCH} --study {study} {options}"
         self.process = hosts.begin("laptop", f"{RAY} exec on-premises.yaml '{command}'")
 
     def finished_folds(self) -> int:

@@ -27,7 +27,7 @@ def on_premises() -> str:
     config.update(yaml.safe_load(changes))
     config["provider"] |= {"head_ip": ADDRESSES["head"], "worker_ips": [ADDRESSES[w] for w in WORKERS]}
     config["auth"] = {"ssh_user": "root", "ssh_private_key": "~/.ssh/id"}
-    del config["available_node_types"], config["head_node_type"]
+    del config["available_node_types"], config["head_node_type"], config["max_workers"]
     return yaml.safe_dump(config, sort_keys=False, width=10_000)
 
 

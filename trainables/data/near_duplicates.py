@@ -45,7 +45,7 @@ WORDS = SHIFTS + max(KEYS)
 FLOOR, CANDIDATES = 0.3, 4
 """A candidate agrees in 65% of the bits at least, and is among the 4 of a video that agree most, as seen or mirrored."""
 PART = 16384
-"""Videos that one operation of NumPy compares: between them threads wait for each other, and a core's cache matters less."""
+"""Videos in one operation of NumPy: many, because threads compute side by side within one and take turns between two."""
 FINE, COARSE = 24, 8
 """Coefficients per axis for the likeness, and for finding the exact shift."""
 FRAMES = 150
