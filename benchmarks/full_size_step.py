@@ -66,12 +66,13 @@ def main() -> None:
 
 def figures(frames: int, batch: int, rounds: int, device: str, checkpointing: bool, alone: bool) -> list[Figure]:
     """Returns the step's figures, each model in a process of its own for its own peak of memory."""
-    sides: dict[str, tuple[list[float], list[float], float, float]] = {}
+    sides: dict[str, tuple[list[float], list[float], float]] = {}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
         names = ["ours"] + ["bf16"] * (device == "cpu" and computes_bf16()) + ["clip", "xclip"] * (not alone)
         for name in names:
             sides[name] = pool.submit(in_a_thread, name, frames, batch, rounds, device, checkpointing).result()
-    seconds, rates, flops, memory = sides["ours"]
+        flops = pool.submit(count_flops, frames, batch, device, checkpointing).result()
+    seconds, rates, memory = sides["ours"]
     size = f"ViT-B/16, T = {frames}, batch {batch}{', checkpointing' if checkpointing else ''}, {device}"
     found = [
         figure(f"training step, {size}: {np.median(seconds):.3g} s, {memory:.1f} GiB",
@@ -79,7 +80,7 @@ def figures(frames: int, batch: int, rounds: int, device: str, checkpointing: bo
                unit="GFLOP/s", beside="a large matrix product", aim="0.5" if device == "cuda" else "0.7")
     ]  # fmt: skip
     if "bf16" in sides:
-        lower, rates, _, peak = sides["bf16"]
+        lower, rates, peak = sides["bf16"]
         found += [
             figure(f"training step, {size}, bf16", list(zip(lower, seconds, strict=True)), unit="s", aim="0.625",
                    beside="the same in float32"),
@@ -90,13 +91,13 @@ def figures(frames: int, batch: int, rounds: int, device: str, checkpointing: bo
     others = {"clip": "CLIPModel's forward pass over each frame", "xclip": "XCLIPModel's training step"}
     for name, beside in others.items():
         if name in sides:
-            theirs, _, _, peak = sides[name]
+            theirs, _, peak = sides[name]
             found.append(figure(f"training step, {size}", list(zip(seconds, theirs, strict=True)), unit="s",
                                 beside=f"{beside} ({peak:.1f} GiB)"))  # fmt: skip
     return found
 
 
-def in_a_thread(*given: Any) -> tuple[list[float], list[float], float, float]:
+def in_a_thread(*given: Any) -> tuple[list[float], list[float], float]:
     """Returns what `measure` returns in a thread beside the main one, as Ray trains."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(measure, *given).result()
@@ -104,21 +105,14 @@ def in_a_thread(*given: Any) -> tuple[list[float], list[float], float, float]:
 
 def measure(
     name: str, frames: int, batch: int, rounds: int, device: str, checkpointing: bool
-) -> tuple[list[float], list[float], float, float]:
-    """Returns seconds of each step, the matrix-product rate beside each, FLOPs of a step, and the peak memory in GiB."""
+) -> tuple[list[float], list[float], float]:
+    """Returns seconds of each step after the first, the matrix-product rate beside each, and the peak memory in GiB."""
     logging.disable_progress_bar()
     where = torch.device(device)
     steps = {"ours": our_step, "bf16": partial(our_step, precision="bf16"), "clip": clip_forward, "xclip": xclip_step}
     step = steps[name](frames, batch, where, checkpointing)
     dtype = torch.bfloat16 if name == "bf16" or device == "cuda" else torch.float32
-    attention = {  # torch counts that of GPUs only; what the backward pass computes again is not needed
-        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda *s, **_: sdpa_flop_count(*s[:3]),
-        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda *s, **_: (
-            2 * sdpa_flop_count(*s[1:4])
-        ),
-    }
-    with FlopCounterMode(display=False, custom_mapping=attention) as counter:  # warms up, too
-        step()
+    step()
     seconds, rates = [], []
     for _ in range(rounds):
         before = matmul_rate(where, dtype)
@@ -128,7 +122,21 @@ def measure(
         synchronise(where)
         seconds.append(time.perf_counter() - started)
         rates.append((before + matmul_rate(where, dtype)) / 2)
-    return seconds, rates, float(counter.get_total_flops()), peak_memory(where)
+    return seconds, rates, peak_memory(where)
+
+
+def count_flops(frames: int, batch: int, device: str, checkpointing: bool) -> float:
+    """Returns the FLOPs of a step of ours; counting takes memory, so it has a process of its own."""
+    attention = {  # torch counts that of GPUs only; what the backward pass computes again is not needed
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda *s, **_: sdpa_flop_count(*s[:3]),
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda *s, **_: (
+            2 * sdpa_flop_count(*s[1:4])
+        ),
+    }
+    step = our_step(frames, batch, torch.device(device), checkpointing)
+    with FlopCounterMode(display=False, custom_mapping=attention) as counter:
+        step()
+    return float(counter.get_total_flops())
 
 
 def our_step(

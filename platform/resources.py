@@ -23,21 +23,19 @@ DRIVER_SLOTS = 64
 ANSWER_SECONDS = 10.0
 """In which a cluster's head must take a connection."""
 
-ENVIRONMENT = (
-    KEEP_MEMORY
-    | {
-        "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
-        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the poll interval: 4 s less per trial of several workers than the default of 2
-        "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60",
-        "RAY_TRAIN_METRICS_ENABLED": "0",
-        "RAY_AIR_NEW_OUTPUT": "0",  # the newer display prints a header even where nothing was asked for
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends Tune as if all trials were done
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "TRANSFORMERS_VERBOSITY": "error",
-    }
-)
+ENVIRONMENT = {
+    **KEEP_MEMORY,
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the poll interval: 4 s less per trial of several workers than the default of 2
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer display prints a header even where nothing was asked for
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends Tune as if all trials were done
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
