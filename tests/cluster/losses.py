@@ -114,7 +114,6 @@ class Search:
 
     def lose(self, of: tuple[str, ...]) -> str:
         """Kills one of some hosts while it trains a fold, waits until the fold goes on, and returns which it was."""
-
         checkpoint = until(self.in_mid_fold, PATIENCE)
         training = until(self.training, 20)
         lost = next(w for w in reversed(training) if w in of)

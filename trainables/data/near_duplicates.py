@@ -161,7 +161,7 @@ def candidates(words: list[Words], subjects: NDArray[np.integer]) -> Iterator[tu
         sought[: len(keys), i] = keys
     most = 64 * len(KEYS) * (1 - FLOOR) / 2
 
-    def of(i: int) -> list[tuple[int, int, bool]]:
+    def candidates_of(i: int) -> list[tuple[int, int, bool]]:
         found = []
         for mirrored in (False, True):
             differing = _differing(table, sought[:, i] ^ MIRROR if mirrored else sought[:, i])
@@ -170,8 +170,8 @@ def candidates(words: list[Words], subjects: NDArray[np.integer]) -> Iterator[tu
             found += [(i, int(j), mirrored) for j in nearest]
         return found
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy lets threads compute side by side
-        for found in pool.map(of, range(len(words))):
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for found in pool.map(candidates_of, range(len(words))):
             yield from found
 
 
