@@ -1,13 +1,13 @@
 """The command line of `python -m platform.search`."""
 
 import argparse
-import json
+from os.path import expanduser  # where a shell leaves ~ as it is, as in --cohort=~/cohort.csv
 from platform.options import REFITS, SAMPLERS, SearchOptions
 from typing import Any
 
 from search_spaces import SHIPPED
 from trainables.choices import COSTS, RULES, parse_metric
-from trainables.config import BASELINES
+from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
 
 
@@ -15,22 +15,19 @@ def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     """Returns the options of a command line; --help and a wrong line end the program as argparse does."""
     given = vars(_parser().parse_args(arguments))
     given["metric"] = "/".join(parse_metric(given["metric"]))
-    given["settings"] = dict(parse_setting(text) for text in given["settings"])
+    given["settings"] = TrainConfig.checked(dict(parse_setting(text) for text in given["settings"]))
     given["column"] = dict(_column(text) for text in given["column"])
     for name in ("ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
     return SearchOptions(**given)
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Returns ('optimizer.lr', 0.001) of 'optimizer.lr=0.001'; what is no JSON is text."""
+def parse_setting(text: str) -> tuple[str, str]:
+    """Returns ('optimizer.lr', '0.001') of 'optimizer.lr=0.001'; the type of the setting says what the value is."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigurationError(f"--set {text} is no NAME=VALUE, as in --set optimizer.lr=0.001")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
+        raise ConfigurationError(f"--set {text} is not NAME=VALUE, as in --set optimizer.lr=0.001")
+    return name.strip(), value
 
 
 def _column(text: str) -> tuple[str, str]:

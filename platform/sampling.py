@@ -73,7 +73,10 @@ def ask(study: optuna.Study, space: Space, reference: TrainConfig) -> tuple[optu
             f"--space {space.name} returns {type(config).__name__}, but must return a TrainConfig, as "
             "reference.with_values({...}) does"
         )
-    return trial, config
+    try:
+        return trial, TrainConfig.from_flat(config.flat())  # a configuration made by hand is checked by its types too
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--space {space.name}: {error}") from None
 
 
 def check_space(space: Space, reference: TrainConfig, sampler: str) -> None:
