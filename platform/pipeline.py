@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
 from platform.console import Console
+from platform.memory import worker_memory
 from platform.nested import open_nested, run_nested
 from platform.options import SearchOptions
 from platform.resources import ray_session
@@ -44,7 +45,10 @@ def search(options: SearchOptions, console: Console) -> int:
         if options.outer_folds:
             open_nested(study, options)  # a cohort that is too small for it is told before Ray starts
         announce(study, options, console)
-        with ray_session(options) as machines:
+        memory = worker_memory(reference, backbone.about(), options.workers, gpu=options.gpus_per_worker > 0)
+        with ray_session(options, memory) as machines:
+            if machines.note:
+                console.say(machines.note)
             session = Session(options=options, space=space, machines=machines, console=console)
             study = ingest(study, backbone, session)
             chosen = session.search(study, "search")
