@@ -3,7 +3,6 @@
 import argparse
 from os.path import expanduser  # where a shell leaves ~ as it is, as in --cohort=~/cohort.csv
 from platform.options import REFITS, SAMPLERS, SearchOptions
-from typing import Any
 
 from search_spaces import SHIPPED
 from trainables.choices import COSTS, RULES, parse_metric
@@ -76,13 +75,22 @@ def _parser() -> argparse.ArgumentParser:
 
 def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("cohort")
-    group.add_argument("--cohort", metavar="FILE", help="manifest (.csv or .parquet); none: a simulated cohort is made")
+    group.add_argument(
+        "--cohort",
+        type=expanduser,
+        metavar="FILE",
+        help="manifest (.csv or .parquet); none: a simulated cohort is made",
+    )
     group.add_argument("--subjects", type=int, default=default.subjects, help="subjects of the simulated cohort")
     group.add_argument("--label", help="label column; none: the task's, or diagnosis")
     group.add_argument(
-        "--task", help="diagnosis, diagnosis5, updrs, or a task file (.toml); none: the one that fits the label"
+        "--task",
+        type=expanduser,
+        help="diagnosis, diagnosis5, updrs, or a task file (.toml); none: the one that fits the label",
     )
-    group.add_argument("--parameters", metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters")
+    group.add_argument(
+        "--parameters", type=expanduser, metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters"
+    )
     group.add_argument(
         "--column",
         metavar="OURS=YOURS",
@@ -109,14 +117,18 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
 
 def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("study")
-    group.add_argument("--study", help="name of the study, or its folder; none: made from cohort and label")
-    group.add_argument("--studies", default=default.studies, help="folder of all studies")
+    group.add_argument(
+        "--study", type=expanduser, help="name of the study, or its folder; none: made from cohort and label"
+    )
+    group.add_argument("--studies", type=expanduser, default=default.studies, help="folder of all studies")
     group.add_argument("--seed", type=int, default=default.seed, help="seed of splits, sampler and training")
 
 
 def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("search")
-    group.add_argument("--space", default=default.space, help=f"{', '.join(SHIPPED)}, or my_space.py:suggest")
+    group.add_argument(
+        "--space", type=expanduser, default=default.space, help=f"{', '.join(SHIPPED)}, or my_space.py:suggest"
+    )
     group.add_argument(
         "--trials",
         type=int,
@@ -154,7 +166,10 @@ def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         "0 is never; never with --cost",
     )
     group.add_argument(
-        "--concurrency", type=int, default=default.concurrency, help="trials side by side at most; 0: as many as fit"
+        "--concurrency",
+        type=int,
+        default=default.concurrency,
+        help="trials side by side at most; 0: as many as the CPUs, GPUs and memory hold that this process may use",
     )
 
 
@@ -203,10 +218,14 @@ def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -
     )
     group.add_argument("--frames", type=int, help="frames taken from a window; none: 8")
     group.add_argument(
-        "--backbone", default=default.backbone, help="small (embedded), or a CLIP's Hugging Face folder or hub id"
+        "--backbone",
+        type=expanduser,
+        default=default.backbone,
+        help="small (embedded), or a CLIP's Hugging Face folder or hub id",
     )
     group.add_argument(
         "--knowledge-encoder",
+        type=expanduser,
         default=default.knowledge_encoder,
         help="clip, or a Hugging Face encoder's folder or hub id",
     )
@@ -234,5 +253,7 @@ def _machine_options(parser: argparse.ArgumentParser, default: SearchOptions) ->
     group.add_argument(
         "--gpus-per-worker", type=float, default=default.gpus_per_worker, help="GPUs of a worker; a fraction shares one"
     )
-    group.add_argument("--cache", default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold")
+    group.add_argument(
+        "--cache", type=expanduser, default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold"
+    )
     group.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")

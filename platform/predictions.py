@@ -5,7 +5,7 @@ import datetime
 import importlib.metadata
 from pathlib import Path
 from platform.console import Console
-from platform.options import user_cache
+from platform.options import open_cache
 from platform.predict_options import NOTICE, PredictOptions
 from platform.study import code_hash
 from typing import Any
@@ -35,7 +35,7 @@ def predict(options: PredictOptions, console: Console) -> int:
     ensemble = open_ensemble(options.study, options.fold)
     videos = read_manifest_videos(options.manifest) if options.manifest else read_videos(options.videos)
     frozen = load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder)
-    cache = ((Path(options.cache) if options.cache else user_cache()) / "frames").absolute()
+    cache = open_cache(options.cache) / "frames"
     with console.ingest() as on_video:
         videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, on_video)
     scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
