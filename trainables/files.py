@@ -1,6 +1,7 @@
 """Hashes, and files that are whole or not there: written under another name, synced, renamed. No torch and no Ray here."""
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -62,6 +63,22 @@ def write_json(path: Path, value: Any) -> None:
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Writes a parquet file atomically."""
     write_atomic(path, frame.write_parquet)
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Reads a parquet file.
+
+    Raises:
+        StridefoldError: The file is missing or damaged.
+    """
+    try:
+        # Its bytes: polars would take *, ? and [ in a path for a pattern.
+        return pl.read_parquet(io.BytesIO(path.read_bytes()))
+    except FileNotFoundError:
+        raise StridefoldError(f"{path} is missing; restore it, or copy the study again") from None
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise StridefoldError(f"{path} is damaged ({reason}); restore it, or copy the study again") from None
 
 
 def read_json(path: Path) -> Any:
