@@ -1,7 +1,8 @@
 """The command line of `python -m platform.search`."""
 
 import argparse
-from os.path import expanduser  # where a shell leaves ~ as it is, as in --cohort=~/cohort.csv
+from functools import partial
+from os.path import abspath, expanduser, isdir  # a shell leaves the ~ of --cohort=~/cohort.csv as it is
 from platform.options import REFITS, SAMPLERS, SearchOptions
 
 from search_spaces import SHIPPED
@@ -34,6 +35,13 @@ def _column(text: str) -> tuple[str, str]:
     if not equals:
         raise ConfigurationError(f"--column {text} is no OURS=YOURS, as in --column subject=patient_id")
     return ours, theirs
+
+
+def _model(text: str, *, embedded: str) -> str:
+    """Returns a model's folder as an absolute path, which a worker elsewhere finds too; a hub id or the embedded one as it is."""
+    path = expanduser(text)
+    folder = path if isdir(path) else path.rpartition("#")[0]  # a knowledge encoder's pooling may follow
+    return abspath(path) if text != embedded and isdir(folder) else text
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -219,13 +227,13 @@ def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -
     group.add_argument("--frames", type=int, help="frames taken from a window; none: 8")
     group.add_argument(
         "--backbone",
-        type=expanduser,
+        type=partial(_model, embedded="small"),
         default=default.backbone,
         help="small (embedded), or a CLIP's Hugging Face folder or hub id",
     )
     group.add_argument(
         "--knowledge-encoder",
-        type=expanduser,
+        type=partial(_model, embedded="clip"),
         default=default.knowledge_encoder,
         help="clip, or a Hugging Face encoder's folder or hub id",
     )

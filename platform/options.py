@@ -176,7 +176,9 @@ def user_cache() -> Path:
     """
     given = os.environ.get("XDG_CACHE_HOME")
     if not given and os.path.expanduser("~") == "~":
-        raise StridefoldError("this user has no home folder for the cache; choose one with --cache, or set XDG_CACHE_HOME")
+        raise StridefoldError(
+            "this user has no home folder for the cache; choose one with --cache, or set XDG_CACHE_HOME"
+        )
     return Path(given or os.path.expanduser("~/.cache")) / "stridefold"
 
 

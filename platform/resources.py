@@ -40,6 +40,7 @@ ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the poll interval: 4 s less per trial of several workers than the default of 2
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60",
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative path of an option means the same in a trial
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer display prints a header even where nothing was asked for
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends Tune as if all trials were done

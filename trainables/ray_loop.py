@@ -99,7 +99,12 @@ def _train_folds(
             raise Stopped
 
     config = TrainConfig.from_flat(trial["config"])
-    for done, job in enumerate(open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device), start=1):
+    try:
+        jobs = open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device)
+    except StridefoldError as error:
+        report(_told(error))
+        return
+    for done, job in enumerate(jobs, start=1):
         try:
             go_on()
             train_fold(config, job, workers=workers, device=device, on_epoch=go_on)

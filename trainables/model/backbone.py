@@ -1,5 +1,6 @@
 """The frozen CLIP that everything is built on, from a Hugging Face folder or hub id."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class Backbone:
     """A frozen CLIP with its tokenizer."""
 
     name: str
-    """As the user gave it: 'small', a folder, or a hub id."""
+    """'small', a folder's absolute path, so that workers find it, or a hub id."""
     clip: CLIPModel
     tokenizer: PreTrainedTokenizerBase
     sha256: str
@@ -82,7 +83,9 @@ def load_backbone(name: str) -> Backbone:
         clip, tokenizer = _load(source, name)
     sha256 = _hash(source, clip)
     fold_quick_gelu(clip)
-    return frozen(name, clip, tokenizer, sha256)
+    return frozen(
+        os.path.abspath(source) if name != "small" and Path(source).is_dir() else name, clip, tokenizer, sha256
+    )
 
 
 def _load(source: str, name: str) -> tuple[CLIPModel, PreTrainedTokenizerBase]:
