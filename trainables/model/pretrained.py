@@ -51,12 +51,11 @@ def fault(source: str) -> str | None:
     Args:
         source: a folder, or a hub id, of which the cached files are looked at.
     """
-    folder = Path(os.path.expanduser(source))
-    if not folder.is_dir():
-        folder, missing = _cached(source), _no_folder(source, folder)
-        if folder is None or missing is not None:
-            return missing
-    return _text_fault(folder) or _weights_fault(folder)
+    given = Path(os.path.expanduser(source))
+    if not given.is_dir() and (reason := _no_folder(source, given)) is not None:
+        return reason
+    folder = given if given.is_dir() else _cached(source)
+    return None if folder is None else _text_fault(folder) or _weights_fault(folder)
 
 
 def _no_folder(name: str, path: Path) -> str | None:
