@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config import TrainConfig
+from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, Backbone, FrozenText, TextEncoder
 from trainables.model.numeracy import Heads, NumericContrast
@@ -26,7 +27,8 @@ class GaitCLIP(nn.Module):
         """Builds a model around a frozen backbone; the generator of torch decides how it starts.
 
         Args:
-            notions: embeddings of the task's notions, [K, W_k]; None without knowledge.
+            task: with its own knowledge, which the configuration may exchange for a control.
+            notions: embeddings of the notions that the classes are given, [K, W_k]; None without knowledge.
         """
         super().__init__()
         clip = backbone.clip
@@ -40,7 +42,8 @@ class GaitCLIP(nn.Module):
             summary=config.video.summary,
             gradient_checkpointing=config.optimizer.gradient_checkpointing,
         )
-        self.prompts = ClassPrompts(task, config.text, FrozenText(backbone, self.text_encoder), notions)
+        given = with_knowledge(task, config.text.knowledge_source, config.seed)
+        self.prompts = ClassPrompts(given, config.text, FrozenText(backbone, self.text_encoder), notions)
         self.log_scale = nn.Parameter(clip.logit_scale.detach().clone())
         self.numeric: NumericContrast | None = None
         self.pairing: nn.ModuleList | None = None
