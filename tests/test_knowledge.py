@@ -62,9 +62,9 @@ def test_a_shipped_task_has_its_classes(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_description_fits_the_prompt_and_names_its_sources(task: str) -> None:
-    """A notion has 100-230 words and sources with a year; keywords and name leave room for 20 context tokens."""
+    """A class has five descriptions: 100-230 words, sources with a year, keywords that leave room for 20 context tokens."""
     for entry in load_task(task).classes:
-        assert 1 <= len(entry.descriptions) <= 2
+        assert len(entry.descriptions) == 5
         for description in entry.descriptions:
             assert 100 <= len(description.notion.split()) <= 230, entry.value
             assert 2 <= len(description.keywords) <= 4, entry.value

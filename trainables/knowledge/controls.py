@@ -10,7 +10,7 @@ FOREIGN_PHRASES = (
     "blue cup", "wet sand", "old book", "red door", "warm soup", "tin box", "green leaf", "loud bell", "ripe plum",
     "thin rope", "glass jar", "dry hay", "round table", "cold milk", "wool hat", "sharp pen", "salt lake", "gold ring",
     "oak tree", "grey cloud", "soft bread", "iron key", "paper map", "sour lime", "dark room", "new coin", "clay pot",
-    "white shirt", "deep well", "brass lamp",
+    "white shirt", "deep pond", "brass lamp",
 )  # fmt: skip
 """Keywords that say nothing about walking; short, since a text encoder that never met them spells them letter by letter."""
 
