@@ -16,7 +16,7 @@ def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     given = vars(_parser().parse_args(arguments))
     given["metric"] = "/".join(parse_metric(given["metric"]))
     given["settings"] = dict(parse_setting(text) for text in given["settings"])
-    given["column"] = dict(_column(text) for text in given["column"])
+    given["column"] = dict(parse_column(text) for text in given["column"])
     for name in ("ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
     return SearchOptions(**given)
@@ -33,7 +33,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _column(text: str) -> tuple[str, str]:
+def parse_column(text: str) -> tuple[str, str]:
+    """Returns ('subject', 'patient_id') of 'subject=patient_id'."""
     ours, equals, theirs = text.partition("=")
     if not equals:
         raise ConfigurationError(f"--column {text} is no OURS=YOURS, as in --column subject=patient_id")

@@ -135,6 +135,12 @@ class SearchOptions:
             sampler=self.sampler or ("grid" if space.cells else "tpe"),
         )
 
+    def for_task(self, *, ordinal: bool) -> "SearchOptions":
+        """Returns the options for classes with or without an order: without one there is no class distance to weigh."""
+        if ordinal:
+            return self
+        return dataclasses.replace(self, settings={"optimizer.ordinal_beta": 0.0} | self.settings)
+
     def reference(self) -> TrainConfig:
         """Returns the configuration that the search starts from.
 

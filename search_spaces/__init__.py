@@ -17,7 +17,7 @@ from trainables.errors import ConfigurationError
 if TYPE_CHECKING:
     import optuna
 
-SHIPPED = ("smoke", "prompts", "numeracy", "optimizer", "full", "ablation", "paper")
+SHIPPED = ("smoke", "prompts", "motion", "numeracy", "optimizer", "full", "ablation", "paper")
 
 
 @dataclass(frozen=True, kw_only=True)

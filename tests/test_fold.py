@@ -417,7 +417,8 @@ def test_held_out_windows_are_not_read_in_training(tiny, finished, tmp_path):
             "numeracy.enabled": False,
         },
         {"text.n_ctx": 0},
-        {"text.projector": "shared", "numeracy.heads": "shared", "text.context_init": "words"},
+        {"text.projector": "per_class", "text.notions": "raw"},
+        {"numeracy.heads": "shared", "text.context_init": "words", "text.notions": "centred"},
         {"numeracy.weight": 0.0},
         {"numeracy.video_weight": 0.05},
         {"optimizer.gradient_checkpointing": True},
@@ -566,7 +567,7 @@ def test_what_decays(tiny, tmp_path):
         "record_heads.first_weight",
         "record_heads.second_weight",
     }
-    assert sum(name.startswith("prompts.projector") for name in decayed) == 4
+    assert sum(name.startswith("prompts.projector") for name in decayed) == 2
     assert not any("bias" in name or "context" in name or "norm" in name for name in decayed)
 
 

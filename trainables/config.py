@@ -13,6 +13,8 @@ from trainables.errors import ConfigurationError
 
 CONTEXT_INITS = ("zeros", "normal", "words")
 PER_CLASS_OR_SHARED = ("per_class", "shared")
+KNOWLEDGE_SOURCES = ("own", "swapped", "random")
+NOTIONS = ("raw", "centred", "whitened")
 ENCODINGS = ("continuous", "position", "digits", "words")
 PRECISIONS = ("auto", "float32", "bf16")
 TAILS = ("shift", "pad")
@@ -100,10 +102,14 @@ class TextConfig:
     """How the context starts: zeros, normal with standard deviation 0.02, or the words 'a video of a person walking'."""
     knowledge: bool = True
     """Whether the clinical notion's embedding shifts the context."""
+    knowledge_source: Literal["own", "swapped", "random"] = "own"
+    """Whose notions and keywords a class is given. Controls: another class's (swapped), or ones that say nothing (random)."""
     keywords: bool = True
     """Whether the class's keywords stand before its name."""
-    projector: Literal["per_class", "shared"] = "per_class"
-    """One projector of the knowledge for each class, or one for all."""
+    notions: Literal["raw", "centred", "whitened"] = "whitened"
+    """How the projector reads the notions' embeddings: as they are (published), without what they share, or whitened too."""
+    projector: Literal["per_class", "shared"] = "shared"
+    """One projector of the knowledge for each class (published), or one for all."""
     bottleneck: int = 128
     """Width between the projector's two layers."""
 
@@ -111,9 +117,12 @@ class TextConfig:
         _not_negative("text", n_ctx=self.n_ctx)
         _positive("text", bottleneck=self.bottleneck)
         _require(self.context_init in CONTEXT_INITS, "text.context_init", self.context_init, f"one of {CONTEXT_INITS}")
-        _require(
-            self.projector in PER_CLASS_OR_SHARED, "text.projector", self.projector, f"one of {PER_CLASS_OR_SHARED}"
-        )
+        for name, allowed in (
+            ("projector", PER_CLASS_OR_SHARED),
+            ("notions", NOTIONS),
+            ("knowledge_source", KNOWLEDGE_SOURCES),
+        ):
+            _require(getattr(self, name) in allowed, f"text.{name}", getattr(self, name), f"one of {allowed}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -337,6 +346,8 @@ PUBLISHED: dict[str, Any] = {
     "video.tail": "pad",
     "video.time_positions": False,
     "motion.readout": "off",
+    "text.projector": "per_class",
+    "text.notions": "raw",
     "optimizer.lr": 1e-4,
     "optimizer.prompt_lr": 1.0,
     "optimizer.attention_lr": 1.0,

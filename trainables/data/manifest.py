@@ -98,6 +98,22 @@ def read_manifest(
     return cohort, replace(present, label=label, healthy=healthy)
 
 
+def task_of_label(path: Path, label: str, columns: Mapping[str, str] | None = None) -> Task:
+    """Returns the task that `read_manifest` would take for a label column; of the videos nothing is read.
+
+    Raises:
+        CohortError: Lists what is wrong with the table or the column.
+    """
+    problems = Problems(str(path))
+    given = read_table(path, problems).renamed(dict(columns or {}), problems)
+    name = _label_column(given, None, label, columns or {}, problems)
+    task, values = _labels(_with_label(given, name)[0], name, None, problems)
+    if len(set(values)) < 2:
+        problems.add(f"column {given.called(name)} names {len(set(values))} class; a task needs 2 at least")
+    problems.check()
+    return replace(task, label=given.called(name))
+
+
 def _label_column(
     table: Table, task: Task | None, label: str | None, columns: Mapping[str, str], problems: Problems
 ) -> str:

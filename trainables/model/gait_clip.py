@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config import TrainConfig
+from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, Backbone, FrozenText, TextEncoder
 from trainables.model.motion import MotionReadout, TemporalConvolution, block_sizes
@@ -27,7 +28,8 @@ class GaitCLIP(nn.Module):
         """Builds a model around a frozen backbone; the generator of torch decides how it starts.
 
         Args:
-            notions: embeddings of the task's notions, [K, W_k]; None without knowledge.
+            task: with its own knowledge, which the configuration may exchange for a control.
+            notions: embeddings of the notions that the classes are given, [K, W_k]; None without knowledge.
         """
         super().__init__()
         clip = backbone.clip
@@ -42,7 +44,8 @@ class GaitCLIP(nn.Module):
             time_positions=config.video.time_positions,
             gradient_checkpointing=config.optimizer.gradient_checkpointing,
         )
-        self.prompts = ClassPrompts(task, config.text, FrozenText(backbone, self.text_encoder), notions)
+        given = with_knowledge(task, config.text.knowledge_source, config.seed)
+        self.prompts = ClassPrompts(given, config.text, FrozenText(backbone, self.text_encoder), notions)
         self.log_scale = nn.Parameter(clip.logit_scale.detach().clone())
         self.motion = config.motion
         self.readout: MotionReadout | TemporalConvolution | None = None

@@ -306,7 +306,7 @@ def load_fold(ensemble: Ensemble, fold: int, frozen: FrozenFeatures, device: str
     config = ensemble.config
     if config.numeracy.enabled and not any(name.startswith("numeric.") for name in weights):
         config = config.with_values({"numeracy.enabled": False})  # its training subjects had no numeric records
-    notions = frozen.notions() if config.text.knowledge else None
+    notions = frozen.notions(config.text, config.seed)
     model = build(frozen.backbone, frozen.task, config, notions, seed=config.seed).to(device)
     try:
         model.load_trained(weights)

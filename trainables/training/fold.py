@@ -15,6 +15,7 @@ from trainables.config import TrainConfig
 from trainables.data.dataset import WindowDataset
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.files import write_text
+from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
 from trainables.model.gait_clip import GaitCLIP, build
@@ -137,13 +138,14 @@ def as_baseline(config: TrainConfig) -> TrainConfig:
 
 def check_prompts(config: TrainConfig, backbone: Backbone, task: Task) -> None:
     """Raises the ConfigurationError that training would raise where a class's prompt does not fit the text encoder."""
-    ClassPrompts(task, config.text, FrozenText(backbone, TextEncoder(backbone.clip)), None)
+    given = with_knowledge(task, config.text.knowledge_source, config.seed)
+    ClassPrompts(given, config.text, FrozenText(backbone, TextEncoder(backbone.clip)), None)
 
 
 def prepare(config: TrainConfig, job: FoldJob, workers: Workers, device: torch.device) -> GaitTask:
     """Returns an untrained model with the numerical memory of the fold's training subjects."""
     memory = fit_memory(config, job)
-    notions = job.frozen.notions() if config.text.knowledge else None
+    notions = job.frozen.notions(config.text, config.seed)
     if memory is None and config.numeracy.enabled:
         config = config.with_values({"numeracy.enabled": False})
     model = build(job.frozen.backbone, job.frozen.task, config, notions, seed=config.seed).to(device)
