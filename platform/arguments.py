@@ -116,6 +116,15 @@ def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> N
     group.add_argument("--study", help="name of the study, or its folder; none: made from cohort and label")
     group.add_argument("--studies", default=default.studies, help="folder of all studies")
     group.add_argument("--seed", type=int, default=default.seed, help="seed of splits, sampler and training")
+    group.add_argument("--split-seed", type=int, metavar="SEED", help="seed of the folds alone (default: --seed)")
+    group.add_argument("--sampler-seed", type=int, metavar="SEED", help="seed of Optuna alone (default: --seed)")
+    group.add_argument(
+        "--training-seeds",
+        type=int,
+        metavar="N",
+        default=default.training_seeds,
+        help="train each fold N times with other seeds, average the probabilities, and show the spread",
+    )
 
 
 def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:

@@ -91,6 +91,11 @@ class SearchOptions:
     backbone: str = "small"
     knowledge_encoder: str = "clip"
     seed: int = 0
+    split_seed: int | None = None
+    """None: `seed`; so is the sampler's."""
+    sampler_seed: int | None = None
+    training_seeds: int = 1
+    """Trainings of each fold, whose probabilities are averaged."""
     workers: int = 1
     cpus_per_worker: int = 1
     gpus_per_worker: float = 0.0
@@ -99,7 +104,15 @@ class SearchOptions:
     plain: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("subjects", "trials", "permutation_trials", "repeats", "workers", "cpus_per_worker"):
+        for name in (
+            "subjects",
+            "trials",
+            "permutation_trials",
+            "repeats",
+            "workers",
+            "cpus_per_worker",
+            "training_seeds",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigurationError(f"--{name.replace('_', '-')} is {value}, but must be at least 1")
@@ -148,12 +161,22 @@ class SearchOptions:
             ConfigurationError: A setting does not exist or its value is not allowed.
         """
         values = dict(SCALED_TO_SMALL) if self.backbone == "small" else {}
-        values |= load_space(self.space).settings | {"seed": self.seed}
+        values |= load_space(self.space).settings | {"seed": self.seed, "trainings": self.training_seeds}
         if self.epochs is not None:
             values |= {"optimizer.epochs": self.epochs, "optimizer.steps": 0}
         if self.frames is not None:
             values["video.frames"] = self.frames
         return TrainConfig().with_values(values | self.settings)
+
+    @property
+    def seed_of_splits(self) -> int:
+        """Returns the seed that draws the folds."""
+        return self.seed if self.split_seed is None else self.split_seed
+
+    @property
+    def seed_of_sampler(self) -> int:
+        """Returns the seed with which Optuna draws."""
+        return self.seed if self.sampler_seed is None else self.sampler_seed
 
     def study_folder(self) -> Path:
         """Returns the folder of the study: studies/NAME, or the path that was given."""

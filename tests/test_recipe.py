@@ -8,6 +8,7 @@ import torch
 
 from tests.tiny_cohort import CONFIG, RECIPE, TinyCohort, make_cohort
 from trainables.config import PUBLISHED, OptimizerConfig, TrainConfig
+from trainables.records import FoldResult, trainings
 from trainables.training.draws import Draws
 from trainables.training.fold import clip_gradients, prepare, train, train_fold
 from trainables.training.optimizer import GROUPS, group_of, learning_rates, make_optimizer, schedule
@@ -127,3 +128,24 @@ def test_training_lowers_the_loss_with_the_recipe(tiny, tmp_path):
     history = train_fold(config, tiny.job(tmp_path)).history
     assert history[-1]["video"] < 0.7 * history[0]["video"]
     assert [epoch["lr"] for epoch in history][-1] < history[0]["lr"]
+
+
+def test_training_seeds_are_averaged(tiny, tmp_path):
+    """A fold trained with two seeds answers with their mean, keeps both, and does not train a finished one again."""
+    config = RECIPE.with_values({"trainings": 2, "seed": 3})
+    job = tiny.job(tmp_path / "both")
+    result = train_fold(config, job)
+    alone = [
+        train_fold(RECIPE.with_values({"seed": seed}), tiny.job(tmp_path / f"seed-{seed}")).predictions
+        for seed in (3, 4)
+    ]
+    each = [np.array(table["probabilities"].to_list()) for table in alone]
+    assert not np.array_equal(*each)
+    np.testing.assert_allclose(np.array(result.predictions["probabilities"].to_list()), np.mean(each, 0), atol=1e-12)
+    assert result.predictions.drop("probabilities").equals(alone[0].drop("probabilities"))
+    parts = trainings(job.folder)
+    assert [FoldResult.load(part).config["seed"] for part in parts] == [3, 4]
+    before = [(part / "model.safetensors").stat().st_mtime_ns for part in parts]
+    (job.folder / "result.json").unlink()
+    assert train_fold(config, job).predictions.equals(result.predictions)
+    assert [(part / "model.safetensors").stat().st_mtime_ns for part in parts] == before

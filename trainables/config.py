@@ -291,6 +291,8 @@ class TrainConfig:
     """The knowledge-augmented video CLIP, or a baseline on the same folds."""
     seed: int = 0
     """Seed of initialisation, order and draws."""
+    trainings: int = 1
+    """Trainings with the seeds seed, seed + 1, ...; their probabilities are averaged, and their spread is kept."""
     video: VideoConfig = field(default_factory=VideoConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
     text: TextConfig = field(default_factory=TextConfig)
@@ -300,6 +302,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _require(self.model in MODELS, "model", self.model, f"one of {MODELS}")
+        _require(self.trainings >= 1, "trainings", self.trainings, "at least 1")
 
     def with_values(self, values: dict[str, Any]) -> Self:
         """Returns a copy with dotted fields replaced, as {"text.n_ctx": 12, "seed": 1}.
@@ -316,7 +319,7 @@ class TrainConfig:
                 if leaf and hasattr(self, section)
                 else set()
             )
-            if (leaf and leaf not in known) or (not leaf and section not in ("model", "seed")):
+            if (leaf and leaf not in known) or (not leaf and section not in ("model", "seed", "trainings")):
                 raise ConfigurationError(f"{name!r} is not a setting; settings are {', '.join(sorted(self.flat()))}")
             if leaf:
                 changes.setdefault(section, {})[leaf] = value

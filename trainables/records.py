@@ -7,7 +7,8 @@ studies/NAME/
   ledger.parquet     who and which file was on which side of which fold, checked when results are read
   study.db           the Optuna study: every trial, its configuration and the keys of its folds
   folds/KEY/         one configuration on one fold: result.json, predictions.parquet, shuffled.parquet (the control of
-                     order in time), model.safetensors
+                     order in time), model.safetensors;
+                     training-N/ where it was trained with several seeds
   best/              the chosen configuration for use; outer/, permutations/: studies inside the study
   results.json       what the report says, in numbers
   report.html        the page
@@ -237,6 +238,11 @@ class FoldResult:
         control = folder / "shuffled.parquet"
         raw["shuffled"] = pl.read_parquet(control) if control.exists() else None
         return cls(**raw, predictions=pl.read_parquet(folder / "predictions.parquet"))
+
+
+def trainings(folder: Path) -> list[Path]:
+    """Returns the folders of the single trainings of a fold that was trained with several seeds; none where it was not."""
+    return sorted(folder.glob("training-*"), key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from trainables.training.draws import Draws, steps_per_epoch, windows_of
 from trainables.training.job import FoldJob, healthy_class, load_ahead, parameter_values
 from trainables.training.optimizer import make_optimizer
 from trainables.training.parallel import Workers
+from trainables.training.seeds import configurations, link_weights, mean_result
 from trainables.training.task import GaitTask
 from trainables.training.window_motion import WindowMotion
 
@@ -57,6 +59,8 @@ def train_fold(
     workers = workers or Workers()
     if (job.folder / "result.json").exists():
         return FoldResult.load(job.folder)
+    if config.trainings > 1:
+        return _train_seeds(config, job, workers, device, on_epoch)
     if config.model in ("parameters", "linear_probe"):
         result = score_baseline(config, job)
         if workers.leads:
@@ -73,6 +77,21 @@ def train_fold(
         raise StridefoldError(f"{problem}; lower optimizer.batch_size, or raise optimizer.accumulation")
     write_text(job.folder / MEMORY, problem + "\n")
     raise MemoryShortError(f"{problem}; the next attempt takes micro-batches of half the size")
+
+
+def _train_seeds(
+    config: TrainConfig, job: FoldJob, workers: Workers, device: str, on_epoch: OnEpoch | None
+) -> FoldResult:
+    """Trains a fold once for each seed, each in a folder of its own, and saves the mean; finished trainings are read."""
+    results = []
+    for number, once in enumerate(configurations(config)):
+        part = replace(job, folder=job.folder / f"training-{number}")
+        results.append(train_fold(once, part, workers=workers, device=device, on_epoch=on_epoch))
+    result = mean_result(config, results)
+    if workers.leads:
+        link_weights(job.folder / "training-0" / WEIGHTS, job.folder / WEIGHTS)
+        result.save(job.folder)
+    return result
 
 
 def _train_and_save(
