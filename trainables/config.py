@@ -71,6 +71,34 @@ class VideoConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AugmentConfig:
+    """What is changed in training windows, the same for all frames of one; off by default, as published.
+
+    The motion read-out and the anchor to the frozen features read the window as it was filmed.
+    """
+
+    light: float = 0.0
+    """Largest change of contrast, as a share; brightness changes by up to half of it."""
+    shift: float = 0.0
+    """Largest shift in either direction, in sides of the frame."""
+    scale: float = 0.0
+    """Largest change of size, as a share."""
+    mirror: bool = False
+    """Exchange left and right in half of the windows, in the picture and among the window's own parameters. Not for labels
+    that name a side or a direction."""
+
+    def __post_init__(self) -> None:
+        for name in ("light", "shift", "scale"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"augment.{name}", value, "a share of at least 0 and below 1")
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is changed."""
+        return bool(self.light or self.shift or self.scale or self.mirror)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MotionConfig:
     """What is read from the un-prompted tower's tokens over all frames of a window, and added to CLIP's answer."""
 
@@ -294,6 +322,7 @@ class TrainConfig:
     trainings: int = 1
     """Trainings with the seeds seed, seed + 1, ...; their probabilities are averaged, and their spread is kept."""
     video: VideoConfig = field(default_factory=VideoConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
     text: TextConfig = field(default_factory=TextConfig)
     numeracy: NumeracyConfig = field(default_factory=NumeracyConfig)

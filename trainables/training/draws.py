@@ -5,7 +5,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from trainables.config import OptimizerConfig
+from trainables.config import AugmentConfig, OptimizerConfig
+from trainables.data.augment import Augmentation, draw_augmentation
 from trainables.data.dataset import WindowDataset
 from trainables.data.windows import jittered_windows, largest_shift
 
@@ -23,6 +24,7 @@ class Window(NamedTuple):
     """First frame."""
     shift: int = 0
     """Frames by which its T frames are moved inside it."""
+    augmentation: Augmentation | None = None
 
 
 def windows_of(data: WindowDataset) -> list[Window]:
@@ -38,8 +40,9 @@ def steps_per_epoch(config: OptimizerConfig, windows: int) -> int:
 class Draws:
     """Draws the windows of one epoch's steps from a training set."""
 
-    def __init__(self, data: WindowDataset, config: OptimizerConfig):
+    def __init__(self, data: WindowDataset, config: OptimizerConfig, augment: AugmentConfig | None = None):
         self.data, self.config = data, config
+        self.augment = augment if augment is not None and augment.any else None
         self.fixed = windows_of(data)
         self.shift = largest_shift(data.settings) if config.jitter else 0
         used = data.windows["row"].unique().to_list()
@@ -79,12 +82,17 @@ class Draws:
 
     def _moved(self, window: Window, generator: np.random.Generator) -> Window:
         """Returns a window itself, or with jitter another of its video."""
-        return self._of_video(window.row, generator) if self.config.jitter else window
+        return self._of_video(window.row, generator) if self.config.jitter else self._augmented(window, generator)
 
     def _of_video(self, row: int, generator: np.random.Generator) -> Window:
         start = _one_of(self.starts[row], generator)
         shift = int(generator.integers(-self.shift, self.shift + 1)) if self.shift else 0
-        return Window(row, start, shift)
+        return self._augmented(Window(row, start, shift), generator)
+
+    def _augmented(self, window: Window, generator: np.random.Generator) -> Window:
+        if self.augment is None:
+            return window
+        return window._replace(augmentation=draw_augmentation(self.augment, generator))
 
 
 def _one_of(items: Sequence[T], generator: np.random.Generator) -> T:

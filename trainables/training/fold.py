@@ -26,7 +26,7 @@ from trainables.model.text_prompts import ClassPrompts
 from trainables.records import PREDICTIONS, FoldResult
 from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
 from trainables.training.draws import Draws, steps_per_epoch, windows_of
-from trainables.training.job import FoldJob, healthy_class, load_ahead, parameter_values
+from trainables.training.job import FoldJob, healthy_class, load_ahead, mirrored_values, parameter_values
 from trainables.training.optimizer import make_optimizer
 from trainables.training.parallel import Workers
 from trainables.training.seeds import configurations, link_weights, mean_result
@@ -176,8 +176,9 @@ def fit_memory(config: TrainConfig, job: FoldJob) -> NumericMemory | None:
     if not config.numeracy.enabled or not job.cohort.parameters:
         return None
     videos = job.cohort.of_subjects(job.fold.train)
+    values = parameter_values(job.cohort, videos)
     memory = NumericMemory.fit(
-        parameter_values(job.cohort, videos),
+        values,
         videos["subject"].to_numpy(),
         videos["label"].to_numpy(),
         healthy=healthy_class(job.frozen),
@@ -185,6 +186,7 @@ def fit_memory(config: TrainConfig, job: FoldJob) -> NumericMemory | None:
         config=config.numeracy,
         encoder=job.frozen.numbers(config.numeracy.encoding, config.numeracy.clip),
         seed=config.seed,
+        mirrored=mirrored_values(job.cohort, values) if config.augment.mirror else None,
     )
     return memory if memory.size else None
 
@@ -195,7 +197,7 @@ def train(task: GaitTask, job: FoldJob, on_epoch: OnEpoch | None) -> list[dict[s
     task.begin(data, job.cache, job.frozen.backbone, job.fold.index)
     history: list[dict[str, float]] = []
     if task.config.model not in ("untrained", "frozen_motion"):
-        draws = Draws(data, config)
+        draws = Draws(data, config, task.config.augment)
         optimizer, schedule = make_optimizer(
             task.model, config, config.epochs * steps_per_epoch(config, len(draws.fixed))
         )

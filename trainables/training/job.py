@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from trainables.config import TrainConfig
+from trainables.data.augment import augmented
 from trainables.data.dataset import WindowDataset
 from trainables.errors import StridefoldError
 from trainables.records import Cohort, Fold
@@ -31,6 +32,8 @@ class Batch:
     """[B] row of each window's video among the videos of its side of the fold."""
     starts: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     """[B] first frame of each window; only what reads motion needs it."""
+    mirrored: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    """[B] whether left and right are exchanged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,14 @@ def parameter_values(cohort: Cohort, videos: pl.DataFrame) -> np.ndarray:
     return videos.select(pl.col([p.key for p in cohort.parameters]).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
 
 
+def mirrored_values(cohort: Cohort, values: np.ndarray) -> np.ndarray:
+    """Returns parameters with left and right exchanged, [N, P]; a left-right difference changes its sign."""
+    keys = [p.key for p in cohort.parameters]
+    partner = [keys.index(p.mirror) if p.mirror in keys else i for i, p in enumerate(cohort.parameters)]
+    signs = np.array([-1.0 if p.side == "difference" else 1.0 for p in cohort.parameters])
+    return values[:, partner] * signs
+
+
 def healthy_class(frozen: FrozenFeatures) -> int | None:
     """Returns the index of the class on which numbers are centred."""
     task = frozen.task
@@ -77,12 +88,17 @@ def healthy_class(frozen: FrozenFeatures) -> int | None:
 
 def load(data: WindowDataset, windows: Sequence[Window]) -> Batch:
     """Returns some windows of a data set."""
-    items = [data.window(*window) for window in windows]
+    items = [data.window(window.row, window.start, window.shift) for window in windows]
+    frames = [
+        item["frames"] if window.augmentation is None else augmented(item["frames"], window.augmentation)
+        for item, window in zip(items, windows, strict=True)
+    ]
     return Batch(
-        frames=torch.stack([item["frames"] for item in items]) if items else torch.empty(0, dtype=torch.uint8),
+        frames=torch.stack(frames) if frames else torch.empty(0, dtype=torch.uint8),
         labels=torch.tensor([item["label"] for item in items], dtype=torch.long),
         videos=np.array([window.row for window in windows], dtype=np.int64),
         starts=np.array([window.start for window in windows], dtype=np.int64),
+        mirrored=np.array([w.augmentation is not None and w.augmentation.mirror for w in windows], dtype=bool),
     )
 
 

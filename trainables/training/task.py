@@ -143,7 +143,8 @@ class GaitTask:
         if self.model.pairing is not None and self.memory is not None and features.summary is not None:
             measured = (self.memory.bins[videos] >= 0).any(1)
             if measured.sum() > 1:
-                own = self._own_numbers(videos[measured])
+                mirrored = batch.mirrored[rows.numpy()] if len(batch.mirrored) else np.zeros(len(videos), dtype=bool)
+                own = self._own_numbers(videos[measured], mirrored[measured])
                 kept = torch.from_numpy(np.flatnonzero(measured)).to(self.device)
                 pair = pairing_loss(*self.model.pair(features.summary.float()[kept], own))
                 losses["pairing"] = self.config.numeracy.video_weight * pair.sum()
@@ -157,10 +158,13 @@ class GaitTask:
             return self.motion.features(videos, starts).to(self.device)
         return self.motion.components(videos, starts).to(self.device)
 
-    def _own_numbers(self, videos: np.ndarray) -> Tensor:
-        """Returns the mean feature of each video's measured parameters, [B, D]."""
+    def _own_numbers(self, videos: np.ndarray, mirrored: np.ndarray) -> Tensor:
+        """Returns the mean feature of each video's measured parameters, [B, D]; of a mirrored one sides are exchanged."""
         assert self.memory is not None
         features = self.memory.features[torch.from_numpy(videos)]
+        if self.memory.mirrored is not None:
+            exchanged = self.memory.mirrored[torch.from_numpy(videos)]
+            features = torch.where(torch.from_numpy(mirrored)[:, None, None].to(features.device), exchanged, features)
         count = torch.from_numpy((self.memory.bins[videos] >= 0).sum(1))
         return (features.sum(1).cpu() / count[:, None]).to(self.device)
 
