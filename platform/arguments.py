@@ -216,6 +216,11 @@ def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -
         type=int,
         help="train for this many passes over the training windows instead of for optimizer.steps steps",
     )
+    group.add_argument(
+        "--prompts-from",
+        metavar="FILE",
+        help="start from the video prompts of a published Vita-CLIP checkpoint (.pth or .safetensors), read as weights only",
+    )
     group.add_argument("--frames", type=int, help="frames that the prompted tower takes from a window (default: 16)")
     group.add_argument(
         "--backbone", default=default.backbone, help="small (embedded), or a CLIP's Hugging Face folder or hub id"

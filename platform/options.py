@@ -10,6 +10,7 @@ from search_spaces import Space, load_space
 from trainables.choices import COSTS, RULES
 from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
+from trainables.files import file_sha256
 
 SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.steps": 100,
@@ -89,6 +90,7 @@ class SearchOptions:
     frames: int | None = None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     backbone: str = "small"
+    prompts_from: str | None = None
     knowledge_encoder: str = "clip"
     seed: int = 0
     split_seed: int | None = None
@@ -166,6 +168,8 @@ class SearchOptions:
             values |= {"optimizer.epochs": self.epochs, "optimizer.steps": 0}
         if self.frames is not None:
             values["video.frames"] = self.frames
+        if self.prompts_from is not None:
+            values |= _prompts_of(Path(self.prompts_from))
         return TrainConfig().with_values(values | self.settings)
 
     @property
@@ -198,6 +202,13 @@ class SearchOptions:
     def identity(self) -> dict[str, Any]:
         """Returns the options that may not change within a study."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in CONTINUES}
+
+
+def _prompts_of(path: Path) -> dict[str, str]:
+    try:
+        return {"video.prompts_from": str(path.absolute()), "video.prompts_sha256": file_sha256(path)}
+    except OSError as error:
+        raise ConfigurationError(f"--prompts-from {path} cannot be read ({error.strerror})") from None
 
 
 def user_cache() -> Path:

@@ -62,6 +62,10 @@ class VideoConfig:
     """One token a frame that attends over time."""
     time_positions: bool = True
     """Whether the summary tokens' attention learns positions in time; without them it sees a set of frames."""
+    prompts_from: str = ""
+    """A published Vita-CLIP checkpoint whose prompts training starts from; '' starts from small random ones."""
+    prompts_sha256: str = ""
+    """Of that file."""
 
     def __post_init__(self) -> None:
         _require(self.tail in TAILS, "video.tail", self.tail, f"one of {TAILS}")

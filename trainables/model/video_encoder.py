@@ -217,6 +217,18 @@ def written_out(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return (queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5).softmax(-1) @ values
 
 
+def vita_clip_prompts(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the prompts of a public Vita-CLIP vision tower under our names: what it trained, without its frozen tower."""
+    ours = {"time_embedding": weights["time_embed"]} if "time_embed" in weights else {}
+    layers = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
+    for index in range(layers):
+        block = {n.removeprefix(f"blocks.{index}."): w for n, w in weights.items() if n.startswith(f"blocks.{index}.")}
+        ours |= {f"prompts.{index}.{n}": w for n, w in _prompts_from_vita_clip(block).items()}
+        if "global_prompts" in weights:
+            ours[f"prompts.{index}.global_prompts"] = weights["global_prompts"][index]
+    return ours
+
+
 def _from_vita_clip(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
     """Returns Vita-CLIP's tensors under our names."""
     ours = {
@@ -225,8 +237,6 @@ def _from_vita_clip(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor
         "vision.embeddings.position_embedding.weight": weights["pos_embed"],
         "projection.weight": weights["proj"].T,
     }
-    if "time_embed" in weights:
-        ours["time_embedding"] = weights["time_embed"]
     if "patch_embed.proj.bias" in weights:  # CLIP has none; it is the same as a shift of the patches' positions
         position = weights["pos_embed"].clone()
         position[1:] += weights["patch_embed.proj.bias"]
@@ -245,14 +255,10 @@ def _from_vita_clip(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor
         "mlp.fc2": "mlp.fc2",
     }
     for index in range(layers):
-        block = {n.removeprefix(f"blocks.{index}."): w for n, w in weights.items() if n.startswith(f"blocks.{index}.")}
         for name, theirs in frozen.items():
             for leaf in ("weight", "bias"):
-                ours[f"vision.encoder.layers.{index}.{name}.{leaf}"] = block[f"{theirs}.{leaf}"]
-        ours |= {f"prompts.{index}.{n}": w for n, w in _prompts_from_vita_clip(block).items()}
-        if "global_prompts" in weights:
-            ours[f"prompts.{index}.global_prompts"] = weights["global_prompts"][index]
-    return ours
+                ours[f"vision.encoder.layers.{index}.{name}.{leaf}"] = weights[f"blocks.{index}.{theirs}.{leaf}"]
+    return ours | vita_clip_prompts(weights)
 
 
 def _prompts_from_vita_clip(block: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from trainables.model.backbone import Backbone, FrozenText, TextEncoder
 from trainables.model.gait_clip import GaitCLIP, build
 from trainables.model.motion import MotionBasis
 from trainables.model.numeracy import NumericMemory
+from trainables.model.published_prompts import load_prompts
 from trainables.model.text_prompts import ClassPrompts
 from trainables.records import PREDICTIONS, FoldResult
 from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
@@ -168,6 +169,8 @@ def prepare(config: TrainConfig, job: FoldJob, workers: Workers, device: torch.d
     if memory is None and config.numeracy.enabled:
         config = config.with_values({"numeracy.enabled": False})
     model = build(job.frozen.backbone, job.frozen.task, config, notions, seed=config.seed).to(device)
+    if config.video.prompts_from:
+        load_prompts(model.video_encoder, config.video.prompts_from, config.video.prompts_sha256)
     return GaitTask(model, config, memory, ordinal=job.frozen.task.ordinal, workers=workers, device=device)
 
 
