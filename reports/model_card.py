@@ -71,7 +71,7 @@ def _label(text: str) -> str:
 def _front_matter(analysis: Analysis) -> str:
     model = _model(analysis)
     task = "tabular-classification" if model == "parameters" else "video-classification"
-    tags = ["gait-analysis", "research-only", *(["clip"] if model in ("clip", "vita_clip", "linear_probe") else [])]
+    tags = ["gait-analysis", "research-only", *(["clip"] if model != "parameters" else [])]
     about: dict[str, Any] = {
         "library_name": "stridefold",
         "license": "other",

@@ -95,20 +95,21 @@ def test_each_trial_has_lines_of_its_own(tmp_path, capsys, fast):
 
 
 def test_the_time_left_counts_parts_of_folds(tmp_path):
-    """A quarter of the first of six folds done in 10 s leaves 230 s; the first tenth of a fold says nothing yet."""
-    view = TrialsView(trials=2, folds=3, started=time.monotonic() - 10)
+    """A quarter of the first of six folds done in 100 s leaves 2300 s; the first tenth of a fold says nothing yet."""
+    view = TrialsView(trials=2, folds=3)
     view.running, view.folders = {0: 0}, {0: folders(tmp_path)}
     step(20).save(folders(tmp_path)[0])
     view.look()
     assert view.left() == ""
     step(100).save(folders(tmp_path)[0])
     view.look()
-    assert view.left() == "about 4 min left"
+    view.started = time.monotonic() - 100
+    assert view.left() == "about 38 min left"
     forget(folders(tmp_path)[0])
     view.look()
     assert view.progress == {}
-    view.running[0] = 1
-    assert view.left() == "about 50 s left"
+    view.running[0], view.started = 1, time.monotonic() - 1000
+    assert view.left() == "about 83 min left"
 
 
 def test_the_live_view_shows_the_fold_in_training(tmp_path):
