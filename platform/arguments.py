@@ -54,7 +54,17 @@ def _folds(text: str) -> int:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if names == ("none",) else names
+
+
+_BASELINES_IN_WORDS = {
+    "untrained": "the model before training",
+    "frozen_motion": "the motion read-out in closed form, without training",
+    "parameters": "the gait parameters alone",
+    "linear_probe": "frozen video features alone",
+    "vita_clip": "the video CLIP without knowledge, numbers or motion read-out",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -195,8 +205,9 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
         "--baselines",
         type=_names,
         metavar="A,B",
-        default=default.baselines,
-        help=f"simpler methods on the same folds: some of {', '.join(BASELINES)}",
+        default=",".join(default.baselines),
+        help="simpler methods on the same folds, compared subject by subject: none, or some of "
+        + ", ".join(f"{name} ({_BASELINES_IN_WORDS[name]})" for name in BASELINES),
     )
     group.add_argument(
         "--permutations",

@@ -64,7 +64,10 @@ def test_prompts_are_the_checkpoints(tiny, tmp_path, name):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda path: written(path, checkpoint(frames=5)), r"has prompts.0.local_prompts of \(5, 32\), but the settings ask"),
+        (
+            lambda path: written(path, checkpoint(frames=5)),
+            r"has prompts.0.local_prompts of \(5, 32\), but the settings ask",
+        ),
         (lambda path: written(path, {"blocks.0.attn.weight": torch.zeros(1)}), "has no prompts of a Vita-CLIP"),
         (lambda path: written(path, checkpoint()) | {"video.prompts_sha256": "0" * 64}, "has changed since the study"),
     ],

@@ -7,8 +7,9 @@ studies/NAME/
   ledger.parquet     who and which file was on which side of which fold, checked when results are read
   study.db           the Optuna study: every trial, its configuration and the keys of its folds
   folds/KEY/         one configuration on one fold: result.json, predictions.parquet, shuffled.parquet (the control of
-                     order in time), model.safetensors;
-                     training-N/ where it was trained with several seeds
+                     order in time), model.safetensors; training-N/ where it was trained with several seeds;
+                     progress.json while it trains (trainables.progress)
+  tensorboard/       trial-N/fold-K: the training curves as TensorBoard events
   best/              the chosen configuration for use; outer/, permutations/: studies inside the study
   results.json       what the report says, in numbers
   report.html        the page
@@ -197,6 +198,8 @@ class FoldResult:
     """One record per epoch: epoch, loss and its parts, on training windows."""
     seconds: float
     """Training and scoring, without waiting."""
+    curve: tuple[dict[str, float], ...] = ()
+    """Points of the training, finer than epochs: step, epoch, loss and its parts, lr, gradient_<group>, as Monitor.curve."""
     shuffled: pl.DataFrame | None = None
     """What the model says of the same windows with their frames in random order, as PREDICTIONS; None where it was not asked."""
     decoded: tuple[DecodedClass, ...] = ()
@@ -231,8 +234,8 @@ class FoldResult:
             DecodedClass(label=d["label"], sentence=d["sentence"], values=tuple(DecodedValue(**v) for v in d["values"]))
             for d in raw["decoded"]
         )
-        for name in ("history", "notes"):
-            raw[name] = tuple(raw[name])
+        for name in ("history", "curve", "notes"):
+            raw[name] = tuple(raw.get(name, ()))
         if raw["class_similarity"] is not None:
             raw["class_similarity"] = tuple(tuple(row) for row in raw["class_similarity"])
         control = folder / "shuffled.parquet"

@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,10 @@ from trainables.model.text_prompts import ClassPrompts
 from trainables.records import PREDICTIONS, FoldResult
 from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
 from trainables.training.draws import Draws, steps_per_epoch, windows_of
+from trainables.training.events import EventFile
 from trainables.training.job import FoldJob, healthy_class, load_ahead, mirrored_values, parameter_values
-from trainables.training.optimizer import make_optimizer
+from trainables.training.monitor import Monitor
+from trainables.training.optimizer import clip_gradients, make_optimizer
 from trainables.training.parallel import Workers
 from trainables.training.seeds import configurations, link_weights, mean_result
 from trainables.training.task import GaitTask
@@ -47,11 +49,15 @@ def train_fold(
     workers: Workers | None = None,
     device: str = "cpu",
     on_epoch: OnEpoch | None = None,
+    events: Path | None = None,
 ) -> FoldResult:
     """Returns the finished result of one fold, which is also in its folder; a finished fold is read, not trained again.
 
     An interrupted fold goes on after its last whole epoch. One that ran out of memory goes on with micro-batches of half
     the size, which its result notes.
+
+    Args:
+        events: folder of the fold's TensorBoard events; None writes none.
 
     Raises:
         MemoryShortError: Out of memory for the first time. Call again, best in a new process: this one's memory is in pieces.
@@ -59,21 +65,29 @@ def train_fold(
     """
     workers = workers or Workers()
     if (job.folder / "result.json").exists():
-        return FoldResult.load(job.folder)
+        result = FoldResult.load(job.folder)
+        if workers.leads and events is not None and result.curve:
+            EventFile(events, result.curve).close()
+        return result
     if config.trainings > 1:
-        return _train_seeds(config, job, workers, device, on_epoch)
+        return _train_seeds(config, job, workers, device, on_epoch, events)
     if config.model in ("parameters", "linear_probe"):
         result = score_baseline(config, job)
         if workers.leads:
             result.save(job.folder)
         return result
     again, smaller = (job.folder / MEMORY).exists(), halved(config)
+    monitor = Monitor(job.folder, workers, events)
     try:
-        return _train_and_save(config, smaller if again and smaller else config, job, workers, device, on_epoch)
+        return _train_and_save(
+            config, smaller if again and smaller else config, job, workers, device, on_epoch, monitor
+        )
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
         problem = f"fold {job.fold.index} ran out of memory ({str(error).splitlines()[0]})"
+    finally:
+        monitor.close()
     if again or smaller is None:
         raise StridefoldError(f"{problem}; lower optimizer.batch_size, or raise optimizer.accumulation")
     write_text(job.folder / MEMORY, problem + "\n")
@@ -81,13 +95,14 @@ def train_fold(
 
 
 def _train_seeds(
-    config: TrainConfig, job: FoldJob, workers: Workers, device: str, on_epoch: OnEpoch | None
+    config: TrainConfig, job: FoldJob, workers: Workers, device: str, on_epoch: OnEpoch | None, events: Path | None
 ) -> FoldResult:
     """Trains a fold once for each seed, each in a folder of its own, and saves the mean; finished trainings are read."""
     results = []
     for number, once in enumerate(configurations(config)):
         part = replace(job, folder=job.folder / f"training-{number}")
-        results.append(train_fold(once, part, workers=workers, device=device, on_epoch=on_epoch))
+        curves = events / f"training-{number}" if events is not None else None
+        results.append(train_fold(once, part, workers=workers, device=device, on_epoch=on_epoch, events=curves))
     result = mean_result(config, results)
     if workers.leads:
         link_weights(job.folder / "training-0" / WEIGHTS, job.folder / WEIGHTS)
@@ -96,14 +111,20 @@ def _train_seeds(
 
 
 def _train_and_save(
-    asked: TrainConfig, config: TrainConfig, job: FoldJob, workers: Workers, device: str, on_epoch: OnEpoch | None
+    asked: TrainConfig,
+    config: TrainConfig,
+    job: FoldJob,
+    workers: Workers,
+    device: str,
+    on_epoch: OnEpoch | None,
+    monitor: Monitor,
 ) -> FoldResult:
     """Trains, scores and saves a fold with `config`, which computes what `asked` computes."""
     started = time.perf_counter()
     used = as_baseline(config)
     task = prepare(used, job, workers, torch.device(device))
-    history = train(task, job, on_epoch)
-    predictions, shuffled = score(task, job)
+    history = train(task, job, on_epoch, monitor)
+    predictions, shuffled = score(task, job, monitor)
     result = FoldResult(
         key=job.key,
         fold=job.fold.index,
@@ -111,6 +132,7 @@ def _train_and_save(
         predictions=predictions,
         shuffled=shuffled,
         history=tuple(history),
+        curve=tuple(monitor.curve),
         seconds=time.perf_counter() - started,
         class_similarity=class_similarity(task.model),
         trained_parameters=sum(p.numel() for _, p in task.model.trained()),
@@ -194,29 +216,34 @@ def fit_memory(config: TrainConfig, job: FoldJob) -> NumericMemory | None:
     return memory if memory.size else None
 
 
-def train(task: GaitTask, job: FoldJob, on_epoch: OnEpoch | None) -> list[dict[str, float]]:
+def train(
+    task: GaitTask, job: FoldJob, on_epoch: OnEpoch | None, monitor: Monitor | None = None
+) -> list[dict[str, float]]:
     """Trains all epochs and returns one record per epoch: losses, learning rate, and the gradient norm of each group."""
+    monitor = monitor or Monitor(None, task.workers)
     config, data = task.config.optimizer, job.training(task.config)
-    task.begin(data, job.cache, job.frozen.backbone, job.fold.index)
+    task.begin(data, job.cache, job.frozen.backbone, job.fold.index, monitor.preparing)
     history: list[dict[str, float]] = []
+    curve: list[dict[str, float]] = []
     if task.config.model not in ("untrained", "frozen_motion"):
         draws = Draws(data, config, task.config.augment)
-        optimizer, schedule = make_optimizer(
-            task.model, config, config.epochs * steps_per_epoch(config, len(draws.fixed))
-        )
+        per_epoch = steps_per_epoch(config, len(draws.fixed))
+        optimizer, schedule = make_optimizer(task.model, config, config.epochs * per_epoch)
         if (state := load_checkpoint(job.folder)) is not None:
             task.model.load_trained(state["model"])
             optimizer.load_state_dict(state["optimizer"])
             schedule.load_state_dict(state["schedule"])
-            history = state["history"]
+            history, curve = state["history"], state.get("curve", [])
             if state["basis"] is not None:
                 task.use_basis(MotionBasis(**state["basis"]), data)
+        monitor.begin(config.epochs, per_epoch, task.config.numeracy.weight, done=len(history), curve=curve)
         for epoch in range(len(history), config.epochs):
             started = time.perf_counter()
-            losses = train_epoch(task, job, draws, epoch, optimizer, schedule)
+            losses = train_epoch(task, job, draws, epoch, optimizer, schedule, monitor)
             history.append({"epoch": epoch, **losses, "seconds": time.perf_counter() - started})
             if task.workers.leads and epoch + 1 < config.epochs:
-                save_checkpoint(job.folder, _state(task, optimizer, schedule, history, job.frozen.backbone.sha256))
+                state = _state(task, optimizer, schedule, history, job.frozen.backbone.sha256)
+                save_checkpoint(job.folder, state | {"curve": monitor.curve})
             if on_epoch is not None:
                 on_epoch(history[-1])
     task.end()
@@ -230,15 +257,13 @@ def train_epoch(
     epoch: int,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
+    monitor: Monitor,
 ) -> dict[str, float]:
     """Takes the steps of one epoch and returns the mean losses, the last learning rate and the mean gradient norms."""
     config = task.config.optimizer
     batches = draws.epoch(np.random.default_rng([task.config.seed, job.fold.index, epoch, 0]))
     records = np.random.default_rng([task.config.seed, job.fold.index, epoch, 1])
     task.model.train()
-    sums: Counter[str] = Counter()
-    norms: defaultdict[str, float] = defaultdict(float)
-    rate = 0.0
     shares = load_ahead(draws.data, [task.workers.share(windows) for windows in batches], task.device)
     for step, (windows, batch) in enumerate(zip(batches, shares, strict=True)):
         optimizer.zero_grad(set_to_none=True)
@@ -246,47 +271,28 @@ def train_epoch(
             losses = task.backward(batch, len(windows), records)
         except StridefoldError as error:
             raise StridefoldError(f"fold {job.fold.index}, step {epoch * len(batches) + step}: {error}") from None
-        for group, norm in clip_gradients(optimizer, config.clip_norm).items():
-            norms[group] += norm
+        norms = clip_gradients(optimizer, config.clip_norm)
         rate = float(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()
         if config.max_scale:
             with torch.no_grad():
                 task.model.log_scale.clamp_(max=math.log(config.max_scale))
-        sums.update(losses)
-    parts = task.workers.gather([dict(sums)])
-    means = {name: sum(part[name] for part in parts) / len(batches) for name in sums}
-    total = means["video"] + task.config.numeracy.weight * means["numeric"] + means["pairing"] + means["anchor"]
-    gradients = {f"gradient_{group}": norm / len(batches) for group, norm in sorted(norms.items())}
-    return means | {"loss": total, "lr": rate} | gradients
+        monitor.step(losses, norms, rate)
+    return monitor.epoch()
 
 
-def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> dict[str, float]:
-    """Scales the gradients down to a norm of at most `largest` (0 is no limit) and returns each group's norm before."""
-    squares: defaultdict[str, float] = defaultdict(float)
-    gradients = []
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                gradients.append(parameter.grad)
-                squares[group["name"]] += float(parameter.grad.square().sum())
-    norm = math.sqrt(sum(squares.values()))
-    if largest and norm > largest:
-        torch._foreach_mul_(gradients, largest / norm)
-    return {name: math.sqrt(square) for name, square in squares.items()}
-
-
-def score(task: GaitTask, job: FoldJob) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+def score(task: GaitTask, job: FoldJob, monitor: Monitor | None = None) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Returns the predictions of the held-out subjects' windows, sorted, and those of the same windows shuffled in time.
 
     None are there where all subjects were trained on.
     """
     if not job.fold.test:
         return pl.DataFrame(schema=PREDICTIONS), None
+    monitor = monitor or Monitor(None, task.workers)
     data = job.held_out(task.config)
     readout = task.config.motion.readout
-    motion = WindowMotion(job.frozen.backbone, job.cache, data) if readout != "off" else None
+    motion = WindowMotion(job.frozen.backbone, job.cache, data, monitor.preparing) if readout != "off" else None
     task.model.eval()
     with torch.inference_mode():
         classes = task.model.class_features()
@@ -297,7 +303,7 @@ def score(task: GaitTask, job: FoldJob) -> tuple[pl.DataFrame, pl.DataFrame | No
     read = load_ahead(data, [[everything[i] for i in b] for b in batches], task.device)
     shuffle = np.random.default_rng([task.config.seed, job.fold.index, 5])
     frames, inside = shuffle.permutation(task.config.video.frames), shuffle.permutation(task.config.video.window)
-    for windows, batch in zip(batches, read, strict=True):
+    for windows, batch in zip(batches, monitor.scoring(read, len(batches)), strict=True):
         chosen = [everything[i] for i in windows]
         for table, pixels, order in (
             (tables[0], batch.frames, None),

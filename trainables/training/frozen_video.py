@@ -75,15 +75,23 @@ def frozen_name(backbone: Backbone, name: str, window: int) -> str:
 
 
 def compute_missing(
-    backbone: Backbone, cache: Path, names: Sequence[str], window: int, on_video: Callable[[], None] | None = None
+    backbone: Backbone,
+    cache: Path,
+    names: Sequence[str],
+    window: int,
+    on_video: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Computes what is not there yet, in random order, so that processes beside this one mostly take other videos."""
+    """Computes what is not there yet, in random order, so that processes beside this one mostly take other videos.
+
+    Args:
+        on_video: is told how many videos were read, of how many that were missing.
+    """
     missing = [n for n in dict.fromkeys(names) if not (cache / frozen_name(backbone, n, window)).exists()]
-    for name in random.sample(missing, len(missing)):
+    for done, name in enumerate(random.sample(missing, len(missing)), start=1):
         if not (cache / frozen_name(backbone, name, window)).exists():
             frozen_video(backbone, cache, name, window)
         if on_video is not None:
-            on_video()
+            on_video(done, len(missing))
 
 
 @torch.inference_mode()

@@ -1,5 +1,7 @@
 """The losses, each a pure function. Letters: B videos, M numerical records, C classes, O head width."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -48,3 +50,8 @@ def pairing_loss(videos: Tensor, numbers: Tensor, scale: float = 1 / 0.07) -> Te
     forth = functional.cross_entropy(logits, own, reduction="none")
     back = functional.cross_entropy(logits.T, own, reduction="none")
     return (forth + back) / 2
+
+
+def total_loss(parts: Mapping[str, float], numeric_weight: float) -> float:
+    """Returns the loss that is minimised, of the means of its parts; the numeric one alone is not weighted yet."""
+    return parts["video"] + numeric_weight * parts["numeric"] + parts["pairing"] + parts["anchor"]

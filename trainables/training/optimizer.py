@@ -1,6 +1,7 @@
 """AdamW with warm-up and cosine decay to zero: groups of weights, their learning rates, and which weights decay."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
 
 import torch
@@ -85,3 +86,18 @@ def decays(name: str, parameter: torch.Tensor) -> bool:
     """Returns whether weight decay applies to a weight of this name and shape."""
     leaf = name.rpartition(".")[2]
     return leaf not in PROMPTS and "bias" not in leaf and "norm" not in name and parameter.ndim >= 2
+
+
+def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> dict[str, float]:
+    """Scales the gradients down to a norm of at most `largest` (0 is no limit) and returns each group's norm before."""
+    squares: defaultdict[str, float] = defaultdict(float)
+    gradients = []
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                gradients.append(parameter.grad)
+                squares[group["name"]] += float(parameter.grad.square().sum())
+    norm = math.sqrt(sum(squares.values()))
+    if largest and norm > largest:
+        torch._foreach_mul_(gradients, largest / norm)
+    return {name: math.sqrt(square) for name, square in squares.items()}

@@ -1,5 +1,6 @@
 """Model and losses together: what one optimiser step computes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +51,22 @@ class GaitTask:
                 f"there are {workers.count} workers and accumulation {config.optimizer.accumulation}"
             )
 
-    def begin(self, data: WindowDataset, cache: Path, backbone: Backbone, fold: int) -> None:
-        """Fits the read-out to the training windows and notes where the class texts start; before any step."""
+    def begin(
+        self,
+        data: WindowDataset,
+        cache: Path,
+        backbone: Backbone,
+        fold: int,
+        on_video: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Fits the read-out to the training windows and notes where the class texts start; before any step.
+
+        Args:
+            on_video: is told how many videos the frozen tower has read, of how many that it had not before.
+        """
         optimizer, readout = self.config.optimizer, self.config.motion.readout
         if readout != "off" or optimizer.video_anchor:
-            self.motion = WindowMotion(backbone, cache, data)
+            self.motion = WindowMotion(backbone, cache, data, on_video)
         if optimizer.text_anchor:
             with torch.no_grad():
                 self.first_classes = self.model.class_features().float()

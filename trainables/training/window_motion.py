@@ -3,6 +3,7 @@
 Letters: B windows, F frames of a window, D joint width, S statistics, K components.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,10 +24,20 @@ KEPT = 64
 class WindowMotion:
     """The frozen features and statistics of the windows of one side of a fold, read from beside the frame cache."""
 
-    def __init__(self, backbone: Backbone, cache: Path, data: WindowDataset):
-        """Computes what is not there yet."""
+    def __init__(
+        self,
+        backbone: Backbone,
+        cache: Path,
+        data: WindowDataset,
+        on_video: Callable[[int, int], None] | None = None,
+    ):
+        """Computes what is not there yet.
+
+        Args:
+            on_video: is told how many videos were read, of how many that were missing.
+        """
         self.frames, self.window = data.frames, data.settings.window
-        compute_missing(backbone, cache, data.names, self.window)
+        compute_missing(backbone, cache, data.names, self.window, on_video)
         self._components: dict[int, tuple[Tensor, Tensor]] = {}
 
         @lru_cache(maxsize=KEPT)
