@@ -6,7 +6,11 @@ import optuna
 
 from trainables.config import TrainConfig
 
-PUBLISHED: dict[str, Any] = {"text.projector": "per_class", "text.notions": "raw"}
+PUBLISHED: dict[str, Any] = {
+    "text.projector": "per_class",
+    "text.notions": "raw",
+    "optimizer.focal_gradient": True,
+}
 """Settings whose default is another than the published one."""
 CELLS = 1
 

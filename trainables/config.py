@@ -158,6 +158,8 @@ class OptimizerConfig:
     """Exponent of the focal weight (1 - p)^gamma."""
     focal_alpha: float = 0.25
     """Factor of the focal weight."""
+    focal_gradient: bool = False
+    """Whether the gradient flows through the focal weight too, as in the release."""
     ordinal_beta: float = 0.2
     """Weight of the class distance in an ordinal task; a nominal task ignores it."""
     gradient_checkpointing: bool = False

@@ -42,7 +42,12 @@ def task_file(task: Task, command: str) -> str:
     Args:
         command: How the filled file is used.
     """
-    settings = {"name": task.name, "title": task.title, "label": task.label, "ordinal": task.ordinal}
+    settings: dict[str, str | bool] = {
+        "name": task.name,
+        "title": task.title,
+        "label": task.label,
+        "ordinal": task.ordinal,
+    }
     lines = [f"{name} = {_quoted(value)}" for name, value in settings.items()]
     lines.append(f"healthy = {_quoted(task.healthy)}" if task.healthy is not None else '# healthy = "..."')
     classes = [CLASS.format(value=_quoted(c.value), name=_quoted(c.name)) for c in task.classes]

@@ -83,7 +83,14 @@ class GaitTask:
         with self.products:
             features = self.model.encode(batch.frames[rows].to(self.device, non_blocking=True))
         logits = self.model.logits(features.video.float(), classes)
-        weighted = video_loss(logits, labels, gamma=optimizer.focal_gamma, alpha=optimizer.focal_alpha, beta=self.beta)
+        weighted = video_loss(
+            logits,
+            labels,
+            gamma=optimizer.focal_gamma,
+            alpha=optimizer.focal_alpha,
+            beta=self.beta,
+            through_weight=optimizer.focal_gradient,
+        )
         losses = {"video": weighted.sum()}
         if self.model.pairing is not None and self.memory is not None and features.summary is not None:
             videos = batch.videos[rows.numpy()]
