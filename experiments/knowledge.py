@@ -51,8 +51,6 @@ ROWS: dict[str, dict[str, object]] = {
 }
 FIRST_SEED = 500
 """Of the simulated cohorts: nothing was tuned on these."""
-DRAWS = 3
-"""Draws of training subjects in each seed; a value is their mean."""
 BATCH, RATE = 12, 1e-3
 
 
@@ -147,13 +145,17 @@ def balanced_accuracy(probabilities: np.ndarray, true: np.ndarray) -> float:
     return float(np.mean([right[true == c].mean() for c in np.unique(true)]))
 
 
-def few_subjects(cohort: Windows, config: TrainConfig, shots: int, steps: int) -> float:
-    """Returns the balanced accuracy on all others after training on `shots` subjects of each class; 0 trains nothing."""
+def few_subjects(cohort: Windows, config: TrainConfig, shots: int, steps: int, draws: int) -> float:
+    """Returns the balanced accuracy on all others after training on `shots` subjects of each class; 0 trains nothing.
+
+    Args:
+        draws: of the training subjects; the value is their mean.
+    """
     everyone = np.unique(cohort.subjects)
     if not shots:
         return balanced_accuracy(*scores(new_model(cohort, config), cohort, everyone))
     values = []
-    for draw in range(DRAWS):
+    for draw in range(draws):
         chosen = _drawn(cohort, shots, np.random.default_rng([config.seed, draw, shots]))
         model = new_model(cohort, config)
         train(model, cohort, chosen, list(range(len(cohort.task.classes))), steps, seed=config.seed + 1000 * draw)
@@ -237,6 +239,7 @@ def main() -> None:
         "--hide-names", action="store_true", help="call every class 'person walking': texts alone tell them apart"
     )
     parser.add_argument("--shots", type=int, nargs="+", default=[0, 1, 2, 4], help="training subjects a class; 0: none")
+    parser.add_argument("--draws", type=int, default=3, help="draws of training subjects in a seed (default 3)")
     parser.add_argument("--seeds", type=int, default=5, help="seeds (default 5)")
     parser.add_argument("--steps", type=int, default=100, help="steps of 12 windows (default 100)")
     parser.add_argument("--rows", nargs="+", help=f"some of: {'; '.join(ROWS)}")
@@ -249,7 +252,7 @@ def main() -> None:
         cohort = read(options, seed)
         for name, changes in rows.items():
             config = reference(options, seed).with_values(dict(changes))
-            found = [few_subjects(cohort, config, shots, options.steps) for shots in options.shots]
+            found = [few_subjects(cohort, config, shots, options.steps, options.draws) for shots in options.shots]
             per_class = config.text.knowledge and config.text.projector == "per_class"  # it has none for a new class
             found.append(float("nan") if per_class else unseen_class(cohort, config, options.steps))
             for column, value in zip(values[name], found, strict=True):
