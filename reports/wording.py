@@ -84,6 +84,7 @@ SETTINGS = {
     "optimizer.batch_size": "batch size",
     "optimizer.focal_gamma": "focal exponent",
     "optimizer.focal_alpha": "focal factor",
+    "optimizer.focal_gradient": "gradient through the focal weight",
     "optimizer.ordinal_beta": "ordinal weight",
     "seed": "seed",
 }

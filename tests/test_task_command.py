@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from platform.console import Console
 from platform.options import SearchOptions
-from platform.pipeline import no_knowledge
+from platform.pipeline import gather_cohort, no_knowledge
 from platform.task import main
 
 import pytest
 
+from tests.tiny import write_tiny_cohort
 from trainables.knowledge.tasks import load_task
 
 ROWS = "subject,video,Knee pain,stage,diagnosis\nP1,a.mp4,yes,2,AD\nP2,b.mp4,no,1,healthy\nP3,c.mp4,,1,healthy\n"
@@ -105,6 +107,19 @@ def test_the_search_says_what_is_missing_and_how_to_write_it() -> None:
     assert no_knowledge(empty, Path("my cohort.csv"), "Knee pain").startswith(
         "mine.toml has no keywords and no notions yet"
     )
+
+
+def test_the_search_says_it_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A label without a task gets the sentence; one with a shipped task does not; a filled file ends it."""
+    manifest = write_tiny_cohort(tmp_path)
+    gather_cohort(SearchOptions(cohort=str(manifest), label="diagnosis", folds=2), Console(plain=True))
+    assert "clinical knowledge" not in capsys.readouterr().out
+    manifest.write_text(manifest.read_text().replace("diagnosis", "impaired").replace("AD", "yes"))
+    _, task = gather_cohort(SearchOptions(cohort=str(manifest), label="impaired", folds=2), Console(plain=True))
+    said = [line for line in capsys.readouterr().out.splitlines() if "clinical knowledge" in line]
+    assert len(said) == 1
+    assert said[0].endswith(f"python -m platform.task new {manifest} --label impaired")
+    assert not task.knows()
 
 
 def test_platform_lists_the_command() -> None:

@@ -169,6 +169,19 @@ def test_gradient_checkpointing_changes_no_gradient():
             torch.testing.assert_close(weight.grad, other.grad, msg=name)
 
 
+def test_the_summary_is_what_the_last_layer_is_given():
+    """As in the release it is read before that layer: the mean over frames of the class tokens' attention over time."""
+    model, entered = encoder(), []
+    model.prompts[-1].register_forward_pre_hook(lambda _, given: entered.append(given[0]))
+    summary = model(video()).summary
+    (cls,) = entered
+    last = model.prompts[-1]
+    projected = last.cls_projection(cls)
+    normed = last.summary_norm(projected)
+    expected = projected + last.summary_attention(normed, normed, normed)[0]  # [B, T, W]
+    torch.testing.assert_close(summary, expected.mean(1))
+
+
 def test_attention_written_out_is_attention():
     """What bf16 on a CPU takes instead of torch's own gives the same outputs and gradients."""
     asked = [torch.randn(2, 3, n, 8, dtype=torch.float64, requires_grad=True) for n in (5, 7, 7)]

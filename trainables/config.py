@@ -246,6 +246,8 @@ class OptimizerConfig:
     """Exponent of the focal weight (1 - p)^gamma."""
     focal_alpha: float = 0.25
     """Factor of the focal weight."""
+    focal_gradient: bool = False
+    """Whether the gradient flows through the focal weight too, as in the release."""
     ordinal_beta: float = 0.2
     """Weight of the class distance in an ordinal task; a nominal task ignores it."""
     gradient_checkpointing: bool = False
@@ -384,6 +386,7 @@ PUBLISHED: dict[str, Any] = {
     "motion.readout": "off",
     "text.projector": "per_class",
     "text.notions": "raw",
+    "optimizer.focal_gradient": True,
     "optimizer.lr": 1e-4,
     "optimizer.prompt_lr": 1.0,
     "optimizer.attention_lr": 1.0,

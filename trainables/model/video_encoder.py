@@ -22,7 +22,7 @@ class VideoFeatures(NamedTuple):
     frames: Tensor
     """[B, T, D]."""
     summary: Tensor | None
-    """Summary tokens behind the last layer, mean over frames, [B, W]; None where summary is off."""
+    """Summary tokens that the last layer is given, mean over frames, [B, W]; None where summary is off."""
 
 
 class PromptLayer(nn.Module):
@@ -121,15 +121,14 @@ class VideoEncoder(nn.Module):
         hidden = self.vision.embeddings(video.flatten(0, 1)).unflatten(0, (batch, frames))  # [B, T, 1 + P, W]
         # The time embedding goes to every token of its frame, the class token too.
         hidden = self.vision.pre_layrnorm(hidden + self.time_embedding.unsqueeze(1))
-        last = len(self.prompts) - 1
+        last, summary = len(self.prompts) - 1, None
         for index, (layer, prompts) in enumerate(zip(self.vision.encoder.layers, self.prompts, strict=True)):
             if self.gradient_checkpointing and torch.is_grad_enabled():
-                hidden = checkpoint(prompted, layer, prompts, hidden, ends=index == last, use_reentrant=False)
+                hidden, summary = checkpoint(prompted, layer, prompts, hidden, ends=index == last, use_reentrant=False)
             else:
-                hidden = prompted(layer, prompts, hidden, ends=index == last)
+                hidden, summary = prompted(layer, prompts, hidden, ends=index == last)
         features = self.projection(self.vision.post_layernorm(hidden[:, :, 0]))  # [B, T, D]
-        summary = hidden[:, :, 1].mean(1) if hidden.shape[2] > 1 else None
-        return VideoFeatures(features.mean(1), features, summary)
+        return VideoFeatures(features.mean(1), features, None if summary is None else summary.mean((1, 2)))
 
     @classmethod
     def from_vita_clip(cls, weights: dict[str, Tensor], config: dict[str, Any] | str) -> Self:
@@ -168,8 +167,8 @@ class VideoEncoder(nn.Module):
         return encoder
 
 
-def prompted(layer: Any, prompts: nn.Module, hidden: Tensor, *, ends: bool) -> Tensor:
-    """Returns what a frozen layer makes of its tokens beside prompts, [B, T, 1 + P, W].
+def prompted(layer: Any, prompts: nn.Module, hidden: Tensor, *, ends: bool) -> tuple[Tensor, Tensor | None]:
+    """Returns what a frozen layer makes of its tokens beside prompts, [B, T, 1 + P, W], and the summary token among them.
 
     Prompts are seen and do not see: what a layer would make of them is dropped behind it. So they are keys and values only,
     those of all frames once for a video; docs/decisions/0012 has what that saves.
@@ -177,7 +176,7 @@ def prompted(layer: Any, prompts: nn.Module, hidden: Tensor, *, ends: bool) -> T
     Args:
         layer: transformers' CLIP encoder layer.
         hidden: [B, T, 1 + P, W].
-        ends: only the class token is asked for, and the summary token where there is one, [B, T, 1 or 2, W].
+        ends: only the class token is asked for, [B, T, 1, W].
     """
     shared, summary = prompts(hidden[:, :, 0])
     normed = layer.layer_norm1(hidden)
@@ -188,10 +187,8 @@ def prompted(layer: Any, prompts: nn.Module, hidden: Tensor, *, ends: bool) -> T
         seen.append(layer.layer_norm1(summary))
     if ends:
         hidden, normed = hidden[:, :, :1], normed[:, :, :1]
-        if summary is not None:
-            hidden, normed = torch.cat([hidden, summary], dim=2), torch.cat([normed, seen[-1]], dim=2)
     hidden = hidden + _attended(layer.self_attn, normed, seen)
-    return hidden + layer.mlp(layer.layer_norm2(hidden))
+    return hidden + layer.mlp(layer.layer_norm2(hidden)), summary
 
 
 def _attended(attention: Any, asking: Tensor, seen: list[Tensor]) -> Tensor:

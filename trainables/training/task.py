@@ -146,7 +146,14 @@ class GaitTask:
             features = self.model.encode(batch.frames[rows].to(self.device, non_blocking=True))
         videos, starts = batch.videos[rows.numpy()], batch.starts[rows.numpy()] if len(batch.starts) else batch.starts
         logits = self.model.logits(features.video.float(), classes, self._motion(videos, starts))
-        weighted = video_loss(logits, labels, gamma=optimizer.focal_gamma, alpha=optimizer.focal_alpha, beta=self.beta)
+        weighted = video_loss(
+            logits,
+            labels,
+            gamma=optimizer.focal_gamma,
+            alpha=optimizer.focal_alpha,
+            beta=self.beta,
+            through_weight=optimizer.focal_gradient,
+        )
         losses = {"video": weighted.sum()}
         if optimizer.video_anchor and self.motion is not None:
             frozen = self.motion.mean_features(videos, starts).to(self.device)
