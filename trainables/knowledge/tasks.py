@@ -113,13 +113,13 @@ def task_for(label: str, values: list[str]) -> Task:
 
 
 def plain_task(label: str, values: list[str]) -> Task:
-    """Returns a task made from nothing but a label column: its values are the class names, each its own notion."""
+    """Returns a task made from nothing but a label column: its values, as they are spelled, are the class names."""
     whole_numbers = all(re.fullmatch(r"[+-]?\d+", value) for value in values)
     words = re.sub(r"[_\W]+", " ", label).strip().lower() or label
     classes = tuple(
         ClassKnowledge(
             value=v,
-            name=f"{words} {v}" if whole_numbers else v.lower(),
+            name=f"{words} {v}" if whole_numbers else v,
             descriptions=(Description(notion=f"The gait of a person whose {words} is {v}."),),
         )
         for v in sorted(values, key=int if whole_numbers else None)
