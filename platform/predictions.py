@@ -172,7 +172,7 @@ def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction
         near = p.description
         return about | {
             "class": classes[p.predicted],
-            "label": values[p.predicted],
+            "label_value": values[p.predicted],
             "probabilities": dict(zip(classes, p.probabilities, strict=True)),
             "folds_agreeing": p.agreeing,
             "by_fold": [
@@ -211,7 +211,7 @@ def as_rows(ensemble: Ensemble, found: list[Prediction]) -> pl.DataFrame:
             "window": p.window,
             "seconds": None if p.window is None else p.window / RATE,
             "class": classes[p.predicted],
-            "label": values[p.predicted],
+            "label_value": values[p.predicted],
             **{f"probability of {name}": value for name, value in zip(classes, p.probabilities, strict=True)},
             "folds": len(p.by_fold),
             "folds_agreeing": p.agreeing,

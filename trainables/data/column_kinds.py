@@ -40,12 +40,14 @@ def reason(name: str, cells: list[str]) -> str | None:
     words = _words(name)
     if words & DATES or all(map(_is_date, filled)):
         return "dates"
-    if words & IDENTIFIERS or ROW_NAMES.fullmatch(name) or _is_count(filled):
+    if words & IDENTIFIERS or ROW_NAMES.fullmatch(name):
         return "identifiers or row numbers"
     if 2 * sum(map(like_number, filled)) < len(filled):
         return "text"
     if words & PEOPLE:
         return "about the person or the recording"
+    if _is_count(filled):
+        return "identifiers or row numbers"
     if len(filled) == len(cells) > 1 and len(set(map(_value, filled))) == 1:
         return "the same in every row"
     return None

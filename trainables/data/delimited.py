@@ -92,8 +92,8 @@ def _fit(text: str, separator: str) -> tuple[bool, bool, int, float]:
     records: list[list[str]] = []
     with contextlib.suppress(csv.Error):  # a quote that is none for this separator
         records.extend(r for r in itertools.islice(_records(text, separator), SAMPLE) if any(r))
-    if not records:
+    if not records or len(records[0]) < 2:
         return False, False, 0, 0.0
     header, *rows = records
     share = sum(fits(row, header) for row in rows) / max(len(rows), 1)
-    return len(header) > 1, share >= 0.5, len(header), share
+    return True, share >= 0.5, len(header), share

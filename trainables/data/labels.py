@@ -131,13 +131,14 @@ def _is_lowest(word: str, values: set[str]) -> bool:
 
 
 def _codes(values: Sequence[int]) -> set[str]:
-    """Returns those of some classes in whole numbers that look like codes and are far from the others."""
-    others = [value for value in values if not is_code(value)]
+    """Returns those of some classes in whole numbers that look like codes: 9 or -99 far from the others, -1 before 0, 1, 2."""
+    others = [value for value in values if not (is_code(value) or value in (7, 8, 9))]
     if len(others) < 2:
         return set()
     low, high = min(others), max(others)
     far = max(high - low, 1)
-    return {str(v) for v in values if is_code(v) and (v > high + far or v < low - far)}
+    codes = {v for v in set(values) - set(others) if v > high + far or v < low - far}
+    return {str(v) for v in codes | ({-1} & set(values) if low in (0, 1) and high >= 2 else set())}
 
 
 def check_spelling(

@@ -33,18 +33,18 @@ def like_number(cell: str) -> bool:
     return number(cell) is not None or _otherwise(cell, ()) is not None
 
 
-def why_no_number(column: str, cell: str, cells: Iterable[str]) -> str:
+def why_no_number(cell: str, cells: Iterable[str], otherwise: str) -> str:
     """Returns what is wrong with a cell, and what to write.
 
     Args:
-        column: As the user calls it.
         cells: All cells of the column, which tell thousands from decimals.
+        otherwise: How to do without the column.
     """
     if cell.lower() in BROKEN:
         return f"{cell!r} is the error of a formula; mend it in the spreadsheet, or leave the cell empty"
     if advice := _otherwise(cell, cells):
         return f"{cell!r} is no number; {advice}"
-    return f"{cell!r} is no finite number; correct it, leave it empty if it was not measured, or pass --ignore {column}"
+    return f"{cell!r} is no finite number; correct it, leave it empty if it was not measured, or {otherwise}"
 
 
 def _otherwise(cell: str, cells: Iterable[str]) -> str | None:

@@ -4,7 +4,7 @@ import math
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -64,17 +64,44 @@ def read_numbers(
     if clash := sorted(RESERVED & {p.key for p in wanted.known}):
         raise ConfigurationError(f"a parameter may not be called {clash[0]!r}, which names another column; rename it")
     skipped = _found(table, wanted.ignore, "--ignore", problems)
-    named = _named(table, wanted, skipped, label, problems)
+    kept = table.without(skipped & {LEG, "fps", *BOX})
     reasons: Reasons = {}
+    parameters, values = _parameters(kept, wanted, skipped, label, labels, reasons, problems, note)
+    say_used({table.called(p.key): p.unit for p in parameters}, len(wanted.known), note)
+    told = {p.key for p in wanted.known} | set(values) | {label} | RESERVED
+    say_left_out(_reasons(table, wanted.known, told, skipped, reasons), note)
+    boxes = _boxes(kept, problems, note)
+    fps = _column(kept, "fps", problems, note, at_least=RATES[0], at_most=RATES[1])
+    check_codes(kept, "fps", fps, problems, "")
+    sides = {side: pl.Series([box and box[i] for box in boxes], dtype=pl.Int64) for i, side in enumerate(BOX)}
+    columns = sides | {"fps": _series(fps)} | {p.key: _series(values[p.key]) for p in parameters}
+    recorded = tuple(p.recorded() if isinstance(p, KnownParameter) else p for p in parameters)
+    return Numbers(parameters=recorded, columns=columns, boxes=boxes, fps=fps)
+
+
+def _parameters(
+    table: Table,
+    wanted: Wanted,
+    skipped: set[str],
+    label: str,
+    labels: list[str],
+    reasons: Reasons,
+    problems: Problems,
+    note: Callable[[str], None],
+) -> tuple[tuple[Parameter, ...], dict[str, list[float | None]]]:
+    """Returns the parameters that the manifest has, and their values by key; adds to `reasons` what says nothing."""
     there = [p for p in wanted.known if p.key in table.cells and p.key not in skipped | {label}]
     chosen = [p for p in there if not all(map(is_unmeasured, table.cells[p.key]))]
-    reasons |= {"empty": [table.called(p.key) for p in there if p not in chosen]} if len(there) > len(chosen) else {}
+    for empty in (p.key for p in there if p not in chosen):
+        reasons.setdefault("empty", []).append(table.called(empty))
     values = {p.key: _column(table, p.key, problems, note) for p in chosen}
+    named = _named(table, wanted, skipped, label, problems)
     for column in named:
-        values[column] = _column(table, column, problems, note)
-    kept = [column for column in named if _informs(table, column, values[column], labels, problems, reasons)]
+        without = f"leave out --parameter {table.called(column)}"
+        values[column] = _column(table, column, problems, note, otherwise=without)
+    informing = [column for column in named if _informs(table, column, values[column], labels, problems, reasons)]
+    parameters = (*chosen, *(parameter_from_column(column) for column in informing))
     measured = {key: list(column) for key, column in values.items()}
-    parameters = (*chosen, *(parameter_from_column(column) for column in kept))
     _scale_by_leg(table, parameters, values, problems, note)
     for p in parameters:
         if isinstance(p, KnownParameter):
@@ -82,17 +109,7 @@ def read_numbers(
         else:
             otherwise = ", or give the column low and high in a parameter file if it was measured"
             check_codes(table, p.key, values[p.key], problems, otherwise)
-    say_used({table.called(p.key): p.unit for p in parameters}, len(wanted.known), note)
-    say_left_out(
-        _reasons(table, wanted.known, {p.key for p in there} | {*named, label} | RESERVED, skipped, reasons), note
-    )
-    boxes = _boxes(table, problems, note)
-    fps = _column(table, "fps", problems, note, at_least=RATES[0], at_most=RATES[1])
-    check_codes(table, "fps", fps, problems, "")
-    sides = {side: pl.Series([box and box[i] for box in boxes], dtype=pl.Int64) for i, side in enumerate(BOX)}
-    columns = sides | {"fps": _series(fps)} | {p.key: _series(values[p.key]) for p in parameters}
-    recorded = tuple(p.recorded() if isinstance(p, KnownParameter) else p for p in parameters)
-    return Numbers(parameters=recorded, columns=columns, boxes=boxes, fps=fps)
+    return parameters, values
 
 
 def _series(values: list[float | None]) -> pl.Series:
@@ -125,10 +142,15 @@ def _column(
     problems: Problems,
     note: Callable[[str], None],
     *,
+    otherwise: str = "",
     at_least: float = -math.inf,
     at_most: float = math.inf,
 ) -> list[float | None]:
-    """Returns a column's numbers, None where a cell is empty or says so; a column that is not there is empty."""
+    """Returns a column's numbers, None where a cell is empty or says so; a column that is not there is empty.
+
+    Args:
+        otherwise: how to do without the column, if not by --ignore.
+    """
     shown, cells = table.called(column), table.cells.get(column, [""] * len(table.rows))
     words: Counter[str] = Counter()
     dotted = dotted_thousands(cells)
@@ -138,7 +160,7 @@ def _column(
         if cell and value is None and is_unmeasured(cell):
             words[cell] += 1
         elif cell and value is None:
-            problems.at(row, shown, "no number", why_no_number(shown, cell, cells))
+            problems.at(row, shown, "no number", why_no_number(cell, cells, otherwise or f"pass --ignore {shown}"))
         elif value is not None and dotted and "." in cell:
             thousands, decimal = cell.replace(".", ""), f"{cell}0"
             text = f"{cell} may be {thousands} with a point between thousands; write {thousands}, or {decimal} if it is not"
@@ -159,7 +181,8 @@ def _informs(
     """Returns whether a column that was asked for can be a parameter: not empty, not constant, no copy of the label."""
     shown, measured = table.called(column), {value for value in values if value is not None}
     if len(measured) < 2:
-        reasons.setdefault("the same in every row" if measured else "empty", []).append(shown)
+        if measured or all(map(is_unmeasured, table.cells[column])):
+            reasons.setdefault("the same in every row" if measured else "empty", []).append(shown)
         return False
     by_label: dict[str, set[float | None]] = {}
     for value, label in zip(values, labels, strict=True):
@@ -173,13 +196,15 @@ def _informs(
     return True
 
 
-def _reasons(table: Table, known: Sequence[Parameter], used: set[str], skipped: set[str], reasons: Reasons) -> Reasons:
-    """Returns why each column that is not used is left out; `reasons` holds those that are known already."""
+def _reasons(
+    table: Table, known: Sequence[Parameter], told: Collection[str], skipped: set[str], reasons: Reasons
+) -> Reasons:
+    """Returns `reasons` with why each other column is left out; `told` are those that are used or are in it already."""
     labels = {load_task(name).label for name in shipped_tasks()}
     keys = {_words(word): p.key for p in known for word in (p.name, p.key)}
     for column, cells in table.cells.items():
         shown = table.called(column)
-        if column in used and column not in skipped:
+        if column in told and column not in skipped:
             continue
         why = "--ignore" if column in skipped else "the label of another task" if column in labels else None
         why = why or reason(shown, cells)
@@ -196,7 +221,7 @@ def _reasons(table: Table, known: Sequence[Parameter], used: set[str], skipped: 
 def _unknown(shown: str, cells: list[str]) -> str:
     """Returns how numbers that no parameter file knows can be used, which they cannot if they are written otherwise."""
     other = next((cell for cell in cells if number(cell) is None and like_number(cell)), None)
-    but = f", but {why_no_number(shown, other, cells)}" if other else ""
+    but = f", but {why_no_number(other, cells, '')}" if other else ""
     return f"unknown, --parameter COLUMN uses it{but}"
 
 

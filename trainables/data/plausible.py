@@ -184,7 +184,11 @@ def _convert(parameter: KnownParameter, units: list[str], leg: str) -> str:
         return f"{parameter.key} and {leg} must be in the same unit of length"
     if not units:
         return "correct it, or widen the limits in a parameter file (--parameters)"
-    divide = ", or give the leg length in a column leg_length" if parameter.leg_scaled and any("%" not in u for u in units) else ""
+    divide = (
+        ", or give the leg length in a column leg_length"
+        if parameter.leg_scaled and any("%" not in u for u in units)
+        else ""
+    )
     return f"it looks like {' or '.join(units)}; convert it to {parameter.unit}{divide}"
 
 

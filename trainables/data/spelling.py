@@ -61,12 +61,10 @@ def look(text: str) -> str:
     Compatibility forms, invisible characters, capitals, kinds of dashes and of white space, letters of other scripts with
     the same ink, and the '.0' that a whole number gets from a column with gaps make no difference.
     """
-    drawn = seen(unicodedata.normalize("NFKC", text)).translate(SAME_INK)
-    drawn = unicodedata.normalize("NFKC", drawn.casefold())
-    drawn = "".join("-" if unicodedata.category(c) == "Pd" or c == "\u2212" else c for c in drawn)
-    drawn = re.sub(r'^="(.*)"$', r"\1", drawn.strip()).lstrip("'`\u2019")  # how spreadsheets keep a number as text
+    drawn = _ink(unicodedata.normalize("NFKC", _ink(text).casefold()))
+    drawn = re.sub(r'^="(.*)"$', r"\1", drawn).lstrip("'`\u2019")  # how spreadsheets keep a number as text
     drawn = re.sub(r"(?<=\d)[.,]0+$", "", drawn)
-    return re.sub(r"[\s_-]+", " ", drawn).strip()
+    return re.sub(r"[\s_-]+", " ", drawn)
 
 
 def look_of_id(text: str) -> str:
@@ -90,5 +88,5 @@ def drawn_alike(one: str, other: str) -> bool:
 
 
 def _ink(text: str) -> str:
-    drawn = seen(unicodedata.normalize("NFC", text)).translate(SAME_INK)
-    return " ".join(drawn.split()) or drawn
+    drawn = seen(unicodedata.normalize("NFKC", text)).translate(SAME_INK)
+    return "".join("-" if unicodedata.category(c) == "Pd" or c == "\u2212" else c for c in " ".join(drawn.split()))

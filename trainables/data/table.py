@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -40,6 +40,10 @@ class Table:
         """Returns the table with only some of its entries."""
         cells = {column: [values[i] for i in places] for column, values in self.cells.items()}
         return replace(self, cells=cells, rows=[self.rows[i] for i in places])
+
+    def without(self, columns: Collection[str]) -> Self:
+        """Returns the table without some of its columns."""
+        return replace(self, cells={name: values for name, values in self.cells.items() if name not in columns})
 
     def renamed(self, columns: Mapping[str, str], problems: Problems) -> Self:
         """Returns the table with columns under our names; `columns` is {ours: theirs} and wins over a column's own name."""
@@ -136,7 +140,7 @@ def _read_csv(path: Path, problems: Problems) -> Table:
                 number,
                 "",
                 "another number of cells than the header",
-                f"{len(record)} cells, but the header has {len(header)}; put text that holds the separator in quotes",
+                f"{len(record)} cells, but the header has {len(header)}; put text that holds the separator in quotes, and write numbers with a decimal point",
             )
             continue
         rows.append((number, record))
