@@ -16,7 +16,7 @@ def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     given = vars(_parser().parse_args(arguments))
     given["metric"] = "/".join(parse_metric(given["metric"]))
     given["settings"] = dict(parse_setting(text) for text in given["settings"])
-    given["column"] = dict(_column(text) for text in given["column"])
+    given["column"] = dict(parse_column(text) for text in given["column"])
     for name in ("parameter", "ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
     return SearchOptions(**given)
@@ -33,7 +33,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _column(text: str) -> tuple[str, str]:
+def parse_column(text: str) -> tuple[str, str]:
+    """Returns ('subject', 'patient_id') of 'subject=patient_id'."""
     ours, equals, theirs = text.partition("=")
     if not equals:
         raise ConfigurationError(f"--column {text} is no OURS=YOURS, as in --column subject=patient_id")
@@ -128,6 +129,15 @@ def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> N
     group.add_argument("--study", help="name of the study, or its folder; none: made from cohort and label")
     group.add_argument("--studies", default=default.studies, help="folder of all studies")
     group.add_argument("--seed", type=int, default=default.seed, help="seed of splits, sampler and training")
+    group.add_argument("--split-seed", type=int, metavar="SEED", help="seed of the folds alone (default: --seed)")
+    group.add_argument("--sampler-seed", type=int, metavar="SEED", help="seed of Optuna alone (default: --seed)")
+    group.add_argument(
+        "--training-seeds",
+        type=int,
+        metavar="N",
+        default=default.training_seeds,
+        help="train each fold N times with other seeds, average the probabilities, and show the spread",
+    )
 
 
 def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
@@ -215,9 +225,11 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
 def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("training")
     group.add_argument(
-        "--epochs", type=int, help="passes over the training windows; none: 3 with the small backbone, else 5"
+        "--epochs",
+        type=int,
+        help="train for this many passes over the training windows instead of for optimizer.steps steps",
     )
-    group.add_argument("--frames", type=int, help="frames taken from a window; none: 8")
+    group.add_argument("--frames", type=int, help="frames that the prompted tower takes from a window (default: 16)")
     group.add_argument(
         "--backbone", default=default.backbone, help="small (embedded), or a CLIP's Hugging Face folder or hub id"
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import shlex
 import time
 from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
@@ -36,6 +37,7 @@ def search(options: SearchOptions, console: Console) -> int:
     options = options.completed(space)
     check_space(space, reference, options.sampler or "tpe")
     cohort, task = gather_cohort(options, console)
+    options = options.for_task(ordinal=task.ordinal)
     check_baselines(options.baselines, cohort)
     backbone = load_backbone(options.backbone)
     check_prompts(as_baseline(reference), backbone, task)
@@ -99,6 +101,8 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
     console.say(summary(cohort))
     if cohort.excluded:
         console.say(f"  {len(cohort.excluded)} videos are not used; the report says why")
+    if not task.knows():
+        console.say(f"  {no_knowledge(options, path, cohort.label)}")
     return cohort, task
 
 
@@ -112,6 +116,14 @@ def summary(cohort: Cohort) -> str:
         f"cohort {cohort.name}: {len(cohort.videos)} videos of {len(subjects)} subjects ({of}{counts}), "
         f"{numbers} numeric parameter{'' if numbers == 1 else 's'}"
     )
+
+
+def no_knowledge(options: SearchOptions, manifest: Path, label: str) -> str:
+    """Returns the sentence about classes of which the model is told nothing but the name."""
+    if options.task:
+        return f"{options.task} has no keywords and no notions yet, so of the classes the model reads the names alone"
+    new = f"python -m platform.task new {shlex.quote(str(manifest))} --label {shlex.quote(options.label or label)}"
+    return f"there is no clinical knowledge for label {label!r}, so class names alone are read; to write some: {new}"
 
 
 def ingest(study: Study, backbone: Backbone, session: Session) -> Study:

@@ -44,7 +44,7 @@ class Session:
             space=self.space,
             cache=frame_cache(options),
             sampler=options.sampler or "tpe",
-            seed=options.seed,
+            seed=options.seed_of_sampler,
             prune=0.0 if options.cost else options.prune,
             workers=options.workers,
             cpus=options.cpus_per_worker,

@@ -25,6 +25,7 @@ from reports.statistics import Score, wilson
 from reports.svg import Drawing
 from reports.trials import NUMERACY_OFF, axes, drawn
 from reports.tripod import checklist, references
+from reports.words import as_read
 from trainables.choices import parse_metric
 from trainables.errors import ConfigurationError
 from trainables.files import write_json, write_parquet, write_text
@@ -245,7 +246,7 @@ def _methods(analysis: Analysis) -> tuple[str, ...]:
     if analysis.results is None:
         return ()
     return methods(
-        analysis.results.trial.config,
+        as_read(analysis.results.trial.config, analysis.words),
         ordinal=analysis.ordinal,
         folds=len(analysis.splits.folds),
         splits=analysis.splits.method,
@@ -261,6 +262,9 @@ def _given(analysis: Analysis) -> dict[str, str]:
     config = analysis.results.trial.config if analysis.results else {}
     knows = config.get("model", "clip") == "clip"
     unused = " of the task file (not used by this configuration)"
+    if (source := config.get("text.knowledge_source", "own")) != "own":
+        unused = f" of the task file (as a control, this configuration was given {wording.KNOWLEDGE_SOURCES[source]})"
+        knows = False
     keywords = " given to the model" if knows and config.get("text.keywords", True) else unused
     notion = " given to the model" if knows and config.get("text.knowledge", True) else unused
     return {"keywords": f"Keywords{keywords}", "notion": f"The clinical notion{notion}"}

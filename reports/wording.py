@@ -34,6 +34,11 @@ BASELINES = {
     "linear_probe": "frozen video features",
     "vita_clip": "Vita-CLIP",
 }
+KNOWLEDGE_SOURCES = {
+    "own": "its own",
+    "swapped": "another class's",
+    "random": "random vectors and keywords about household things",
+}
 SETTINGS = {
     "model": "model",
     "video.frames": "frames per window",
@@ -45,7 +50,9 @@ SETTINGS = {
     "text.n_ctx": "prompt length (tokens)",
     "text.context_init": "start of the prompt",
     "text.knowledge": "clinical notion",
+    "text.knowledge_source": "whose knowledge",
     "text.keywords": "keywords",
+    "text.notions": "embeddings of notions",
     "text.projector": "projector",
     "text.bottleneck": "projector width",
     "numeracy.enabled": "numeracy",

@@ -64,7 +64,7 @@ def test_names_that_only_look_the_same(folder, disk, table):
     """Another kind of space or dash, or a character that cannot be seen, is spelled out."""
     write_video(folder / disk, seed=73)
     said = video_problem(folder, table)
-    assert f"there is {ascii(disk)}, which looks the same as {ascii(table)} and is spelled otherwise" in said
+    assert f"there is {disk!a}, which looks the same as {table!a} and is spelled otherwise" in said
 
 
 def store_of(folder: Path, tmp_path_factory) -> Path:
@@ -153,7 +153,7 @@ def test_files_that_stand_for_another(folder, content, said):
     """Pointers of Git LFS, git-annex and DVC, and a link that became a text file, are named as such."""
     (folder / "walk.mp4").write_bytes(content.encode())
     assert video_problem(folder, "walk.mp4").startswith(f"'walk.mp4' is {said}")
-    with pytest.raises(StridefoldError, match="'walk.mp4' is"):
+    with pytest.raises(StridefoldError, match=r"'walk\.mp4' is"):
         read_videos((str(folder / "walk.mp4"),))
 
 

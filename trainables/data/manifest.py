@@ -104,6 +104,27 @@ def read_manifest(
     return cohort, replace(present, label=label, healthy=healthy)
 
 
+def task_of_label(path: Path, label: str, columns: Mapping[str, str] | None = None) -> Task:
+    """Returns the task that `read_manifest` would take for a label column; of the videos nothing is read.
+
+    Raises:
+        CohortError: Lists what is wrong with the table or the column.
+    """
+    problems = Problems(path)
+    columns = {ours: column_name(theirs) for ours, theirs in (columns or {}).items()}
+    given = read_table(path, problems).renamed(columns, problems)
+    name = label_column(given, None, column_name(label), columns, problems)
+    table, _ = with_label(given, name, None, lambda note: None)
+    if not table.rows:
+        problems.add(f"no row has a label in column {given.called(name)!r}; fill it in where it is known")
+        problems.check()
+    task, values = read_labels(table, name, None, problems)
+    if len(set(values)) < 2:
+        problems.add(f"column {given.called(name)} names {len(set(values))} class; a task needs 2 at least")
+    problems.check()
+    return replace(task, label=given.called(name))
+
+
 def _check_subjects(table: Table, labels: list[str], shown: str, label_per_video: bool, problems: Problems) -> None:
     column = table.called("subject")
     first: dict[str, tuple[int, str]] = {}

@@ -50,7 +50,8 @@ class ClassPrompts(nn.Module):
         """Builds the prompts.
 
         Args:
-            notions: embeddings of all descriptions' notions, in order of the classes, [K, W_k]; None without knowledge.
+            task: with the knowledge that the classes are to be given (`with_knowledge`).
+            notions: embeddings of all its descriptions' notions, in order of the classes, [K, W_k]; None without knowledge.
 
         Raises:
             ConfigurationError: A prompt does not fit the text encoder; names the class and the longest n_ctx that fits.

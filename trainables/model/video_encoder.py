@@ -28,12 +28,15 @@ class VideoFeatures(NamedTuple):
 class PromptLayer(nn.Module):
     """The trained prompts of one layer of the vision transformer."""
 
-    def __init__(self, width: int, heads: int, frames: int, *, n_global: int, local: bool, summary: bool):
+    def __init__(
+        self, width: int, heads: int, frames: int, *, n_global: int, local: bool, summary: bool, time_positions: bool
+    ):
         super().__init__()
         self.global_prompts = nn.Parameter(torch.empty(n_global, width)) if n_global else None
         self.local_prompts = nn.Parameter(torch.empty(frames, width)) if local else None
         self.summary_norm = nn.LayerNorm(width) if summary else None
         self.summary_attention = nn.MultiheadAttention(width, heads, batch_first=True) if summary else None
+        self.summary_positions = nn.Parameter(torch.zeros(frames, width)) if summary and time_positions else None
         self.cls_projection = nn.Linear(width, width) if summary or local else None
         self._initialise()
 
@@ -61,7 +64,8 @@ class PromptLayer(nn.Module):
             shared.append(self.local_prompts + projected)  # all T tokens of a video go to each of its frames
         if self.summary_attention is not None and self.summary_norm is not None and projected is not None:
             normed = self.summary_norm(projected)
-            attended, _ = self.summary_attention(normed, normed, normed, need_weights=False)
+            placed = normed if self.summary_positions is None else normed + self.summary_positions
+            attended, _ = self.summary_attention(placed, placed, normed, need_weights=False)
             summary = (projected + attended).unsqueeze(2)
         return (torch.cat(shared, dim=1) if shared else None), summary
 
@@ -80,6 +84,7 @@ class VideoEncoder(nn.Module):
         n_global: int = 8,
         local: bool = True,
         summary: bool = True,
+        time_positions: bool = False,
         gradient_checkpointing: bool = False,
     ):
         """Wraps a tower.
@@ -89,6 +94,7 @@ class VideoEncoder(nn.Module):
             projection: to the joint space, W -> D, no bias.
             frames: T.
             n_global, local, summary: the prompts; 0 and False switch them off.
+            time_positions: the summary tokens' queries and keys learn positions in time, which start at zero.
             gradient_checkpointing: recompute layers in the backward pass.
         """
         super().__init__()
@@ -98,7 +104,13 @@ class VideoEncoder(nn.Module):
         self.time_embedding = nn.Parameter(torch.zeros(frames, config.hidden_size))
         self.prompts = nn.ModuleList(
             PromptLayer(
-                config.hidden_size, config.num_attention_heads, frames, n_global=n_global, local=local, summary=summary
+                config.hidden_size,
+                config.num_attention_heads,
+                frames,
+                n_global=n_global,
+                local=local,
+                summary=summary,
+                time_positions=time_positions,
             )
             for _ in range(config.num_hidden_layers)
         )

@@ -1,17 +1,25 @@
 """Model and losses together: what one optimiser step computes."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from trainables.config import TrainConfig
+from trainables.data.dataset import WindowDataset
 from trainables.errors import ConfigurationError, StridefoldError
+from trainables.model.backbone import Backbone
 from trainables.model.gait_clip import GaitCLIP
+from trainables.model.motion import MotionBasis, MotionReadout
 from trainables.model.numeracy import NumericMemory
 from trainables.training.job import Batch
 from trainables.training.losses import numeric_loss, pairing_loss, video_loss
 from trainables.training.parallel import Workers
 from trainables.training.precision import products
+from trainables.training.readout import fit_readout
+from trainables.training.window_motion import WindowMotion
 
 
 class GaitTask:
@@ -31,11 +39,48 @@ class GaitTask:
         self.workers, self.device = workers, device
         self.beta = config.optimizer.ordinal_beta if ordinal else 0.0
         self.products = products(config.optimizer.precision, device)
+        self.motion: WindowMotion | None = None
+        """Of the training windows, where the read-out or the video anchor needs it; `begin` sets it."""
+        self.basis: MotionBasis | None = None
+        """Of the read-out in training; None before and after."""
+        self.first_classes: Tensor | None = None
         if model.pairing is not None and (workers.count > 1 or config.optimizer.accumulation > 1):
             raise ConfigurationError(
                 "numeracy.video_weight compares the videos of a whole batch, so it needs one worker and accumulation 1; "
                 f"there are {workers.count} workers and accumulation {config.optimizer.accumulation}"
             )
+
+    def begin(self, data: WindowDataset, cache: Path, backbone: Backbone, fold: int) -> None:
+        """Fits the read-out to the training windows and notes where the class texts start; before any step."""
+        optimizer, readout = self.config.optimizer, self.config.motion.readout
+        if readout != "off" or optimizer.video_anchor:
+            self.motion = WindowMotion(backbone, cache, data)
+        if optimizer.text_anchor:
+            with torch.no_grad():
+                self.first_classes = self.model.class_features().float()
+        if readout == "statistics":
+            assert self.motion is not None
+            seed = [self.config.seed, fold, 4]
+            self.basis = fit_readout(self.model, data, self.motion, self.config.motion, seed)
+            weights = list(self.model.readout.parameters())  # type: ignore[union-attr]
+            self.workers.from_leader(p.data for p in weights)
+            self.use_basis(self.basis, data)
+            for parameter in weights:
+                parameter.requires_grad_(optimizer.readout_lr > 0)
+
+    def use_basis(self, basis: MotionBasis, data: WindowDataset) -> None:
+        """Takes a basis of the read-out, as a checkpoint holds it or as the leading worker fitted it."""
+        assert self.motion is not None
+        self.workers.from_leader((basis.center, basis.directions))
+        self.basis = basis
+        self.motion.keep_components(data.windows["row"].unique().to_list(), basis)
+
+    def end(self) -> None:
+        """Puts the read-out on statistics, so that it needs nothing of the training windows any more."""
+        if self.basis is not None:
+            assert isinstance(self.model.readout, MotionReadout)
+            self.model.readout = self.model.readout.on_statistics(self.basis)
+            self.basis = None
 
     def backward(self, batch: Batch, batch_size: int, generator: np.random.Generator) -> dict[str, float]:
         """Adds the gradients of one step over all workers' windows and returns the losses of this worker's share.
@@ -51,7 +96,7 @@ class GaitTask:
         Raises:
             StridefoldError: A gradient is not finite, on whichever worker.
         """
-        losses = {"video": 0.0, "numeric": 0.0, "pairing": 0.0}
+        losses = {"video": 0.0, "numeric": 0.0, "pairing": 0.0, "anchor": 0.0}
         with self.products:
             text = self.model.class_features().float()
         classes = text.detach().requires_grad_()
@@ -68,6 +113,11 @@ class GaitTask:
             numeric = self._numeric_loss(classes, generator)
             (self.config.numeracy.weight * numeric / self.workers.count).backward()
             losses["numeric"] = float(numeric.detach()) * share
+        if self.config.optimizer.text_anchor:
+            assert self.first_classes is not None
+            moved = self.config.optimizer.text_anchor * (1 - (classes * self.first_classes).sum(-1)).mean()
+            (moved / self.workers.count).backward()
+            losses["anchor"] += float(moved.detach()) * share
         if classes.grad is not None:
             text.backward(classes.grad)
         if not self.workers.sum_gradients(p for _, p in self.model.trained()):
@@ -82,11 +132,15 @@ class GaitTask:
         labels = batch.labels[rows].to(self.device)
         with self.products:
             features = self.model.encode(batch.frames[rows].to(self.device, non_blocking=True))
-        logits = self.model.logits(features.video.float(), classes)
+        videos, starts = batch.videos[rows.numpy()], batch.starts[rows.numpy()] if len(batch.starts) else batch.starts
+        logits = self.model.logits(features.video.float(), classes, self._motion(videos, starts))
         weighted = video_loss(logits, labels, gamma=optimizer.focal_gamma, alpha=optimizer.focal_alpha, beta=self.beta)
         losses = {"video": weighted.sum()}
+        if optimizer.video_anchor and self.motion is not None:
+            frozen = self.motion.mean_features(videos, starts).to(self.device)
+            moved = 1 - functional.cosine_similarity(features.video.float(), frozen, dim=-1)
+            losses["anchor"] = optimizer.video_anchor * moved.sum()
         if self.model.pairing is not None and self.memory is not None and features.summary is not None:
-            videos = batch.videos[rows.numpy()]
             measured = (self.memory.bins[videos] >= 0).any(1)
             if measured.sum() > 1:
                 own = self._own_numbers(videos[measured])
@@ -94,6 +148,14 @@ class GaitTask:
                 pair = pairing_loss(*self.model.pair(features.summary.float()[kept], own))
                 losses["pairing"] = self.config.numeracy.video_weight * pair.sum()
         return losses
+
+    def _motion(self, videos: np.ndarray, starts: np.ndarray) -> Tensor | None:
+        """Returns what the read-out reads of some training windows."""
+        if self.motion is None or self.config.motion.readout == "off":
+            return None
+        if self.config.motion.readout == "convolution":
+            return self.motion.features(videos, starts).to(self.device)
+        return self.motion.components(videos, starts).to(self.device)
 
     def _own_numbers(self, videos: np.ndarray) -> Tensor:
         """Returns the mean feature of each video's measured parameters, [B, D]."""
@@ -111,8 +173,13 @@ class GaitTask:
         return numeric_loss(logits, torch.from_numpy(labels).to(self.device), present)
 
     @torch.inference_mode()
-    def probabilities(self, frames: Tensor, classes: Tensor) -> Tensor:
-        """Returns class probabilities of uint8 windows, [B, C] in float32 on the CPU."""
+    def probabilities(self, frames: Tensor, classes: Tensor, motion: Tensor | None = None) -> Tensor:
+        """Returns class probabilities of uint8 windows, [B, C] in float32 on the CPU.
+
+        Args:
+            motion: what the read-out reads of them, as `HeldOutMotion` gives it.
+        """
         with self.products:
             video = self.model.encode(frames.to(self.device, non_blocking=True)).video
-        return self.model.logits(video.float(), classes).softmax(-1).float().cpu()
+        motion = None if motion is None else motion.to(self.device)
+        return self.model.logits(video.float(), classes, motion).softmax(-1).float().cpu()
