@@ -4,8 +4,9 @@
     python -m experiments.learning --set impaired walkers/cohort.csv impaired --rows untrained default
     python -m experiments.learning --set direction clinic/cohort.csv direction per-video
 
-Words after the label name gait parameters that no parameter file knows; other columns of numbers are not used. A cell is the balanced accuracy over 5 subject-wise folds, per subject (or per video), at the last step, in percent: the mean
-over the seeds, and in brackets each seed's. Nothing is chosen by these numbers. Rows that take no step come first. Needs no Ray;
+Words after the label name gait parameters that no parameter file knows; other columns of numbers are not used. A cell is
+the balanced accuracy over 5 subject-wise folds, per subject (or per video), at the last step, in percent: the mean over the
+seeds, and in brackets each seed's. Nothing is chosen by these numbers. Rows that take no step come first. Needs no Ray;
 --processes of one thread each share the work, and finished cells are printed as they come.
 """
 
