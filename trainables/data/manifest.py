@@ -59,14 +59,8 @@ def read_manifest(
         raise ConfigurationError(f"--folds {folds}, but cross-validation needs 2 at least")
     note = on_note or (lambda sentence: None)
     problems = Problems(path)
-    columns = {ours: column_name(theirs) for ours, theirs in (columns or {}).items()}
-    columns |= {"fold": column_name(fold_column)} if fold_column else {}
-    given = read_table(path, problems).renamed(columns, problems)
-    label = label_column(given, task, label and column_name(label), columns, problems)
-    table, excluded = with_label(given, label, task, note)
-    if not table.rows:
-        problems.add(f"no row has a label in column {given.called(label)!r}; fill it in where it is known")
-        problems.check()
+    columns = dict(columns or {}) | ({"fold": fold_column} if fold_column else {})
+    table, label, excluded = _labelled(path, task, label, columns, problems, note)
     whole, labels = read_labels(table, label, task, problems)
     labels_are_sound = not problems  # else classes that are too small would be said of a misspelt label
     _check_subjects(table, labels, table.called(label), label_per_video, problems)
@@ -111,18 +105,31 @@ def task_of_label(path: Path, label: str, columns: Mapping[str, str] | None = No
         CohortError: Lists what is wrong with the table or the column.
     """
     problems = Problems(path)
-    columns = {ours: column_name(theirs) for ours, theirs in (columns or {}).items()}
+    table, name, _ = _labelled(path, None, label, columns or {}, problems, lambda note: None)
+    task, values = read_labels(table, name, None, problems)
+    if len(set(values)) < 2:
+        problems.add(f"column {table.called(name)} names {len(set(values))} class; a task needs 2 at least")
+    problems.check()
+    return replace(task, label=table.called(name))
+
+
+def _labelled(
+    path: Path,
+    task: Task | None,
+    label: str | None,
+    columns: Mapping[str, str],
+    problems: Problems,
+    note: Callable[[str], None],
+) -> tuple[Table, str, list[tuple[str, str]]]:
+    """Returns the rows that have a label, our name of its column, and (video, reason) for the other rows."""
+    columns = {ours: column_name(theirs) for ours, theirs in columns.items()}
     given = read_table(path, problems).renamed(columns, problems)
-    name = label_column(given, None, column_name(label), columns, problems)
-    table, _ = with_label(given, name, None, lambda note: None)
+    name = label_column(given, task, label and column_name(label), columns, problems)
+    table, excluded = with_label(given, name, task, note)
     if not table.rows:
         problems.add(f"no row has a label in column {given.called(name)!r}; fill it in where it is known")
         problems.check()
-    task, values = read_labels(table, name, None, problems)
-    if len(set(values)) < 2:
-        problems.add(f"column {given.called(name)} names {len(set(values))} class; a task needs 2 at least")
-    problems.check()
-    return replace(task, label=given.called(name))
+    return table, name, excluded
 
 
 def _check_subjects(table: Table, labels: list[str], shown: str, label_per_video: bool, problems: Problems) -> None:
