@@ -4,8 +4,9 @@
     python -m experiments.learning --set impaired walkers/cohort.csv impaired --rows untrained default
     python -m experiments.learning --set direction clinic/cohort.csv direction per-video
 
-A cell is the balanced accuracy over 5 subject-wise folds, per subject (or per video), at the last step, in percent: the mean
-over the seeds, and in brackets each seed's. Nothing is chosen by these numbers. Rows that take no step come first. Needs no Ray;
+Words after the label name gait parameters that no parameter file knows; other columns of numbers are not used. A cell is
+the balanced accuracy over 5 subject-wise folds, per subject (or per video), at the last step, in percent: the mean over the
+seeds, and in brackets each seed's. Nothing is chosen by these numbers. Rows that take no step come first. Needs no Ray;
 --processes of one thread each share the work, and finished cells are printed as they come.
 """
 
@@ -76,7 +77,8 @@ class Place:
     label: str
     task: str | None = None
     per_video: bool = False
-    ignore: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    """Columns of numbers that are gait parameters though no parameter file knows them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +176,7 @@ def _opened(place: Place, backbone: str, cache: Path) -> tuple[Cohort, FrozenFea
         label=place.label,
         parameters=load_parameters(),
         folds=2,
-        ignore=place.ignore,
+        named=place.named,
         label_per_video=place.per_video,
     )
     loaded = load_backbone(backbone)
@@ -184,8 +186,8 @@ def _opened(place: Place, backbone: str, cache: Path) -> tuple[Cohort, FrozenFea
 
 def _place(words: list[str]) -> Place:
     name, cohort, label, *others = words
-    ignore = tuple(word for word in others if word != "per-video")
-    return Place(name=name, cohort=cohort, label=label, per_video="per-video" in others, ignore=ignore)
+    named = tuple(word for word in others if word != "per-video")
+    return Place(name=name, cohort=cohort, label=label, per_video="per-video" in others, named=named)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -198,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="WORD",
-        help="NAME COHORT LABEL [per-video] [columns to ignore ...]; repeat for more cohorts",
+        help="NAME COHORT LABEL [per-video] [gait parameters, as --parameter ...]; repeat for more cohorts",
     )
     parser.add_argument("--simulated", nargs="*", type=int, default=[], metavar="SEED", help="simulated cohorts")
     parser.add_argument("--tasks", nargs="*", default=["diagnosis", "updrs"], help="tasks on the simulated cohorts")

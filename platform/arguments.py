@@ -17,7 +17,7 @@ def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     given["metric"] = "/".join(parse_metric(given["metric"]))
     given["settings"] = dict(parse_setting(text) for text in given["settings"])
     given["column"] = dict(parse_column(text) for text in given["column"])
-    for name in ("ignore", "allow_duplicate"):
+    for name in ("parameter", "ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
     return SearchOptions(**given)
 
@@ -105,11 +105,24 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         help="name of a column in your manifest, as subject=patient_id; repeat for more",
     )
     group.add_argument(
+        "--parameter",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="numeric column that is a gait parameter though the parameter file does not know it; repeat for more",
+    )
+    group.add_argument(
         "--ignore",
         metavar="COLUMN",
         action="append",
         default=[],
-        help="numeric column that is no gait parameter; repeat for more",
+        help="column that is not used though the parameter file knows it; repeat for more",
+    )
+    group.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="a video may be a symbolic link to any file that you may read, as DVC, git-annex and mounted drives need it; "
+        "else links may not lead out of the manifest's folder",
     )
     group.add_argument("--label-per-video", action="store_true", help="a subject's videos may carry different labels")
     group.add_argument(

@@ -34,6 +34,7 @@ CONTINUES = (
     "baselines",
     "refit",
     "allow_duplicate",
+    "follow_links",
     "address",
     "workers",
     "cpus_per_worker",
@@ -60,7 +61,9 @@ class SearchOptions:
     task: str | None = None
     parameters: str | None = None
     column: dict[str, str] = dataclasses.field(default_factory=dict)
+    parameter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    follow_links: bool = False
     label_per_video: bool = False
     study: str | None = None
     studies: str = "studies"

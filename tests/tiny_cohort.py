@@ -106,7 +106,7 @@ def make_cohort(folder: Path) -> TinyCohort:
 
 def read_cohort(folder: Path) -> TinyCohort:
     """Returns the cohort that `make_cohort` wrote into a folder."""
-    cohort, task = read_manifest(folder / "cohort.csv", task=TASK, label=None, parameters=(), folds=3)
+    cohort, task = read_manifest(folder / "cohort.csv", task=TASK, label=None, parameters=(), named=PARAMETERS, folds=3)
     backbone = load_backbone(str(folder / "clip"))
     ingested = ingest_cohort(cohort, size=backbone.image_size, folder=folder / "cache")
     frozen = FrozenFeatures(backbone, task, [p.name for p in cohort.parameters])

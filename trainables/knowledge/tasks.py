@@ -128,7 +128,7 @@ def plain_task(label: str, values: list[str]) -> Task:
     classes = tuple(
         ClassKnowledge(
             value=v,
-            name=f"{words} {v}" if whole_numbers else v.lower(),
+            name=f"{words} {v}" if whole_numbers else v,
             descriptions=(Description(),),
         )
         for v in sorted(values, key=int if whole_numbers else None)
