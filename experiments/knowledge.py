@@ -39,6 +39,7 @@ TEXT_ALONE = {
     "video.summary": False,
     "numeracy.enabled": False,
 }
+NO_KEYWORDS = {"text.keywords": False}
 ROWS: dict[str, dict[str, object]] = {
     "own knowledge": {},
     "own, notions raw": {"text.notions": "raw"},
@@ -47,7 +48,12 @@ ROWS: dict[str, dict[str, object]] = {
     "own keywords, no notions": {"text.knowledge": False},
     "swapped knowledge": {"text.knowledge_source": "swapped"},
     "random knowledge": {"text.knowledge_source": "random"},
-    "class names alone": {"text.knowledge": False, "text.keywords": False},
+    "class names alone": {"text.knowledge": False} | NO_KEYWORDS,
+    "notions alone": NO_KEYWORDS,
+    "notions alone, centred": {"text.notions": "centred"} | NO_KEYWORDS,
+    "notions alone, raw": {"text.notions": "raw"} | NO_KEYWORDS,
+    "swapped notions alone": {"text.knowledge_source": "swapped"} | NO_KEYWORDS,
+    "random vectors alone": {"text.knowledge_source": "random"} | NO_KEYWORDS,
 }
 FIRST_SEED = 500
 """Of the simulated cohorts: nothing was tuned on these."""

@@ -62,8 +62,8 @@ def _usual_pooling(source: str, model: Any) -> str:
 def whiten(notions: Tensor, how: str) -> Tensor:
     """Returns the notions' embeddings as the projector reads them, [K, W_k], with a mean squared length of 1.
 
-    All notions speak of gait, so their unit vectors nearly coincide (cosines of 0.8 to 0.98 were seen), and a projector
-    that all classes share sees their common part and little else.
+    All notions speak of gait, so their unit vectors have most of their length in common, and a projector that all
+    classes share would see that part and little else (docs/decisions/0015 has the cosines).
 
     Args:
         notions: Unit vectors, [K, W_k]: K descriptions of a task, a few dozen at most, in a space 128 to 768 wide.
