@@ -163,7 +163,7 @@ FLAT, FALLING, RISING = [0.2] * 30, [0.3 - 0.005 * i for i in range(30)], [0.1 +
         (FLAT, True),
         (RISING, True),
         (FALLING, False),
-        ([0.2] * 29 + [0.01], True),  # one lucky step
+        ([0.2] * 29 + [0.185], True),  # one lucky step
         ([0.05, *FLAT[1:]], True),
         ([0.01] * 30, False),  # as low from the start as training could make it
         ([0.2 - 0.001 * i / 30 for i in range(30)], True),  # by half a percent

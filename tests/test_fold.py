@@ -613,6 +613,8 @@ def test_two_workers_are_one(tiny, finished, tmp_path):
     np.testing.assert_allclose(probabilities(both), probabilities(one), atol=2e-3)
     for epoch, expected in zip(losses(both), losses(one), strict=True):
         assert epoch == pytest.approx(expected, rel=1e-2)
+    for point, expected in zip(both.curve, one.curve, strict=True):
+        assert point == pytest.approx(expected, rel=2e-2, abs=1e-6)
     theirs = [pl.read_parquet(tmp_path / f"rank{rank}.parquet") for rank in range(2)]
     assert theirs[0].equals(theirs[1])
     assert (tmp_path / "nan").read_text() == "fold 0, step 0: a gradient is not finite"
