@@ -14,6 +14,7 @@ CONTEXT_INITS = ("zeros", "normal", "words")
 PER_CLASS_OR_SHARED = ("per_class", "shared")
 ENCODINGS = ("continuous", "position", "digits", "words")
 PRECISIONS = ("auto", "float32", "bf16")
+GPU_STEPS = ("eager", "graph", "compiled")
 BASELINES = ("parameters", "linear_probe", "vita_clip")
 MODELS = ("clip", *BASELINES)
 
@@ -155,9 +156,13 @@ class OptimizerConfig:
     """Recompute the frozen layers in the backward pass: less memory, more time."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Number format of the products. auto: bf16 on a GPU that computes it, else float32. A machine without bf16 emulates it, slowly."""
+    gpu_step: Literal["eager", "graph", "compiled"] = "graph"
+    """How a GPU runs a step. eager: kernel by kernel. graph: replayed from a CUDA graph, the same to the bit. compiled: a graph of kernels
+    that torch.compile has fused, the same to rounding, after about a minute in each process. A CPU is always eager."""
 
     def __post_init__(self) -> None:
         _require(self.precision in PRECISIONS, "optimizer.precision", self.precision, f"one of {PRECISIONS}")
+        _require(self.gpu_step in GPU_STEPS, "optimizer.gpu_step", self.gpu_step, f"one of {GPU_STEPS}")
         _positive(
             "optimizer", lr=self.lr, epochs=self.epochs, batch_size=self.batch_size, accumulation=self.accumulation
         )

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from trainables.config import TrainConfig
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, Backbone, FrozenText, TextEncoder
+from trainables.model.graphs import Replayed
 from trainables.model.numeracy import Heads, NumericContrast
 from trainables.model.text_prompts import ClassPrompts
-from trainables.model.video_encoder import VideoEncoder, VideoFeatures
+from trainables.model.video_encoder import VideoEncoder, VideoFeatures, compiled_layer
 
 
 class GaitCLIP(nn.Module):
@@ -41,6 +42,8 @@ class GaitCLIP(nn.Module):
             gradient_checkpointing=config.optimizer.gradient_checkpointing,
         )
         self.prompts = ClassPrompts(task, config.text, FrozenText(backbone, self.text_encoder), notions)
+        self.gpu_step = config.optimizer.gpu_step
+        self._replayed = {"text": Replayed(), "video": Replayed()}
         self.log_scale = nn.Parameter(clip.logit_scale.detach().clone())
         self.numeric: NumericContrast | None = None
         self.pairing: nn.ModuleList | None = None
@@ -56,11 +59,31 @@ class GaitCLIP(nn.Module):
 
     def class_features(self) -> Tensor:
         """Returns F_T, the unit text feature of every class, [C, D]."""
-        return self.prompts(self.text_encoder)
+        if not self._replays(self.prompts.start):
+            return self.prompts(self.text_encoder)
+        weights = [p for p in self.prompts.parameters() if p.requires_grad]
+        return self._replayed["text"](lambda: (self.prompts(self.text_encoder),), weights)[0]
 
     def encode(self, frames: Tensor) -> VideoFeatures:
         """Returns the features of uint8 frames, [B, T, 3, S, S]."""
-        return self.video_encoder((frames.float() / 255 - self.mean) / self.std)
+        if not self._replays(frames):
+            return self.video_encoder(self._normalised(frames))
+        compute = compiled_layer() if self.gpu_step == "compiled" else None
+
+        def run(frames: Tensor) -> tuple[Tensor, ...]:
+            return tuple(f for f in self.video_encoder(self._normalised(frames), compute) if f is not None)
+
+        weights = [p for p in self.video_encoder.parameters() if p.requires_grad]
+        video, each, *summary = self._replayed["video"](run, weights, frames)
+        return VideoFeatures(video, each, summary[0] if summary else None)
+
+    def _replays(self, tensor: Tensor) -> bool:
+        """Returns whether what is computed from a tensor is recorded: in steps of training on a GPU alone."""
+        return self.gpu_step != "eager" and tensor.is_cuda and torch.is_grad_enabled()
+
+    def _normalised(self, frames: Tensor) -> Tensor:
+        """Returns uint8 frames as CLIP's vision tower reads them."""
+        return (frames.float() / 255 - self.mean) / self.std
 
     def logits(self, video: Tensor, class_features: Tensor) -> Tensor:
         """Returns s * cos(F_V, F_T), [B, C], of video features [B, D]."""
