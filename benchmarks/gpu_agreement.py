@@ -9,11 +9,11 @@ from torch import Tensor
 
 from benchmarks.gpu_models import NAMES, Size, config_of, make_clip, make_task, random_batch
 from benchmarks.gpu_rows import clean
-from trainables.config import TrainConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import load_backbone
 from trainables.model.gait_clip import build
 from trainables.model.numeracy import NumericMemory
+from trainables.training.draws import Window
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import load, load_ahead
 from trainables.training.optimizer import make_optimizer
@@ -86,7 +86,8 @@ class MovingBars:
     def __init__(self, size: int, frames: int):
         self.size, self.frames = size, frames
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def window(self, index: int, _: int, __: int) -> dict[str, Any]:
+        """Returns one of them as a data set does."""
         noise = np.random.default_rng(index).integers(0, 60, (self.frames, 3, self.size, self.size), dtype=np.uint8)
         for frame in range(self.frames):
             start = (index + (2 + 5 * (index % 2)) * frame) % (self.size - 8)
@@ -94,9 +95,14 @@ class MovingBars:
         return {"frames": torch.from_numpy(noise), "label": index % 2, "video": index, "window": 0}
 
 
+def windows(numbers: np.ndarray) -> list[Window]:
+    """Returns windows whose video is their number."""
+    return [Window(int(n), 0) for n in numbers]
+
+
 def train_small(device: torch.device, **optimizer: Any) -> tuple[np.ndarray, np.ndarray]:
     """Returns the losses of each step and the held-out probabilities of a fold of the embedded backbone."""
-    config = TrainConfig().with_values({f"optimizer.{n}": v for n, v in optimizer.items()} | {"optimizer.lr": 1e-3})
+    config = config_of(8, lr=1e-3, **optimizer)
     backbone, about = load_backbone("small"), load_task("diagnosis")
     frozen = FrozenFeatures(backbone, about, list(NAMES), device=str(device))
     train, test = np.split(np.arange(WINDOWS), [WINDOWS * 2 // 3])
@@ -109,7 +115,7 @@ def train_small(device: torch.device, **optimizer: Any) -> tuple[np.ndarray, np.
     batches = [b for e in range(EPOCHS) for b in np.split(np.random.default_rng(e).permutation(train), len(train) // 4)]
     updates, schedule = make_optimizer(model, config.optimizer, len(batches))
     draws, losses = np.random.default_rng(0), []
-    for batch in load_ahead(data, batches, device):
+    for batch in load_ahead(data, [windows(b) for b in batches], device):
         updates.zero_grad(set_to_none=True)
         losses.append(list(task.backward(batch, len(batch.labels), draws).values()))
         updates.step()
@@ -117,4 +123,4 @@ def train_small(device: torch.device, **optimizer: Any) -> tuple[np.ndarray, np.
     model.eval()
     with torch.inference_mode():
         classes = model.class_features()
-    return np.array(losses), task.probabilities(load(data, test).frames, classes).numpy()
+    return np.array(losses), task.probabilities(load(data, windows(test)).frames, classes).numpy()

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
 from benchmarks.release_step import ReleaseEncoder
-from trainables.config import TrainConfig
+from trainables.config import PUBLISHED, TrainConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import SMALL, Backbone, fold_quick_gelu, frozen, load_backbone
 from trainables.model.gait_clip import build
@@ -94,9 +94,9 @@ def make_step(
 
 
 def config_of(frames: int, **optimizer: Any) -> TrainConfig:
-    """Returns the reference configuration with other frames and some settings of the optimiser."""
+    """Returns the published settings with other frames and some settings of the optimiser."""
     values = {f"optimizer.{name}": value for name, value in optimizer.items()}
-    return TrainConfig().with_values({"video.frames": frames} | values)
+    return TrainConfig().with_values(PUBLISHED | {"video.frames": frames} | values)
 
 
 def make_clip(size: Size, device: torch.device, *, fold: bool = True) -> Backbone:

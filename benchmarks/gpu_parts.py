@@ -18,15 +18,21 @@ from benchmarks.gpu_models import NAMES, Size, Step, make_clip, make_step
 from benchmarks.gpu_rows import Row, clean, failed, synchronise, timed
 from trainables.config import DecoderConfig
 from trainables.model.decoder import ParameterDecoder, SentenceGrammar
-from trainables.model.graphs import Replayed
-from trainables.model.video_encoder import VideoEncoder, prompted
+from trainables.model.frozen_layer import normalised, prompted
+from trainables.model.video_encoder import VideoEncoder
 from trainables.training.checkpoint import save_checkpoint
+from trainables.training.draws import Window
 from trainables.training.job import load_ahead
 
 READ_AHEAD = 6
 """Batches of the training loop whose waiting is timed."""
 SENTENCES = 64
 """Of a decoder's step, and of those generated together."""
+
+
+def both_passes(asked: list[Tensor], ahead: Tensor) -> tuple[Tensor, ...]:
+    """Returns the gradients of attention for queries, keys and values."""
+    return torch.autograd.grad(scaled_dot_product_attention(*asked), asked, ahead)
 
 
 def attention(size: Size, device: torch.device, frames: int, batch: int) -> list[Row]:
@@ -45,9 +51,7 @@ def attention(size: Size, device: torch.device, frames: int, batch: int) -> list
         try:
             with sdpa_kernel(backend):
                 ahead = torch.randn_like(scaled_dot_product_attention(*asked))
-                found = timed(
-                    lambda: torch.autograd.grad(scaled_dot_product_attention(*asked), asked, ahead), device, size
-                )
+                found = timed(partial(both_passes, asked, ahead), device, size)
         except RuntimeError as error:
             rows.append(failed(f"attention of a layer by {backend.name.lower()}", error))
             continue
@@ -87,12 +91,14 @@ class PackedEncoder(nn.Module):
     def forward(self, video: Tensor) -> Tensor:
         """Returns the features of the folds' windows, fold after fold, [K * B, D]."""
         first, folds = self.encoders[0], list(self.encoders)
-        hidden = first.vision.embeddings(video.flatten(0, 1)).unflatten(0, video.shape[:2])
+        hidden = first._embedded(video.flatten(0, 1)).unflatten(0, video.shape[:2])
         times = torch.stack([e.time_embedding for e in folds]).repeat_interleave(len(video) // len(folds), dim=0)
         hidden = first.vision.pre_layrnorm(hidden + times.unsqueeze(2))
-        last = len(first.prompts) - 1
-        for index, layer in enumerate(first._layers()):
-            hidden = prompted(layer, partial(self._prompts, index), hidden, ends=index == last)
+        layers = first.tower.layers()
+        normed = normalised(hidden, layers[0].norm1, layers[0].out[0].dtype)
+        for index, (layer, following) in enumerate(zip(layers, (*layers[1:], None), strict=True)):
+            prompts: Any = partial(self._prompts, index)
+            hidden, normed = prompted(layer, following.norm1 if following else None, prompts, hidden, normed)
         return first.projection(first.vision.post_layernorm(hidden[:, :, 0])).mean(1)
 
     def _prompts(self, index: int, cls: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,27 +113,38 @@ def packing(size: Size, device: torch.device, frames: int, batch: int) -> list[R
     encoders = [
         VideoEncoder(clip.vision_model, clip.visual_projection, frames=frames).to(device) for _ in range(size.folds)
     ]
-    packed = PackedEncoder(encoders)
     pixels = torch.randn(size.folds * batch, frames, 3, size.image, size.image, device=device)
-    replays = [Replayed() for _ in range(size.folds + 1)]
-
-    def once(replay: Replayed, run: Callable[[Tensor], Tensor], module: nn.Module, windows: Tensor) -> None:
-        weights = [p for p in module.parameters() if p.requires_grad]
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            features = replay(lambda w: (run(w),), weights, windows)[0] if device.type == "cuda" else run(windows)
-        torch.autograd.grad(features.float().square().sum(), weights)
-
-    def apart() -> None:
-        for encoder, replay, windows in zip(encoders, replays, pixels.chunk(size.folds), strict=False):
-            once(replay, lambda w: encoder(w).video, encoder, windows)  # noqa: B023
-
-    one = timed(apart, device, size)
-    replays[:-1] = []
+    apart = [recorded(encoder, part, device) for encoder, part in zip(encoders, pixels.chunk(size.folds), strict=True)]
+    one = timed(lambda: [replay() for replay in apart], device, size)
+    apart.clear()
     clean(device)
-    all_at_once = timed(lambda: once(replays[-1], packed, packed, pixels), device, size)
+    all_at_once = timed(recorded(PackedEncoder(encoders), pixels, device), device, size)
     name = f"video passes of {size.folds} folds, T = {frames}, batch {batch} each"
     return [Row(what=f"{name}, one after another", windows=size.folds * batch, **one),
             Row(what=f"{name}, packed into one pass", windows=size.folds * batch, **all_at_once)]  # fmt: skip
+
+
+def recorded(module: nn.Module, pixels: Tensor, device: torch.device) -> Callable[[], object]:
+    """Returns what runs a module's forward and backward passes; on a GPU it replays them from a graph."""
+    weights = [p for p in module.parameters() if p.requires_grad]
+
+    def run() -> tuple[Tensor, ...]:
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda", cache_enabled=False):
+            found = module(pixels)
+        features = found if isinstance(found, Tensor) else found.video
+        return torch.autograd.grad(features.float().square().sum(), weights)
+
+    if device.type == "cpu":
+        return run
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        run()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        kept = run()
+    return lambda: (graph.replay(), kept)
 
 
 class FileWindows:
@@ -140,7 +157,8 @@ class FileWindows:
             shape = (length, size.image, size.image, 3)
             np.save(path, np.random.default_rng(number).integers(0, 256, shape, dtype=np.uint8))
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def window(self, index: int, _: int, __: int) -> dict[str, Any]:
+        """Returns one of them as a data set does."""
         chosen = np.load(self.paths[index % len(self.paths)], mmap_mode="r")[
             np.linspace(index % 50, self.length - 1, self.frames).astype(int)
         ]
@@ -167,7 +185,7 @@ def windows(size: Size, device: torch.device, frames: int, batch: int) -> list[R
     with tempfile.TemporaryDirectory() as folder:
         data: Any = FileWindows(Path(folder), size, frames)
         take = make_step(size, frames, batch, device)
-        order = np.split(np.arange(READ_AHEAD * batch), READ_AHEAD)
+        order = [[Window(n * batch + i, 0) for i in range(batch)] for n in range(READ_AHEAD)]
         for name in kinds:
             reader = device if name == "pinned" else torch.device("cpu")
             for _ in range(2):  # the first reads the files from the disk and records the step

@@ -202,9 +202,11 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
 def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("training")
     group.add_argument(
-        "--epochs", type=int, help="passes over the training windows; none: 3 with the small backbone, else 5"
+        "--epochs",
+        type=int,
+        help="train for this many passes over the training windows instead of for optimizer.steps steps",
     )
-    group.add_argument("--frames", type=int, help="frames taken from a window; none: 8")
+    group.add_argument("--frames", type=int, help="frames that the prompted tower takes from a window (default: 16)")
     group.add_argument(
         "--backbone", default=default.backbone, help="small (embedded), or a CLIP's Hugging Face folder or hub id"
     )

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_spaces import Space
+from search_spaces import Space, load_space
 from trainables.choices import COSTS, RULES
 from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
 
 SCALED_TO_SMALL: dict[str, Any] = {
-    "optimizer.lr": 1e-2,
-    "optimizer.epochs": 3,
+    "optimizer.steps": 100,
     "text.context_init": "words",
     "numeracy.temperature": 20.0,
     "decoder.width": 128,
@@ -82,7 +81,7 @@ class SearchOptions:
     fold: int | None = None
     fold_column: str | None = None
     outer_folds: int = 0
-    baselines: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ("untrained", "frozen_motion")
     permutations: int = 0
     permutation_trials: int | None = None
     allow_duplicate: tuple[str, ...] = ()
@@ -143,9 +142,9 @@ class SearchOptions:
             ConfigurationError: A setting does not exist or its value is not allowed.
         """
         values = dict(SCALED_TO_SMALL) if self.backbone == "small" else {}
-        values["seed"] = self.seed
+        values |= load_space(self.space).settings | {"seed": self.seed}
         if self.epochs is not None:
-            values["optimizer.epochs"] = self.epochs
+            values |= {"optimizer.epochs": self.epochs, "optimizer.steps": 0}
         if self.frames is not None:
             values["video.frames"] = self.frames
         return TrainConfig().with_values(values | self.settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.tiny import save_tiny_clip
 from tests.videos import write_video
-from trainables.config import TrainConfig
+from trainables.config import PUBLISHED, TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.manifest import read_manifest
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
@@ -38,7 +38,8 @@ TASK = Task(
     ),
 )
 CONFIG = TrainConfig().with_values(
-    {
+    PUBLISHED
+    | {
         "video.frames": 2,
         "video.window": 30,
         "video.stride": 15,
@@ -60,7 +61,16 @@ CONFIG = TrainConfig().with_values(
         "decoder.lr": 1e-2,
     }
 )
-"""Two frames of short windows: a fold trains in a second."""
+"""The published method on two frames of short windows: a fold trains in a second."""
+RECIPE = CONFIG.with_values(
+    {
+        name: value
+        for name, value in TrainConfig().flat().items()
+        if name in PUBLISHED and name not in ("video.frames", "optimizer.steps")
+    }
+    | {"optimizer.steps": 8, "motion.components": 4}
+)
+"""The default recipe at the same size: motion read-out, anchors, balanced draws, a budget of eight steps."""
 PARAMETERS = ("walking_speed_m_per_s", "cadence_steps_per_min", "step_length_left_cm")
 
 

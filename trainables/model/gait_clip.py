@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from trainables.config import TrainConfig
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, Backbone, FrozenText, TextEncoder
-from trainables.model.graphs import Replayed
+from trainables.model.frozen_layer import Prompted
+from trainables.model.motion import MotionReadout, TemporalConvolution, block_sizes
 from trainables.model.numeracy import Heads, NumericContrast
 from trainables.model.text_prompts import ClassPrompts
-from trainables.model.video_encoder import VideoEncoder, VideoFeatures, compiled_layer
+from trainables.model.video_encoder import VideoEncoder, VideoFeatures
 
 
 class GaitCLIP(nn.Module):
@@ -39,12 +40,18 @@ class GaitCLIP(nn.Module):
             n_global=config.video.n_global,
             local=config.video.local,
             summary=config.video.summary,
+            time_positions=config.video.time_positions,
             gradient_checkpointing=config.optimizer.gradient_checkpointing,
         )
         self.prompts = ClassPrompts(task, config.text, FrozenText(backbone, self.text_encoder), notions)
-        self.gpu_step = config.optimizer.gpu_step
-        self._replayed = {"text": Replayed(), "video": Replayed()}
         self.log_scale = nn.Parameter(clip.logit_scale.detach().clone())
+        self.motion = config.motion
+        self.readout: MotionReadout | TemporalConvolution | None = None
+        if config.motion.readout == "statistics":
+            inputs = sum(block_sizes(clip.config.vision_config))
+            self.readout = MotionReadout(inputs, len(task.classes))
+        elif config.motion.readout == "convolution":
+            self.readout = TemporalConvolution(backbone.width)
         self.numeric: NumericContrast | None = None
         self.pairing: nn.ModuleList | None = None
         if config.numeracy.enabled:
@@ -59,35 +66,31 @@ class GaitCLIP(nn.Module):
 
     def class_features(self) -> Tensor:
         """Returns F_T, the unit text feature of every class, [C, D]."""
-        if not self._replays(self.prompts.start):
-            return self.prompts(self.text_encoder)
-        weights = [p for p in self.prompts.parameters() if p.requires_grad]
-        return self._replayed["text"](lambda: (self.prompts(self.text_encoder),), weights)[0]
+        return self.prompts(self.text_encoder)
 
-    def encode(self, frames: Tensor) -> VideoFeatures:
-        """Returns the features of uint8 frames, [B, T, 3, S, S]."""
-        if not self._replays(frames):
-            return self.video_encoder(self._normalised(frames))
-        compute = compiled_layer() if self.gpu_step == "compiled" else None
+    def encode(self, frames: Tensor, compute: Prompted | None = None) -> VideoFeatures:
+        """Returns the features of uint8 frames, [B, T, 3, S, S]; `compute` is that of `VideoEncoder.forward`."""
+        return self.video_encoder((frames.float() / 255 - self.mean) / self.std, compute)
 
-        def run(frames: Tensor) -> tuple[Tensor, ...]:
-            return tuple(f for f in self.video_encoder(self._normalised(frames), compute) if f is not None)
+    def logits(self, video: Tensor, class_features: Tensor, motion: Tensor | None = None) -> Tensor:
+        """Returns the class logits, [B, C], of video features [B, D] and of the windows' motion.
 
-        weights = [p for p in self.video_encoder.parameters() if p.requires_grad]
-        video, each, *summary = self._replayed["video"](run, weights, frames)
-        return VideoFeatures(video, each, summary[0] if summary else None)
+        Without a read-out they are CLIP's own: s * cos(F_V, F_T). Statistics complete CLIP's probabilities to scores around
+        0 and 1: temperature * (share * softmax(s * cos) + readout). A convolution moves the unit video feature.
 
-    def _replays(self, tensor: Tensor) -> bool:
-        """Returns whether what is computed from a tensor is recorded: in steps of training on a GPU alone."""
-        return self.gpu_step != "eager" and tensor.is_cuda and torch.is_grad_enabled()
-
-    def _normalised(self, frames: Tensor) -> Tensor:
-        """Returns uint8 frames as CLIP's vision tower reads them."""
-        return (frames.float() / 255 - self.mean) / self.std
-
-    def logits(self, video: Tensor, class_features: Tensor) -> Tensor:
-        """Returns s * cos(F_V, F_T), [B, C], of video features [B, D]."""
-        return self.log_scale.exp() * nn.functional.normalize(video, dim=-1) @ class_features.T
+        Args:
+            motion: what the read-out reads of each window: [B, K] or [B, S] statistics, or [B, F, D] frame features.
+        """
+        unit = nn.functional.normalize(video, dim=-1)
+        if isinstance(self.readout, TemporalConvolution):
+            assert motion is not None
+            unit = unit + self.readout(motion)
+        clip = self.log_scale.exp() * unit @ class_features.T
+        if not isinstance(self.readout, MotionReadout):
+            return clip
+        assert motion is not None
+        # A share of the probabilities and not of the logits: a confident text does not outvote any motion.
+        return self.motion.temperature * (self.motion.share * clip.softmax(-1) + self.readout(motion))
 
     def pair(self, summary: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Returns unit vectors of summary tokens [B, W] and of their own numbers [B, D], both [B, O]."""

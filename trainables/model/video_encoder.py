@@ -5,8 +5,6 @@ Letters: B videos, T frames, P patches, W vision width, D joint width, G global 
 """
 
 import json
-from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -15,6 +13,8 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
+
+from trainables.model.frozen_layer import FrozenTower, Prompted, normalised, prompted
 
 
 class VideoFeatures(NamedTuple):
@@ -28,41 +28,18 @@ class VideoFeatures(NamedTuple):
     """Summary tokens behind the last layer, mean over frames, [B, W]; None where summary is off."""
 
 
-class FrozenLayer(NamedTuple):
-    """The weights of one layer of the tower as a step reads them: queries, keys and values in one product, cast once."""
-
-    norm1: tuple[Tensor, Tensor, float]
-    """Weight, bias and epsilon; float32, as `norm2`."""
-    qkv: tuple[Tensor, Tensor]
-    """Weight [3 W, W] and bias [3 W], in the dtype of matrix products, as are the other three."""
-    out: tuple[Tensor, Tensor]
-    norm2: tuple[Tensor, Tensor, float]
-    first: tuple[Tensor, Tensor]
-    second: tuple[Tensor, Tensor]
-    activation: Callable[[Tensor], Tensor]
-    heads: int
-
-    @classmethod
-    @torch.no_grad()
-    def of(cls, layer: Any, dtype: torch.dtype) -> "FrozenLayer":
-        """Returns the weights of transformers' CLIP encoder layer; those of `dtype` already are shared, not copied."""
-        attention, mlp = layer.self_attn, layer.mlp
-        three = (attention.q_proj, attention.k_proj, attention.v_proj)
-        qkv = tuple(torch.cat([getattr(p, leaf) for p in three]).to(dtype) for leaf in ("weight", "bias"))
-        out, first, second = ((p.weight.to(dtype), p.bias.to(dtype)) for p in (attention.out_proj, mlp.fc1, mlp.fc2))
-        norm1, norm2 = ((n.weight, n.bias, n.eps) for n in (layer.layer_norm1, layer.layer_norm2))
-        return cls(norm1, (qkv[0], qkv[1]), out, norm2, first, second, mlp.activation_fn, attention.num_heads)
-
-
 class PromptLayer(nn.Module):
     """The trained prompts of one layer of the vision transformer."""
 
-    def __init__(self, width: int, heads: int, frames: int, *, n_global: int, local: bool, summary: bool):
+    def __init__(
+        self, width: int, heads: int, frames: int, *, n_global: int, local: bool, summary: bool, time_positions: bool
+    ):
         super().__init__()
         self.global_prompts = nn.Parameter(torch.empty(n_global, width)) if n_global else None
         self.local_prompts = nn.Parameter(torch.empty(frames, width)) if local else None
         self.summary_norm = nn.LayerNorm(width) if summary else None
         self.summary_attention = nn.MultiheadAttention(width, heads, batch_first=True) if summary else None
+        self.summary_positions = nn.Parameter(torch.zeros(frames, width)) if summary and time_positions else None
         self.cls_projection = nn.Linear(width, width) if summary or local else None
         self._initialise()
 
@@ -90,7 +67,8 @@ class PromptLayer(nn.Module):
             shared.append(self.local_prompts + projected)  # all T tokens of a video go to each of its frames
         if self.summary_attention is not None and self.summary_norm is not None and projected is not None:
             normed = self.summary_norm(projected)
-            attended, _ = self.summary_attention(normed, normed, normed, need_weights=False)
+            placed = normed if self.summary_positions is None else normed + self.summary_positions
+            attended, _ = self.summary_attention(placed, placed, normed, need_weights=False)
             summary = (projected + attended).unsqueeze(2)
         return (torch.cat(shared, dim=1) if shared else None), summary
 
@@ -109,6 +87,7 @@ class VideoEncoder(nn.Module):
         n_global: int = 8,
         local: bool = True,
         summary: bool = True,
+        time_positions: bool = False,
         gradient_checkpointing: bool = False,
     ):
         """Wraps a tower.
@@ -118,54 +97,61 @@ class VideoEncoder(nn.Module):
             projection: to the joint space, W -> D, no bias.
             frames: T.
             n_global, local, summary: the prompts; 0 and False switch them off.
+            time_positions: the summary tokens' queries and keys learn positions in time, which start at zero.
             gradient_checkpointing: recompute layers in the backward pass.
         """
         super().__init__()
         config = vision.config
         self.vision, self.projection = vision, projection
         self.gradient_checkpointing = gradient_checkpointing
-        self._frozen: tuple[FrozenLayer, ...] = ()
-        self._frozen_from: tuple[object, ...] = ()
+        self.tower = FrozenTower(vision.encoder.layers)
         self.time_embedding = nn.Parameter(torch.zeros(frames, config.hidden_size))
         self.prompts = nn.ModuleList(
             PromptLayer(
-                config.hidden_size, config.num_attention_heads, frames, n_global=n_global, local=local, summary=summary
+                config.hidden_size,
+                config.num_attention_heads,
+                frames,
+                n_global=n_global,
+                local=local,
+                summary=summary,
+                time_positions=time_positions,
             )
             for _ in range(config.num_hidden_layers)
         )
 
-    def forward(self, video: Tensor, compute: Callable[..., Tensor] | None = None) -> VideoFeatures:
+    def forward(self, video: Tensor, compute: Prompted | None = None) -> VideoFeatures:
         """Returns the features of normalised frames, [B, T, 3, H, W_pixels].
 
         Args:
             compute: computes each layer but the last; `prompted` by default, or `compiled_layer()`.
         """
-        batch, frames = video.shape[:2]
-        hidden = self.vision.embeddings(video.flatten(0, 1)).unflatten(0, (batch, frames))  # [B, T, 1 + P, W]
+        embedded = self._embedded(video.flatten(0, 1)).unflatten(0, video.shape[:2])  # [B, T, 1 + P, W]
         # The time embedding goes to every token of its frame, the class token too.
-        hidden = self.vision.pre_layrnorm(hidden + self.time_embedding.unsqueeze(1))
-        last = len(self.prompts) - 1
+        hidden = self.vision.pre_layrnorm(embedded + self.time_embedding.unsqueeze(1))
+        layers = self.tower.layers()
+        normed = normalised(hidden, layers[0].norm1, layers[0].qkv[0].dtype)
         recompute = self.gradient_checkpointing and torch.is_grad_enabled()
-        for index, (layer, prompts) in enumerate(zip(self._layers(), self.prompts, strict=True)):
-            run, ends = (prompted, True) if index == last else (compute or prompted, False)
+        for layer, following, prompts in zip(layers, (*layers[1:], None), self.prompts, strict=True):
+            run = prompted if following is None else compute or prompted
+            norm = None if following is None else following.norm1
             if recompute:  # there is no randomness whose state would have to be kept
-                hidden = checkpoint(run, layer, prompts, hidden, ends=ends, use_reentrant=False,
-                                    preserve_rng_state=False)  # fmt: skip
+                hidden, normed = checkpoint(run, layer, norm, prompts, hidden, normed, use_reentrant=False,
+                                            preserve_rng_state=False)  # fmt: skip
             else:
-                hidden = run(layer, prompts, hidden, ends=ends)
+                hidden, normed = run(layer, norm, prompts, hidden, normed)
         features = self.projection(self.vision.post_layernorm(hidden[:, :, 0]))  # [B, T, D]
         summary = hidden[:, :, 1].mean(1) if hidden.shape[2] > 1 else None
         return VideoFeatures(features.mean(1), features, summary)
 
-    def _layers(self) -> tuple[FrozenLayer, ...]:
-        """Returns the tower's layers in the dtype of matrix products, made again only where device, dtype or weights changed."""
-        layers = self.vision.encoder.layers
-        weight = layers[0].self_attn.q_proj.weight
-        dtype = products_dtype(weight)
-        now = (dtype, weight.data_ptr(), *(0 if p.is_inference() else p._version for p in layers.parameters()))
-        if now != self._frozen_from:
-            self._frozen, self._frozen_from = tuple(FrozenLayer.of(layer, dtype) for layer in layers), now
-        return self._frozen
+    def _embedded(self, frames: Tensor) -> Tensor:
+        """Returns the tower's embeddings of frames [B * T, 3, H, W_pixels]; patches by one product instead of a convolution."""
+        own = self.vision.embeddings
+        weight = own.patch_embedding.weight.flatten(1)
+        side = own.patch_size
+        cut = frames.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 1, 3, 5)
+        patches = functional.linear(cut.flatten(3).flatten(1, 2), weight)  # [B * T, P, W]
+        tokens = torch.cat([own.class_embedding.expand(len(frames), 1, -1), patches], dim=1)
+        return tokens + own.position_embedding.weight
 
     @classmethod
     def from_vita_clip(cls, weights: dict[str, Tensor], config: dict[str, Any] | str) -> Self:
@@ -202,79 +188,6 @@ class VideoEncoder(nn.Module):
         encoder.vision.requires_grad_(False)
         encoder.projection.requires_grad_(False)
         return encoder
-
-
-def prompted(layer: FrozenLayer, prompts: nn.Module, hidden: Tensor, *, ends: bool) -> Tensor:
-    """Returns what a frozen layer makes of its tokens beside prompts, [B, T, 1 + P, W].
-
-    Prompts are seen and do not see: what a layer would make of them is dropped behind it. So they are keys and values only,
-    those of all frames once for a video; docs/decisions/0012 has what that saves.
-
-    Args:
-        hidden: [B, T, 1 + P, W].
-        ends: only the class token is asked for, and the summary token where there is one, [B, T, 1 or 2, W].
-    """
-    frames, width = hidden.shape[1], hidden.shape[-1]
-    shared, summary = prompts(hidden[:, :, 0])
-    normed = _norm(hidden, layer.norm1, layer.qkv[0].dtype)
-    asking, keys_values = layer.qkv[0][:width], (layer.qkv[0][width:], layer.qkv[1][width:])
-    seen: list[Tensor] = []  # keys and values of the prompts, [B, T or 1, N, 2 W]
-    if shared is not None:
-        seen.append(functional.linear(_norm(shared, layer.norm1, normed.dtype), *keys_values).unsqueeze(1))
-    if summary is not None:
-        normed_summary = _norm(summary, layer.norm1, normed.dtype)
-        seen.append(functional.linear(normed_summary, *keys_values))
-    if ends:
-        own = functional.linear(normed, *keys_values)
-        hidden, normed = hidden[:, :, :1], normed[:, :, :1]
-        if summary is not None:
-            hidden, normed = torch.cat([hidden, summary], dim=2), torch.cat([normed, normed_summary], dim=2)
-        queries = functional.linear(normed, asking, layer.qkv[1][:width])
-    else:
-        queries, own = functional.linear(normed, *layer.qkv).split([width, 2 * width], dim=-1)
-    both = torch.cat([own, *(prompt.expand(-1, frames, -1, -1) for prompt in seen)], dim=2)  # [B, T, N, 2 W]
-    keys, values = both.split(width, dim=-1)
-    hidden = hidden + functional.linear(_attended(queries, keys, values, layer.heads), *layer.out)
-    inner = functional.linear(_norm(hidden, layer.norm2, normed.dtype), *layer.first)
-    return hidden + functional.linear(layer.activation(inner), *layer.second)
-
-
-@cache
-def compiled_layer(backend: str = "inductor") -> Callable[..., Tensor]:
-    """Returns `prompted` with its small kernels fused by torch.compile, once for each shape of the tokens.
-
-    All layers and folds of a process share what was compiled.
-    """
-    return torch.compile(prompted, backend=backend, fullgraph=True, dynamic=False)
-
-
-def products_dtype(weight: Tensor) -> torch.dtype:
-    """Returns the dtype in which a product with a weight is computed here: autocast's, or the weight's own."""
-    kind = weight.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-
-
-def _norm(tokens: Tensor, norm: tuple[Tensor, Tensor, float], dtype: torch.dtype) -> Tensor:
-    """Returns normalised tokens, computed in their own dtype and cast once for every product that reads them."""
-    weight, bias, epsilon = norm
-    return functional.layer_norm(tokens, weight.shape, weight, bias, epsilon).to(dtype)
-
-
-def _attended(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
-    """Returns the attention of tokens [B, T, Q, W] over keys and values [B, T, N, W]; like `queries`."""
-
-    def by_head(tokens: Tensor) -> Tensor:  # [B, T, N, W] -> [B * T, heads, N, W / heads]
-        return tokens.flatten(0, 1).unflatten(-1, (heads, -1)).transpose(1, 2)
-
-    slow = queries.device.type == "cpu" and queries.dtype == torch.bfloat16  # benchmarks/attention.py
-    attend = written_out if slow else functional.scaled_dot_product_attention
-    read = attend(by_head(queries), by_head(keys), by_head(values))
-    return read.transpose(1, 2).flatten(2).unflatten(0, queries.shape[:2])
-
-
-def written_out(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Returns attention [B, heads, Q, W] in three operations; its weights stay in memory for the backward pass."""
-    return (queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5).softmax(-1) @ values
 
 
 def _from_vita_clip(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import polars as pl
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from torch.nn import functional
 
 from trainables.config import TrainConfig
 from trainables.data.dataset import WindowDataset
@@ -25,9 +26,12 @@ from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import GaitCLIP, build
 from trainables.records import Cohort, DecodedClass, FoldResult, Splits, StudyRecord
 from trainables.training.checkpoint import load_weights
+from trainables.training.draws import windows_of
 from trainables.training.fold import EVALUATION_BATCH, WEIGHTS, as_baseline, class_similarity
 from trainables.training.frozen import FrozenFeatures
+from trainables.training.job import load
 from trainables.training.precision import products
+from trainables.training.window_motion import WindowMotion
 
 SAME_FEATURES = 1e-3
 """Largest difference of two class features' cosine, in training and now, that another processor explains."""
@@ -197,9 +201,10 @@ def score_videos(
         problems = [f"{r['video']} has {r['frames']} frames at 30 frames/s; {video.min_tail} at least" for r in short]
         raise CohortError("the list of videos", problems)
     data = WindowDataset(videos, cache, video, training=False)
+    motion = WindowMotion(frozen.backbone, cache, data) if ensemble.config.motion.readout != "off" else None
     parts = []
     for fold in ensemble.folds:
-        parts.append(_score(load_fold(ensemble, fold, frozen, device), data, fold))
+        parts.append(_score(load_fold(ensemble, fold, frozen, device), data, fold, motion))
         if on_fold is not None:
             on_fold(fold)
     return pl.concat(parts)
@@ -270,13 +275,18 @@ class FoldModel:
             self.classes = model.class_features()
 
     @torch.inference_mode()
-    def read(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the class probabilities of uint8 windows and their cosines with the class features, both [N, C]."""
+    def read(self, frames: Tensor, motion: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Returns the class probabilities of uint8 windows and their cosines with the class features, both [N, C].
+
+        Args:
+            motion: what the read-out reads of the windows; None where it is off.
+        """
         with self.products:
-            video = self.model.encode(frames.to(self.device, non_blocking=True)).video
-        logits = self.model.logits(video.float(), self.classes)
-        probabilities = logits.softmax(-1).float().cpu().double()
-        return probabilities / probabilities.sum(1, keepdim=True), (logits / self.model.log_scale.exp()).cpu().double()
+            video = self.model.encode(frames.to(self.device, non_blocking=True)).video.float()
+        motion = None if motion is None else motion.to(self.device)
+        probabilities = self.model.logits(video, self.classes, motion).softmax(-1).float().cpu().double()
+        cosines = functional.normalize(video, dim=-1) @ self.classes.T
+        return probabilities / probabilities.sum(1, keepdim=True), cosines.cpu().double()
 
 
 def load_fold(ensemble: Ensemble, fold: int, frozen: FrozenFeatures, device: str) -> FoldModel:
@@ -325,12 +335,14 @@ def _require_same_features(ensemble: Ensemble, fold: int, model: GaitCLIP) -> No
         )
 
 
-def _score(model: FoldModel, data: WindowDataset, fold: int) -> pl.DataFrame:
+def _score(model: FoldModel, data: WindowDataset, fold: int, motion: WindowMotion | None) -> pl.DataFrame:
     probabilities, similarity = [], []
+    windows = windows_of(data)
     for start in range(0, len(data), EVALUATION_BATCH):
-        frames = torch.stack([data[i]["frames"] for i in range(start, min(start + EVALUATION_BATCH, len(data)))])
+        chosen = windows[start : start + EVALUATION_BATCH]
+        frames = load(data, chosen).frames
         try:
-            read = model.read(frames)
+            read = model.read(frames, motion.read(model.model.motion.readout, chosen) if motion else None)
         except torch.OutOfMemoryError:
             raise StridefoldError(f"the GPU's memory does not hold {len(frames)} windows; use --device cpu") from None
         probabilities += read[0].tolist()

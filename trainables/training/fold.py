@@ -1,6 +1,8 @@
 """Trains one configuration on one fold and scores its held-out subjects. Pure torch; Ray is not needed."""
 
+import math
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -16,14 +18,17 @@ from trainables.files import write_text
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
 from trainables.model.gait_clip import GaitCLIP, build
+from trainables.model.motion import MotionBasis
 from trainables.model.numeracy import NumericMemory
 from trainables.model.text_prompts import ClassPrompts
 from trainables.records import PREDICTIONS, FoldResult
 from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
+from trainables.training.draws import Draws, steps_per_epoch, windows_of
 from trainables.training.job import FoldJob, healthy_class, load_ahead, parameter_values
 from trainables.training.optimizer import make_optimizer
 from trainables.training.parallel import Workers
 from trainables.training.task import GaitTask
+from trainables.training.window_motion import WindowMotion
 
 WEIGHTS = "model.safetensors"
 EVALUATION_BATCH = 16
@@ -77,11 +82,13 @@ def _train_and_save(
     used = as_baseline(config)
     task = prepare(used, job, workers, torch.device(device))
     history = train(task, job, on_epoch)
+    predictions, shuffled = score(task, job)
     result = FoldResult(
         key=job.key,
         fold=job.fold.index,
         config=asked.flat(),
-        predictions=score(task, job),
+        predictions=predictions,
+        shuffled=shuffled,
         history=tuple(history),
         seconds=time.perf_counter() - started,
         class_similarity=class_similarity(task.model),
@@ -110,10 +117,22 @@ def halved(config: TrainConfig) -> TrainConfig | None:
 
 
 def as_baseline(config: TrainConfig) -> TrainConfig:
-    """Returns the configuration with what 'vita_clip' leaves out switched off: knowledge, keywords and numbers."""
-    if config.model != "vita_clip":
-        return config
-    return config.with_values({"text.knowledge": False, "text.keywords": False, "numeracy.enabled": False})
+    """Returns the configuration with what a baseline leaves out switched off.
+
+    'vita_clip' has no knowledge, keywords, numbers or motion; 'untrained' no motion, and takes no step; 'frozen_motion' is the
+    untrained model with the read-out in closed form.
+    """
+    left_out: dict[str, dict[str, Any]] = {
+        "vita_clip": {
+            "text.knowledge": False,
+            "text.keywords": False,
+            "numeracy.enabled": False,
+            "motion.readout": "off",
+        },
+        "untrained": {"motion.readout": "off"},
+        "frozen_motion": {"motion.readout": "statistics"},
+    }
+    return config.with_values(left_out.get(config.model, {}))
 
 
 def check_prompts(config: TrainConfig, backbone: Backbone, task: Task) -> None:
@@ -150,88 +169,147 @@ def fit_memory(config: TrainConfig, job: FoldJob) -> NumericMemory | None:
 
 
 def train(task: GaitTask, job: FoldJob, on_epoch: OnEpoch | None) -> list[dict[str, float]]:
-    """Trains all epochs and returns one record of losses per epoch."""
+    """Trains all epochs and returns one record per epoch: losses, learning rate, and the gradient norm of each group."""
     config, data = task.config.optimizer, job.training(task.config)
-    steps = -(-len(data) // config.batch_size)
-    optimizer, schedule = make_optimizer(task.model, config, config.epochs * steps)
+    task.begin(data, job.cache, job.frozen.backbone, job.fold.index)
     history: list[dict[str, float]] = []
-    if (state := load_checkpoint(job.folder)) is not None:
-        task.model.load_trained(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        history = state["history"]
-    for epoch in range(len(history), config.epochs):
-        started = time.perf_counter()
-        losses = train_epoch(task, job, data, epoch, optimizer, schedule)
-        history.append({"epoch": epoch, **losses, "seconds": time.perf_counter() - started})
-        if task.workers.leads and epoch + 1 < config.epochs:
-            save_checkpoint(job.folder, _state(task, optimizer, schedule, history, job.frozen.backbone.sha256))
-        if on_epoch is not None:
-            on_epoch(history[-1])
+    if task.config.model not in ("untrained", "frozen_motion"):
+        draws = Draws(data, config)
+        optimizer, schedule = make_optimizer(
+            task.model, config, config.epochs * steps_per_epoch(config, len(draws.fixed))
+        )
+        if (state := load_checkpoint(job.folder)) is not None:
+            task.model.load_trained(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            schedule.load_state_dict(state["schedule"])
+            history = state["history"]
+            if state["basis"] is not None:
+                task.use_basis(MotionBasis(**state["basis"]), data)
+        for epoch in range(len(history), config.epochs):
+            started = time.perf_counter()
+            losses = train_epoch(task, job, draws, epoch, optimizer, schedule)
+            history.append({"epoch": epoch, **losses, "seconds": time.perf_counter() - started})
+            if task.workers.leads and epoch + 1 < config.epochs:
+                save_checkpoint(job.folder, _state(task, optimizer, schedule, history, job.frozen.backbone.sha256))
+            if on_epoch is not None:
+                on_epoch(history[-1])
+    task.end()
     return history
 
 
 def train_epoch(
     task: GaitTask,
     job: FoldJob,
-    data: WindowDataset,
+    draws: Draws,
     epoch: int,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
 ) -> dict[str, float]:
-    """Takes one pass over the training windows and returns the mean losses."""
-    order = np.random.default_rng([task.config.seed, job.fold.index, epoch, 0]).permutation(len(data))
-    draws = np.random.default_rng([task.config.seed, job.fold.index, epoch, 1])
-    size = task.config.optimizer.batch_size
+    """Takes the steps of one epoch and returns the mean losses, the last learning rate and the mean gradient norms."""
+    config = task.config.optimizer
+    batches = draws.epoch(np.random.default_rng([task.config.seed, job.fold.index, epoch, 0]))
+    records = np.random.default_rng([task.config.seed, job.fold.index, epoch, 1])
     task.model.train()
-    sums: dict[str, float] = {}
-    batches = [order[i : i + size] for i in range(0, len(order), size)]
-    shares = load_ahead(data, [task.workers.share(windows) for windows in batches], task.device)
+    sums: Counter[str] = Counter()
+    norms: defaultdict[str, float] = defaultdict(float)
+    rate = 0.0
+    shares = load_ahead(draws.data, [task.workers.share(windows) for windows in batches], task.device)
     for step, (windows, batch) in enumerate(zip(batches, shares, strict=True)):
         optimizer.zero_grad(set_to_none=True)
         try:
-            losses = task.backward(batch, len(windows), draws)
+            losses = task.backward(batch, len(windows), records)
         except StridefoldError as error:
             raise StridefoldError(f"fold {job.fold.index}, step {epoch * len(batches) + step}: {error}") from None
+        for group, norm in clip_gradients(optimizer, config.clip_norm).items():
+            norms[group] += norm
+        rate = float(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()
-        sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
-    parts = task.workers.gather([sums])
+        if config.max_scale:
+            with torch.no_grad():
+                task.model.log_scale.clamp_(max=math.log(config.max_scale))
+        sums.update(losses)
+    parts = task.workers.gather([dict(sums)])
     means = {name: sum(part[name] for part in parts) / len(batches) for name in sums}
-    return means | {"loss": means["video"] + task.config.numeracy.weight * means["numeric"] + means["pairing"]}
+    total = means["video"] + task.config.numeracy.weight * means["numeric"] + means["pairing"] + means["anchor"]
+    gradients = {f"gradient_{group}": norm / len(batches) for group, norm in sorted(norms.items())}
+    return means | {"loss": total, "lr": rate} | gradients
 
 
-def score(task: GaitTask, job: FoldJob) -> pl.DataFrame:
-    """Returns the predictions of the held-out subjects' windows, sorted; none where all subjects were trained on."""
+def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> dict[str, float]:
+    """Scales the gradients down to a norm of at most `largest` (0 is no limit) and returns each group's norm before."""
+    names: list[str] = []
+    gradients: list[torch.Tensor] = []
+    for group in optimizer.param_groups:
+        found = [p.grad for p in group["params"] if p.grad is not None]
+        names += [group["name"]] * len(found)
+        gradients += found
+    squares: defaultdict[str, float] = defaultdict(float)
+    if gradients:  # read at once, because each reading waits for the GPU
+        for name, norm in zip(names, torch.stack(torch._foreach_norm(gradients)).tolist(), strict=True):
+            squares[name] += norm**2
+    norm = math.sqrt(sum(squares.values()))
+    if largest and norm > largest:
+        torch._foreach_mul_(gradients, largest / norm)
+    return {name: math.sqrt(square) for name, square in squares.items()}
+
+
+def score(task: GaitTask, job: FoldJob) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Returns the predictions of the held-out subjects' windows, sorted, and those of the same windows shuffled in time.
+
+    None are there where all subjects were trained on.
+    """
     if not job.fold.test:
-        return pl.DataFrame(schema=PREDICTIONS)
+        return pl.DataFrame(schema=PREDICTIONS), None
     data = job.held_out(task.config)
+    readout = task.config.motion.readout
+    motion = WindowMotion(job.frozen.backbone, job.cache, data) if readout != "off" else None
     task.model.eval()
     with torch.inference_mode():
         classes = task.model.class_features()
-    rows: list[dict[str, Any]] = []
+    tables: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    everything = windows_of(data)
     mine = task.workers.share(np.arange(len(data)))
     batches = [mine[i : i + EVALUATION_BATCH] for i in range(0, len(mine), EVALUATION_BATCH)]
-    for windows, batch in zip(batches, load_ahead(data, batches, task.device), strict=True):
-        probabilities = task.probabilities(batch.frames, classes).double()
-        if not probabilities.isfinite().all():  # the last step's gradient was finite, and its weights are not
-            raise StridefoldError(
-                f"fold {job.fold.index}: the trained model's predictions are not finite; "
-                f"a lower learning rate than {task.config.optimizer.lr:g} may help"
-            )
-        for index, p in zip(windows, probabilities / probabilities.sum(1, keepdim=True), strict=True):
-            window = data.windows.row(int(index), named=True)
-            rows.append(
-                {
-                    "fold": job.fold.index,
-                    "subject": window["subject"],
-                    "video": window["video"],
-                    "window": window["window"],
-                    "true": window["label"],
-                    "probabilities": p.tolist(),
-                }
-            )
-    return pl.DataFrame(task.workers.gather(rows), schema=PREDICTIONS).sort("subject", "video", "window")
+    read = load_ahead(data, [[everything[i] for i in b] for b in batches], task.device)
+    shuffle = np.random.default_rng([task.config.seed, job.fold.index, 5])
+    frames, inside = shuffle.permutation(task.config.video.frames), shuffle.permutation(task.config.video.window)
+    for windows, batch in zip(batches, read, strict=True):
+        chosen = [everything[i] for i in windows]
+        for table, pixels, order in (
+            (tables[0], batch.frames, None),
+            (tables[1], batch.frames[:, torch.from_numpy(frames)], inside),
+        ):
+            features = motion.read(readout, chosen, order=order) if motion else None
+            probabilities = task.probabilities(pixels, classes, features).double()
+            if not probabilities.isfinite().all():  # the last step's gradient was finite, and its weights are not
+                raise StridefoldError(
+                    f"fold {job.fold.index}: the trained model's predictions are not finite; "
+                    f"a lower learning rate than {task.config.optimizer.lr:g} may help"
+                )
+            table += _rows(job.fold.index, data, windows, probabilities)
+    ours, control = (
+        pl.DataFrame(task.workers.gather(rows), schema=PREDICTIONS).sort("subject", "video", "window")
+        for rows in tables
+    )
+    return ours, control
+
+
+def _rows(fold: int, data: WindowDataset, windows: np.ndarray, probabilities: torch.Tensor) -> list[dict[str, Any]]:
+    rows = []
+    for index, p in zip(windows, probabilities / probabilities.sum(1, keepdim=True), strict=True):
+        window = data.windows.row(int(index), named=True)
+        rows.append(
+            {
+                "fold": fold,
+                "subject": window["subject"],
+                "video": window["video"],
+                "window": window["window"],
+                "true": window["label"],
+                "probabilities": p.tolist(),
+            }
+        )
+    return rows
 
 
 def class_similarity(model: GaitCLIP) -> tuple[tuple[float, ...], ...]:
@@ -249,6 +327,7 @@ def _state(
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "history": history,
+        "basis": None if task.basis is None else vars(task.basis),
         "backbone": backbone,
     }
 

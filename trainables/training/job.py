@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a step takes a Batch and needs neither cohorts nor videos, 
 
     from trainables.data.dataset import WindowDataset
     from trainables.records import Cohort, Fold
+    from trainables.training.draws import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class Batch:
     """[B]."""
     videos: np.ndarray
     """[B] row of each window's video among the videos of its side of the fold."""
+    starts: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """[B] first frame of each window; only what reads motion needs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,23 +85,18 @@ def healthy_class(frozen: FrozenFeatures) -> int | None:
     return None if task.healthy is None else task.value_index().get(task.healthy)
 
 
-def load(data: WindowDataset, windows: np.ndarray) -> Batch:
+def load(data: WindowDataset, windows: Sequence[Window]) -> Batch:
     """Returns some windows of a data set."""
-    items = [data[int(i)] for i in windows]
-    if not items:
-        return Batch(
-            frames=torch.empty(0, dtype=torch.uint8),
-            labels=torch.empty(0, dtype=torch.long),
-            videos=np.empty(0, dtype=np.int64),
-        )
+    items = [data.window(*window) for window in windows]
     return Batch(
-        frames=torch.stack([item["frames"] for item in items]),
-        labels=torch.tensor([item["label"] for item in items]),
-        videos=np.array([item["video"] for item in items]),
+        frames=torch.stack([item["frames"] for item in items]) if items else torch.empty(0, dtype=torch.uint8),
+        labels=torch.tensor([item["label"] for item in items], dtype=torch.long),
+        videos=np.array([window.row for window in windows], dtype=np.int64),
+        starts=np.array([window.start for window in windows], dtype=np.int64),
     )
 
 
-def load_ahead(data: WindowDataset, batches: Sequence[np.ndarray], device: torch.device) -> Iterator[Batch]:
+def load_ahead(data: WindowDataset, batches: Sequence[Sequence[Window]], device: torch.device) -> Iterator[Batch]:
     """Yields batches of a data set's windows; a thread reads the next one while the caller computes with this one."""
     with ThreadPoolExecutor(max_workers=1) as reader:
         coming: deque[Future[Batch]] = deque()
@@ -110,6 +108,6 @@ def load_ahead(data: WindowDataset, batches: Sequence[np.ndarray], device: torch
             yield coming.popleft().result()
 
 
-def _load_for(device: torch.device, data: WindowDataset, windows: np.ndarray) -> Batch:
+def _load_for(device: torch.device, data: WindowDataset, windows: Sequence[Window]) -> Batch:
     batch = load(data, windows)
     return replace(batch, frames=batch.frames.pin_memory()) if device.type == "cuda" else batch
