@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:  # the folder of this file comes first otherwise, and the packages lie beside it
+if __name__ == "__main__":  # the folder of this file comes first otherwise, and the packages lie beside it
     sys.path[0] = str(ROOT)
 
 NEEDED = ("torch", "transformers", "numpy", "safetensors", "tokenizers")
@@ -31,6 +31,8 @@ HEAD = (
 )
 LONGEST = 150.0
 """Seconds that one row may take, torch.compile included."""
+LEFT = 0.5
+"""GiB on the GPU with which a process goes on to the next row; libraries keep some."""
 
 
 def main() -> int:
@@ -75,7 +77,7 @@ def begin(connection: Connection, tiny: bool) -> None:
 
 
 class Worker:
-    """The process that measures; one that failed or took too long is ended, and the next call begins another."""
+    """The process that measures; one that fails or takes too long is ended, and the next call begins another."""
 
     def __init__(self, tiny: bool):
         self.tiny = tiny
@@ -105,12 +107,13 @@ class Worker:
         try:
             if not self.connection.poll(seconds):
                 raise RuntimeError(f"stopped after {seconds:.0f} s")
-            problem, found = self.connection.recv()
+            problem, found, left = self.connection.recv()
         except (EOFError, OSError, RuntimeError) as error:
             self.end()
             raise RuntimeError(str(error) if isinstance(error, RuntimeError) else "its process ended") from None
+        if left > LEFT or (problem and problem != "out of memory"):
+            self.end()  # what it leaves on the GPU is not in the next row's memory
         if problem:
-            self.end()  # what a failure leaves on the GPU is not in the next row's memory
             raise RuntimeError(problem)
         return list(found)
 
@@ -234,6 +237,8 @@ def plan(about: dict[str, Any]) -> list[dict[str, Any]]:
         add("count", frames=frames)
         ours(frames, batches[0], ("bf16", "graph"), ("bf16", "compiled"), ("bf16", "eager"))
         add("step", frames=frames, batch=batches[0], side="release")
+        if about["gpu"]:
+            add("step", frames=frames, batch=batches[0], side="release tf32")
         ours(frames, batches[0], ("float32", "eager"))
         add("clip", frames=frames, batch=batches[0], dtype="bfloat16" if about["gpu"] else "float32")
     for frames, batches in ((many, large), (few, some)):
@@ -250,7 +255,6 @@ def plan(about: dict[str, Any]) -> list[dict[str, Any]]:
     add("patches", frames=many, batch=large[0])
     for frames, batches in ((few, some), (many, large)):
         if about["gpu"]:
-            add("step", frames=frames, batch=batches[0], side="release tf32")
             add("clip", frames=frames, batch=batches[0], dtype="float32")
         for batch in batches[1:]:
             ours(frames, batch, ("bf16", "eager"), ("float32", "eager"))

@@ -1,6 +1,8 @@
 """Whether a GPU computes what the CPU computes: features, gradients, and one small fold; part of benchmarks/gpu.py."""
 
+import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from torch import Tensor
 from benchmarks.gpu_models import NAMES, Size, config_of, make_clip, make_task, random_batch
 from benchmarks.gpu_rows import clean
 from trainables.knowledge.tasks import load_task
-from trainables.model.backbone import load_backbone
+from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import build
 from trainables.model.numeracy import NumericMemory
 from trainables.training.draws import Window
@@ -30,30 +32,30 @@ def gradients(size: Size, device: torch.device) -> Iterator[tuple[str, float, fl
 
     Each way to run a step is compared with the CPU's float32, by the norm of the difference over that of the reference.
     """
-    reference = one_step(size, torch.device("cpu"))
+    backbone = make_clip(size, torch.device("cpu"))  # drawn on the CPU, so that both sides have the same weights
+    reference = one_step(size, torch.device("cpu"), backbone)
     ways: list[tuple[dict[str, Any], float]] = [({"precision": "float32", "gpu_step": "eager"}, 1e-3)]
     if device.type == "cuda":
         ways += [({"precision": "float32", "gpu_step": "graph"}, 1e-3),
                  *(({"precision": "bf16", "gpu_step": how}, 0.1) for how in ("eager", "graph", "compiled"))]  # fmt: skip
     for settings, allowed in ways:
-        found = one_step(size, device, **settings)
+        found = one_step(size, device, backbone, **settings)
         for name, own, other in zip(("features", "gradients"), found, reference, strict=True):
             yield f"{name}, {', '.join(settings.values())}", difference(own, other), allowed
         clean(device)
 
 
-def one_step(size: Size, device: torch.device, **optimizer: Any) -> tuple[Tensor, Tensor]:
+def one_step(size: Size, device: torch.device, backbone: Backbone, **optimizer: Any) -> tuple[Tensor, Tensor]:
     """Returns the video features of some windows, and the gradients of a step on them, each as one vector on the CPU.
 
-    Two steps are taken, because a graph is recorded in the first.
+    On a GPU two steps are taken, because a graph is recorded in the first.
     """
     config = config_of(size.frames[0], **({"precision": "float32"} | optimizer))
-    backbone = make_clip(size, torch.device("cpu"))  # drawn on the CPU, so that both sides have the same weights
-    task = make_task(config, backbone, torch.device("cpu"))
+    task = make_task(config, replace(backbone, clip=copy.deepcopy(backbone.clip)), torch.device("cpu"))
     task = GaitTask(task.model.to(device), config, task.memory, ordinal=False, workers=Workers(), device=device)
     count = size.batches[0][0]
     batch = random_batch(size, config.video.frames, count, torch.device("cpu"))
-    for _ in range(2):
+    for _ in range(1 + (device.type == "cuda")):
         task.model.zero_grad(set_to_none=True)
         task.backward(batch, count, np.random.default_rng(0))
     with torch.no_grad(), task.products:

@@ -17,7 +17,7 @@ from benchmarks.gpu_models import FULL, TINY, Size
 
 
 def serve(connection: Connection, tiny: bool) -> None:
-    """Receives (name of a measurement, its arguments) and sends ('', results) or (what went wrong, [])."""
+    """Receives (name of a measurement, its arguments) and sends ('' or what went wrong, results, GiB that are left on the GPU)."""
     logging.disable_progress_bar()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = FULL if device.type == "cuda" and not tiny else TINY
@@ -40,10 +40,12 @@ def serve(connection: Connection, tiny: bool) -> None:
             return
         try:
             found = [dataclasses.asdict(f) if dataclasses.is_dataclass(f) else f for f in calls[name](**given)]
-            connection.send(("", found))
+            answer: tuple[str, list[Any]] = ("", found)
         except Exception as error:  # whatever it was, the table says it and goes on
-            connection.send((described(error), []))
+            answer = (described(error), [])
         gpu_rows.clean(device)
+        left = torch.cuda.memory_allocated() / 2**30 if device.type == "cuda" else 0.0
+        connection.send((*answer, left))
 
 
 def described(error: Exception) -> str:

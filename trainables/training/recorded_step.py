@@ -7,7 +7,7 @@ in place, as optimisers do, and the gradients are valid until the next replay.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -50,16 +50,19 @@ class RecordedStep:
         self._report: Tensor
 
     def __call__(
-        self, step: Callable[[StepInputs], dict[str, Tensor]], weights: Sequence[nn.Parameter], given: StepInputs
+        self,
+        step: Callable[[StepInputs], dict[str, Tensor]],
+        weights: Callable[[], Sequence[nn.Parameter]],
+        given: StepInputs,
     ) -> tuple[dict[str, float], bool]:
         """Replaces the weights' gradients and returns the losses, and whether all gradients are finite.
 
-        A share with fewer windows than the recording's is computed beside windows of an earlier one, which count nothing. A larger
+        Which weights are trained is asked when a graph is recorded; looking through a model takes a millisecond. A share with fewer windows than the recording's is computed beside windows of an earlier one, which count nothing. A larger
         one is recorded in its place.
         """
         if self._graph is None or not self._fits(given):
             self._graph = None  # gives its memory back before the next takes some
-            self._record(step, list(weights), given)
+            self._record(step, list(weights()), given)
         self._copy(given)
         assert self._graph is not None
         self._graph.replay()
@@ -115,6 +118,6 @@ class RecordedStep:
         self._report = torch.stack([*(loss.float() for loss in losses.values()), largest.float()])
 
 
-def _forget(weights: Sequence[Any]) -> None:
+def _forget(weights: Sequence[nn.Parameter]) -> None:
     for weight in weights:
         weight.grad = None

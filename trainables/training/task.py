@@ -107,15 +107,14 @@ class GaitTask:
             StridefoldError: A gradient is not finite, on whichever worker.
         """
         given = self._inputs(batch, batch_size, generator)
-        weights = [p for _, p in self.model.trained()]
         if self.recorded is not None and len(batch.labels):
-            found, finite = self.recorded(self._recorded_losses, weights, given)
+            found, finite = self.recorded(self._recorded_losses, self._weights, given)
         else:
             losses = self._losses(given, batch.videos)
             found = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True)) if losses else {}
             finite = False
         if self.workers.count > 1 or self.recorded is None or not len(batch.labels):
-            finite = self.workers.sum_gradients(weights)
+            finite = self.workers.sum_gradients(self._weights())
         share = len(batch.labels) / batch_size  # of the losses that do not belong to windows
         told = {name: found.get(name, 0.0) for name in ("video", "numeric", "pairing", "anchor")}
         told["numeric"] *= share
@@ -139,6 +138,9 @@ class GaitTask:
             record_labels = torch.from_numpy(labels).to(self.device)
         weights = torch.full((len(batch.labels),), 1 / batch_size, device=self.device)
         return StepInputs(batch.frames, batch.labels.to(self.device), weights, motion, frozen, records, record_labels)
+
+    def _weights(self) -> list[torch.nn.Parameter]:
+        return [p for _, p in self.model.trained()]
 
     def _recorded_losses(self, given: StepInputs) -> dict[str, Tensor]:
         return self._losses(given, None)
