@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
 
-from trainables.model.video_encoder import VideoEncoder, written_out
+from trainables.model.frozen_layer import written_out
+from trainables.model.video_encoder import VideoEncoder
 
 REFERENCE = Path(__file__).parent / "data" / "video_encoder_reference"
 PROMPTS = {"n_global": 3, "local": True, "summary": True}

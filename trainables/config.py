@@ -17,6 +17,7 @@ KNOWLEDGE_SOURCES = ("own", "swapped", "random")
 NOTIONS = ("raw", "centred", "whitened")
 ENCODINGS = ("continuous", "position", "digits", "words")
 PRECISIONS = ("auto", "float32", "bf16")
+GPU_STEPS = ("eager", "graph", "compiled")
 TAILS = ("shift", "pad")
 READOUTS = ("off", "statistics", "convolution")
 BASELINES = ("untrained", "frozen_motion", "parameters", "linear_probe", "vita_clip")
@@ -254,9 +255,13 @@ class OptimizerConfig:
     """Recompute the frozen layers in the backward pass: less memory, more time."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
     """Number format of the products. auto: bf16 on a GPU that computes it, else float32. A machine without bf16 emulates it, slowly."""
+    gpu_step: Literal["eager", "graph", "compiled"] = "graph"
+    """How a GPU takes a step. eager: kernel by kernel. graph: replayed from a CUDA graph of the same kernels. compiled: from a graph of
+    kernels that torch.compile has fused, which takes half a minute once in each process. A CPU is always eager."""
 
     def __post_init__(self) -> None:
         _require(self.precision in PRECISIONS, "optimizer.precision", self.precision, f"one of {PRECISIONS}")
+        _require(self.gpu_step in GPU_STEPS, "optimizer.gpu_step", self.gpu_step, f"one of {GPU_STEPS}")
         _positive(
             "optimizer", lr=self.lr, epochs=self.epochs, batch_size=self.batch_size, accumulation=self.accumulation
         )

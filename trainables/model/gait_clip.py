@@ -12,6 +12,7 @@ from trainables.config import TrainConfig
 from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, Backbone, FrozenText, TextEncoder
+from trainables.model.frozen_layer import Prompted
 from trainables.model.motion import MotionReadout, TemporalConvolution, block_sizes
 from trainables.model.numeracy import Heads, NumericContrast
 from trainables.model.text_prompts import ClassPrompts
@@ -70,9 +71,9 @@ class GaitCLIP(nn.Module):
         """Returns F_T, the unit text feature of every class, [C, D]."""
         return self.prompts(self.text_encoder)
 
-    def encode(self, frames: Tensor) -> VideoFeatures:
-        """Returns the features of uint8 frames, [B, T, 3, S, S]."""
-        return self.video_encoder((frames.float() / 255 - self.mean) / self.std)
+    def encode(self, frames: Tensor, compute: Prompted | None = None) -> VideoFeatures:
+        """Returns the features of uint8 frames, [B, T, 3, S, S]; `compute` is that of `VideoEncoder.forward`."""
+        return self.video_encoder((frames.float() / 255 - self.mean) / self.std, compute)
 
     def logits(self, video: Tensor, class_features: Tensor, motion: Tensor | None = None) -> Tensor:
         """Returns the class logits, [B, C], of video features [B, D] and of the windows' motion.

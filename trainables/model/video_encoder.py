@@ -9,9 +9,12 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
+
+from trainables.model.frozen_layer import FrozenTower, Prompted, normalised, prompted
 
 
 class VideoFeatures(NamedTuple):
@@ -101,6 +104,7 @@ class VideoEncoder(nn.Module):
         config = vision.config
         self.vision, self.projection = vision, projection
         self.gradient_checkpointing = gradient_checkpointing
+        self.tower = FrozenTower(vision.encoder.layers)
         self.time_embedding = nn.Parameter(torch.zeros(frames, config.hidden_size))
         self.prompts = nn.ModuleList(
             PromptLayer(
@@ -115,20 +119,39 @@ class VideoEncoder(nn.Module):
             for _ in range(config.num_hidden_layers)
         )
 
-    def forward(self, video: Tensor) -> VideoFeatures:
-        """Returns the features of normalised frames, [B, T, 3, H, W_pixels]."""
-        batch, frames = video.shape[:2]
-        hidden = self.vision.embeddings(video.flatten(0, 1)).unflatten(0, (batch, frames))  # [B, T, 1 + P, W]
+    def forward(self, video: Tensor, compute: Prompted | None = None) -> VideoFeatures:
+        """Returns the features of normalised frames, [B, T, 3, H, W_pixels].
+
+        Args:
+            compute: computes each layer but the last; `prompted` by default, or `compiled_layer()`.
+        """
+        embedded = self._embedded(video.flatten(0, 1)).unflatten(0, video.shape[:2])  # [B, T, 1 + P, W]
         # The time embedding goes to every token of its frame, the class token too.
-        hidden = self.vision.pre_layrnorm(hidden + self.time_embedding.unsqueeze(1))
-        last, summary = len(self.prompts) - 1, None
-        for index, (layer, prompts) in enumerate(zip(self.vision.encoder.layers, self.prompts, strict=True)):
-            if self.gradient_checkpointing and torch.is_grad_enabled():
-                hidden, summary = checkpoint(prompted, layer, prompts, hidden, ends=index == last, use_reentrant=False)
+        hidden = self.vision.pre_layrnorm(embedded + self.time_embedding.unsqueeze(1))
+        layers = self.tower.layers()
+        normed = normalised(hidden, layers[0].norm1, layers[0].qkv[0].dtype)
+        recompute = self.gradient_checkpointing and torch.is_grad_enabled()
+        for layer, following, prompts in zip(layers, (*layers[1:], None), self.prompts, strict=True):
+            run = prompted if following is None else compute or prompted
+            norm = None if following is None else following.norm1
+            if recompute:  # there is no randomness whose state would have to be kept
+                hidden, normed = checkpoint(run, layer, norm, prompts, hidden, normed, use_reentrant=False,
+                                            preserve_rng_state=False)  # fmt: skip
             else:
-                hidden, summary = prompted(layer, prompts, hidden, ends=index == last)
+                hidden, normed = run(layer, norm, prompts, hidden, normed)
         features = self.projection(self.vision.post_layernorm(hidden[:, :, 0]))  # [B, T, D]
-        return VideoFeatures(features.mean(1), features, None if summary is None else summary.mean((1, 2)))
+        summary = normed  # of the last layer: the summary tokens that it was given, [B, T, 0 or 1, W]
+        return VideoFeatures(features.mean(1), features, summary.mean((1, 2)) if summary.shape[2] else None)
+
+    def _embedded(self, frames: Tensor) -> Tensor:
+        """Returns the tower's embeddings of frames [B * T, 3, H, W_pixels]; patches by one product instead of a convolution."""
+        own = self.vision.embeddings
+        weight = own.patch_embedding.weight.flatten(1)
+        side = own.patch_size
+        cut = frames.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 1, 3, 5)
+        patches = functional.linear(cut.flatten(3).flatten(1, 2), weight)  # [B * T, P, W]
+        tokens = torch.cat([own.class_embedding.expand(len(frames), 1, -1), patches], dim=1)
+        return tokens + own.position_embedding.weight
 
     @classmethod
     def from_vita_clip(cls, weights: dict[str, Tensor], config: dict[str, Any] | str) -> Self:
@@ -165,53 +188,6 @@ class VideoEncoder(nn.Module):
         encoder.vision.requires_grad_(False)
         encoder.projection.requires_grad_(False)
         return encoder
-
-
-def prompted(layer: Any, prompts: nn.Module, hidden: Tensor, *, ends: bool) -> tuple[Tensor, Tensor | None]:
-    """Returns what a frozen layer makes of its tokens beside prompts, [B, T, 1 + P, W], and the summary token among them.
-
-    Prompts are seen and do not see: what a layer would make of them is dropped behind it. So they are keys and values only,
-    those of all frames once for a video; docs/decisions/0012 has what that saves.
-
-    Args:
-        layer: transformers' CLIP encoder layer.
-        hidden: [B, T, 1 + P, W].
-        ends: only the class token is asked for, [B, T, 1, W].
-    """
-    shared, summary = prompts(hidden[:, :, 0])
-    normed = layer.layer_norm1(hidden)
-    seen = [normed]
-    if shared is not None:
-        seen.append(layer.layer_norm1(shared).unsqueeze(1))
-    if summary is not None:
-        seen.append(layer.layer_norm1(summary))
-    if ends:
-        hidden, normed = hidden[:, :, :1], normed[:, :, :1]
-    hidden = hidden + _attended(layer.self_attn, normed, seen)
-    return hidden + layer.mlp(layer.layer_norm2(hidden)), summary
-
-
-def _attended(attention: Any, asking: Tensor, seen: list[Tensor]) -> Tensor:
-    """Returns the attention of tokens [B, T, Q, W] over all that they see, each [B, T or 1, N, W]; like `asking`."""
-    batch, frames, heads = *asking.shape[:2], attention.num_heads
-
-    def by_head(tokens: Tensor) -> Tensor:  # [B, T, N, W] -> [B * T, heads, N, W / heads]
-        return tokens.flatten(0, 1).unflatten(-1, (heads, -1)).transpose(1, 2)
-
-    keys, values = (
-        torch.cat([projection(tokens).expand(batch, frames, -1, -1) for tokens in seen], dim=2)
-        for projection in (attention.k_proj, attention.v_proj)
-    )
-    queries = by_head(attention.q_proj(asking))
-    slow = queries.device.type == "cpu" and queries.dtype == torch.bfloat16  # benchmarks/attention.py
-    attend = written_out if slow else nn.functional.scaled_dot_product_attention
-    read = attend(queries, by_head(keys), by_head(values))
-    return attention.out_proj(read.transpose(1, 2).flatten(2).unflatten(0, (batch, frames)))
-
-
-def written_out(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Returns attention [B, heads, Q, W] in three operations; its weights stay in memory for the backward pass."""
-    return (queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5).softmax(-1) @ values
 
 
 def vita_clip_prompts(weights: dict[str, Tensor]) -> dict[str, Tensor]:

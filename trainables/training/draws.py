@@ -1,14 +1,18 @@
 """Which windows each optimiser step sees: passes over all of them, or draws that balance classes, subjects and videos."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from trainables.config import AugmentConfig, OptimizerConfig
 from trainables.data.augment import Augmentation, draw_augmentation
-from trainables.data.dataset import WindowDataset
 from trainables.data.windows import jittered_windows, largest_shift
+
+if TYPE_CHECKING:
+    from trainables.data.dataset import WindowDataset
 
 T = TypeVar("T")
 JITTER_STEP = 5

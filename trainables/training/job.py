@@ -1,23 +1,29 @@
 """One fold of a cohort as the trainers see it: its videos, its windows, its numbers, its folder."""
 
+from __future__ import annotations
+
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
 from trainables.config import TrainConfig
 from trainables.data.augment import augmented
-from trainables.data.dataset import WindowDataset
 from trainables.errors import StridefoldError
-from trainables.records import Cohort, Fold
-from trainables.training.draws import Window
 from trainables.training.frozen import FrozenFeatures
+
+if TYPE_CHECKING:  # a step takes a Batch and needs neither cohorts nor videos, nor polars and PyAV, which read them
+    import polars as pl
+
+    from trainables.data.dataset import WindowDataset
+    from trainables.records import Cohort, Fold
+    from trainables.training.draws import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +64,8 @@ class FoldJob:
         return self._windows(self.fold.test, config, training=False)
 
     def _windows(self, subjects: tuple[str, ...], config: TrainConfig, *, training: bool) -> WindowDataset:
+        from trainables.data.dataset import WindowDataset
+
         data = WindowDataset(self.cohort.of_subjects(subjects), self.cache, config.video, training=training)
         if not len(data):
             raise StridefoldError(
@@ -69,6 +77,8 @@ class FoldJob:
 
 def parameter_values(cohort: Cohort, videos: pl.DataFrame) -> np.ndarray:
     """Returns the numeric parameters of some videos in units, [N, P], NaN where not measured."""
+    import polars as pl
+
     return videos.select(pl.col([p.key for p in cohort.parameters]).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
 
 

@@ -39,6 +39,7 @@ def make_optimizer(
             for (group, decayed), found in groups.items()
         ],
         lr=config.lr,
+        fused=model.log_scale.is_cuda or None,
     )
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(steps, config.warmup))
 
@@ -90,13 +91,16 @@ def decays(name: str, parameter: torch.Tensor) -> bool:
 
 def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> dict[str, float]:
     """Scales the gradients down to a norm of at most `largest` (0 is no limit) and returns each group's norm before."""
-    squares: defaultdict[str, float] = defaultdict(float)
-    gradients = []
+    names: list[str] = []
+    gradients: list[torch.Tensor] = []
     for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.grad is not None:
-                gradients.append(parameter.grad)
-                squares[group["name"]] += float(parameter.grad.square().sum())
+        found = [p.grad for p in group["params"] if p.grad is not None]
+        names += [group["name"]] * len(found)
+        gradients += found
+    squares: defaultdict[str, float] = defaultdict(float)
+    if gradients:  # read at once, because each reading waits for the GPU
+        for name, norm in zip(names, torch.stack(torch._foreach_norm(gradients)).tolist(), strict=True):
+            squares[name] += norm**2
     norm = math.sqrt(sum(squares.values()))
     if largest and norm > largest:
         torch._foreach_mul_(gradients, largest / norm)
