@@ -38,6 +38,8 @@ class Recipe:
     people: int = 2000
     clips_each: int = 2
     steps: int = 4000
+    plain_first: int = 500
+    """Steps that see only clips shown as in a cohort: where walls and clothes have any colour, nothing is learned at first."""
     joints_first: int = 2000
     """Steps before the contrastive loss joins: it finds nothing to hold on to before the image tower sees a figure."""
     first_batch: int = 24
@@ -127,15 +129,7 @@ class SentenceSource:
     def of(self, index: int) -> str:
         """Returns a new sentence about clip `index`."""
         walk = self.clips.walks[index]
-        member = bool(walk.subject.group)
-        return describe(
-            walk.gait,
-            walk.parameters,
-            self.rng,
-            group=walk.subject.group if member else None,
-            score=walk.subject.score if member else None,
-            numbers=self.parameters,
-        )
+        return describe(walk.gait, walk.parameters, self.rng, numbers=self.parameters)
 
     def any(self) -> str:
         """Returns a new sentence about some clip."""
@@ -183,7 +177,11 @@ def _fit(
     weights = torch.tensor([1.0, recipe.traits, recipe.joints, recipe.cells])
     for step in range(recipe.steps):
         with_texts = step >= recipe.joints_first
-        batch = _draw_batch(clips, source, recipe.batch if with_texts else recipe.first_batch, recipe.frames, rng)
+        size = recipe.batch if with_texts else recipe.first_batch
+        among = np.flatnonzero(clips.plain) if step < recipe.plain_first else np.arange(len(clips.walks))
+        batch = _draw_batch(
+            clips, source, rng.choice(among, size=min(size, len(among)), replace=False), recipe.frames, rng
+        )
         losses = _losses(model, heads, tokenizer if with_texts else None, batch)
         optimizer.zero_grad(set_to_none=True)
         (losses * weights).sum().backward()
@@ -212,8 +210,10 @@ class Batch:
     texts: list[str]
 
 
-def _draw_batch(clips: Clips, source: SentenceSource, size: int, frames: int, rng: np.random.Generator) -> Batch:
-    chosen = rng.choice(len(clips.walks), size=size, replace=False)
+def _draw_batch(
+    clips: Clips, source: SentenceSource, chosen: np.ndarray, frames: int, rng: np.random.Generator
+) -> Batch:
+    size = len(chosen)
     seen = rng.permuted(np.tile(np.arange(FRAMES), (size, 1)), axis=1)[:, :frames]
     moves = rng.integers(-5, 6, size=(size, 2))  # x, y in pixels
     pixels = torch.from_numpy(clips.pixels[chosen[:, None], seen])
@@ -254,18 +254,30 @@ def _cell_loss(logits: Tensor, joints: Tensor) -> Tensor:
 
 
 def _augment(pixels: Tensor, moves: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Returns normalised pixels [B, T, 3, H, W]; each clip is moved by its `moves`, dimmed and tinted as a whole."""
+    """Returns normalised pixels [B, T, 3, H, W]; each clip is moved by its `moves`, recoloured and dimmed as a whole."""
     b, size = len(pixels), pixels.shape[-1]
     moved = pixels.clone()
     for i, (dx, dy) in enumerate(moves):
         rows = np.clip(np.arange(size) + dy, 0, size - 1)
         columns = np.clip(np.arange(size) + dx, 0, size - 1)
-        moved[i] = pixels[i][:, :, rows][..., columns]
+        moved[i] = _recoloured(pixels[i][:, :, rows][..., columns], rng)
     gain = torch.from_numpy(rng.uniform(0.75, 1.25, (b, 1, 1, 1, 1)) * rng.uniform(0.92, 1.08, (b, 1, 3, 1, 1)))
     lift = torch.from_numpy(rng.uniform(-0.08, 0.08, (b, 1, 1, 1, 1)))
     lit = (moved / 255 * gain.float() + lift.float()).clamp(0, 1)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (PIXEL_MEAN, PIXEL_STD))
     return (lit - mean) / std
+
+
+def _recoloured(clip: Tensor, rng: np.random.Generator) -> Tensor:
+    """Returns a clip [T, 3, H, W] as it is, or with exchanged channels, in grey, or as a negative."""
+    kind = rng.random()
+    if kind < 0.2:
+        clip = clip[:, torch.from_numpy(rng.permutation(3))]
+    elif kind < 0.3:
+        clip = clip.float().mean(dim=1, keepdim=True).to(clip.dtype).expand_as(clip)
+    elif kind < 0.4:
+        clip = 255 - clip
+    return clip
 
 
 def _optimizer(modules: list[nn.Module], recipe: Recipe) -> torch.optim.AdamW:
