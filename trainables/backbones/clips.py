@@ -24,7 +24,7 @@ from trainables.data.simulate import COHORT_SEEDS, FPS, Subject, Walk, draw_walk
 from trainables.data.walker import JOINT, JOINTS
 
 FRAMES, WINDOW, SECONDS = 8, 70, 5.0
-PLAIN_SHARE = 0.35
+PLAIN_SHARE = 0.4
 """Share of people who are shown as in a cohort; each clip of the others has a staging of its own."""
 CODEC_SHARE = 0.4
 """Share of clips that go through H.264."""

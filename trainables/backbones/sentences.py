@@ -116,7 +116,7 @@ def _opening(rng: np.random.Generator) -> str:
 
 def made_up_name(rng: np.random.Generator) -> str:
     """Returns one to three words of random syllables, as 'lunor with kazil'."""
-    words = ["".join(rng.choice(SYLLABLES, size=int(rng.integers(1, 4)))) for _ in range(int(rng.integers(1, 4)))]
+    words = ["".join(rng.choice(SYLLABLES, size=int(rng.integers(2, 4)))) for _ in range(int(rng.integers(1, 4)))]
     return " ".join([words[0], *(_pick(LINKS, rng) + word for word in words[1:])]).replace(" 's", "'s")
 
 

@@ -33,16 +33,16 @@ Capsule = tuple[int, int, float, float, Colour]
 
 STYLES = {"clothed": 0.45, "flat": 0.25, "lines": 0.15, "silhouette": 0.15}
 """Share of each: shaded clothes; limbs of one thickness, each in a flat colour; a stick figure; one colour throughout."""
-BACKDROPS = {"room": 0.3, "plain": 0.25, "curtain": 0.25, "blotches": 0.2}
+BACKDROPS = {"room": 0.3, "plain": 0.3, "curtain": 0.3, "blotches": 0.1}
 STILL_SHARE = 0.35
 """Share of clips whose background stands still while the camera stays on the walker, as on a treadmill."""
-CROSSING_SHARE = 0.3
+CROSSING_SHARE = 0.25
 """Share of clips in which the walker crosses the frame, because the camera stands or lags."""
-OBLIQUE_SHARE = 0.5
+OBLIQUE_SHARE = 0.4
 """Share of clips whose camera is turned by up to 60 degrees; the others keep a cohort's up to 25."""
 MASKED_SHARE = 0.15
 """Share of clothed clips whose head is blurred to a grey blob."""
-MOST_CROSSING = 0.28
+MOST_CROSSING = 0.2
 """Farthest distance from the frame's middle that a crossing walker reaches, in frame sizes."""
 
 
@@ -102,8 +102,8 @@ def draw_staging(look: Look, view: View, rng: np.random.Generator) -> Staging:
         hair=tops[3],
         girth=float(look.girth * rng.uniform(0.8, 1.25)),
         azimuth=float(rng.uniform(-turn, turn)),
-        elevation=float(rng.uniform(0, 18)),
-        zoom=float(rng.uniform(0.45, 0.75) if crossing else rng.uniform(0.55, 1.0)),
+        elevation=float(rng.uniform(0, 12)),
+        zoom=float(rng.uniform(0.6, 0.85) if crossing else rng.uniform(0.65, 1.0)),
         noise=float(rng.uniform(0, 0.03)),
     )
     return Staging(
@@ -117,7 +117,7 @@ def draw_staging(look: Look, view: View, rng: np.random.Generator) -> Staging:
         upper=float(rng.uniform(0.9, 1.15)),
         broad=float(rng.uniform(0.85, 1.3)),
         head=float(rng.uniform(0.8, 1.3)),
-        thickness=float(rng.uniform(0.015, 0.04) if style == "lines" else rng.uniform(0.04, 0.085)),
+        thickness=float(rng.uniform(0.025, 0.045) if style == "lines" else rng.uniform(0.04, 0.085)),
         masked=bool(style == "clothed" and rng.random() < MASKED_SHARE),
         colours=(*tops, (float(rng.uniform(0.3, 0.7)),) * 3),
         texture=int(rng.integers(2**31)),
@@ -219,7 +219,7 @@ def _backdrop(staging: Staging, size: int, scale: float) -> Image:
         folds = sum(rng.uniform(0, 0.08) * np.cos(int(rng.integers(4, 60)) * x + rng.uniform(0, 6)) for _ in range(4))
         wall *= (1 + np.asarray(folds, dtype=np.float32))[None, :, None]
     elif staging.backdrop == "blotches":
-        grid = rng.uniform(-0.22, 0.22, (int(rng.integers(2, 7)), int(rng.integers(4, 16)), 3)).astype(np.float32)
+        grid = rng.uniform(-0.12, 0.12, (int(rng.integers(2, 7)), int(rng.integers(4, 16)), 3)).astype(np.float32)
         rows = np.arange(size) * len(grid) // size
         columns = np.arange(width) * grid.shape[1] // width
         wall += grid[rows][:, columns]
