@@ -43,6 +43,8 @@ class Batch:
     """[B, T, 3, H, W], normalised."""
     joints: Tensor
     """[B*T, J, 2]."""
+    leads: Tensor
+    """[B*T, pairs]."""
     traits: Tensor
     """[B, traits]."""
     tokens: BatchEncoding | None
@@ -90,6 +92,7 @@ def _draw_batch(
     return Batch(
         pixels=augment(pixels, moves, rng, recolour=recolour),
         joints=torch.from_numpy(joints).float().flatten(0, 1),
+        leads=torch.from_numpy(clips.leads[chosen[:, None], seen]).float().flatten(0, 1),
         traits=torch.from_numpy(clips.traits[chosen]),
         tokens=tokens,
     )

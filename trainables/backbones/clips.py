@@ -21,7 +21,7 @@ from trainables.backbones.stagings import draw_staging, stage, staged_joint_pixe
 from trainables.data.figure import draw_look, joint_pixels, render
 from trainables.data.gait_groups import draw_free_traits
 from trainables.data.simulate import COHORT_SEEDS, FPS, Subject, Walk, draw_walk, write_frames
-from trainables.data.walker import JOINT, JOINTS
+from trainables.data.walker import JOINT, PAIRED
 
 FRAMES, WINDOW, SECONDS = 8, 70, 5.0
 PLAIN_SHARE = 0.4
@@ -32,8 +32,7 @@ SIZES = (64, 80, 96, 112)
 """Pixels at which a clip is rendered before it is brought to the backbone's."""
 
 
-MIRRORED = [JOINT[name.replace("left_", "?").replace("right_", "left_").replace("?", "right_")] for name in JOINTS]
-"""Order of the joints with left and right exchanged."""
+LEFT, RIGHT = ([JOINT[f"{side}_{joint}"] for joint in PAIRED] for side in ("left", "right"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +46,9 @@ class Clips:
     traits: NDArray[np.float32]
     """[N, traits]: standardised, for the auxiliary regression."""
     joints: NDArray[np.float32]
-    """[N, T, J, 2]: where the joints are, x and y from the frame's middle in frame sizes; of each pair the far one first."""
+    """[N, T, J, 2]: where the joints are, x and y from the frame's middle in frame sizes; of each pair the rear one first."""
+    leads: NDArray[np.float32]
+    """[N, T, pairs]: how far to the right the near one of a pair is of the far one, in frame sizes."""
     plain: NDArray[np.bool_]
     """[N]: shown as in a cohort."""
 
@@ -57,15 +58,37 @@ def render_clips(people: int, clips_each: int, image_size: int, seed: int, worke
     with ThreadPoolExecutor(max_workers=workers) as pool:
         made = list(pool.map(lambda i: list(_person(COHORT_SEEDS + seed, i, clips_each, image_size)), range(people)))
     walks = tuple(walk for clips in made for walk, *_ in clips)
+    joints = np.stack([joints for clips in made for _, _, joints, _ in clips])
+    to_the_right = np.array([walk.view.to_the_right for walk in walks])
     values = np.array([_traits(walk) for walk in walks])
     spread = values.std(axis=0)
     return Clips(
         pixels=np.stack([pixels for clips in made for _, pixels, _, _ in clips]),
         walks=walks,
         traits=((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32),
-        joints=np.stack([joints for clips in made for _, _, joints, _ in clips]),
+        joints=_rear_first(joints, to_the_right),
+        leads=_leads(joints, to_the_right),
         plain=np.array([plain for clips in made for *_, plain in clips]),
     )
+
+
+def _rear_first(joints: NDArray[np.float32], to_the_right: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Returns joints [N, T, J, 2] with the rear one of each pair in the left one's place.
+
+    Which leg is the near one cannot be seen in a silhouette, and only by its shade in other styles: with the near one
+    in a place of its own, training stays for long at the mean of both legs.
+    """
+    forwards = np.where(to_the_right, 1, -1)[:, None, None]
+    left, right = joints[:, :, LEFT], joints[:, :, RIGHT]
+    turned = (forwards * left[..., 0] > forwards * right[..., 0])[..., None]
+    placed = joints.copy()
+    placed[:, :, LEFT], placed[:, :, RIGHT] = np.where(turned, right, left), np.where(turned, left, right)
+    return placed
+
+
+def _leads(joints: NDArray[np.float32], to_the_right: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Returns x of the near one of each pair less that of the far one, [N, T, pairs]; walking right, the right one is near."""
+    return (joints[:, :, RIGHT, 0] - joints[:, :, LEFT, 0]) * np.where(to_the_right, 1, -1)[:, None, None]
 
 
 def _traits(walk: Walk) -> list[float]:
@@ -95,8 +118,6 @@ def _person(
             where = staged_joint_pixels(joints, staging, image_size)
         if rng.random() < CODEC_SHARE:
             frames = through_codec(frames, quality=int(rng.integers(18, 29)))
-        if not walk.view.to_the_right:  # the right leg is the far one
-            where = where[:, MIRRORED]
         placed = (where / image_size - 0.5).astype(np.float32)
         yield replace(walk, joints=walk.joints[:1]), to_backbone(frames, image_size), placed, plain
 

@@ -24,9 +24,10 @@ from trainables.backbones.probe import cohort_yardsticks, simulated_yardsticks
 from trainables.backbones.recipe import Recipe
 from trainables.backbones.sentences import corpus
 from trainables.backbones.tokenizer import CONTEXT, train_tokenizer
+from trainables.data.walker import PAIRED
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, SMALL
 
-LOSSES, REPORT_EVERY, RENDERERS = ("contrastive", "traits", "joints", "cells"), 100, 2
+LOSSES, REPORT_EVERY, RENDERERS = ("contrastive", "traits", "joints", "cells", "offsets"), 100, 2
 FRESH = (11, 12, 13)
 """Simulated cohorts on which nothing was chosen."""
 
@@ -106,8 +107,9 @@ class Heads(nn.Module):
     def __init__(self, width: int, hidden: int, traits: int, joints: int):
         super().__init__()
         self.traits = nn.Linear(width, traits)
-        self.joints = nn.Linear(hidden, 2 * joints)
+        self.joints = nn.Linear(hidden, 2 * joints + len(PAIRED))
         self.cells = nn.Linear(hidden, joints)
+        self.offsets = nn.Linear(hidden, 2 * joints)
 
 
 def _fit(
@@ -119,7 +121,7 @@ def _fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe))
     model.train()
     running = np.zeros(len(LOSSES))
-    weights = torch.tensor([1.0, recipe.traits, recipe.joints, recipe.cells])
+    weights = torch.tensor([1.0, recipe.traits, recipe.joints, recipe.cells, recipe.offsets])
     for step, batch in enumerate(batches(clips, source, tokenizer, recipe)):
         losses = _losses(model, heads, batch)
         optimizer.zero_grad(set_to_none=True)
@@ -137,14 +139,14 @@ def _fit(
 
 
 def _losses(model: CLIPModel, heads: Heads, batch: Batch) -> Tensor:
-    """Returns CLIP's symmetric loss (0 without tokens) and the auxiliary losses in the order of LOSSES, [4]."""
+    """Returns CLIP's symmetric loss (0 without tokens) and the auxiliary losses in the order of LOSSES, [5]."""
     b, t = batch.pixels.shape[:2]
     seen = model.vision_model(pixel_values=batch.pixels.flatten(0, 1))
     pooled = model.visual_projection(seen.pooler_output).view(b, t, -1).mean(dim=1)  # [B, D]
     auxiliary = [
         F.mse_loss(heads.traits(pooled), batch.traits),
-        F.mse_loss(heads.joints(seen.pooler_output), batch.joints.flatten(1)),
-        _cell_loss(heads.cells(seen.last_hidden_state[:, 1:]), batch.joints),
+        F.mse_loss(heads.joints(seen.pooler_output), torch.cat([batch.joints.flatten(1), batch.leads], dim=1)),
+        *_patch_losses(heads, seen.last_hidden_state[:, 1:], batch.joints),
     ]
     if batch.tokens is None:
         return torch.stack([torch.zeros(()), *auxiliary])
@@ -155,11 +157,19 @@ def _losses(model: CLIPModel, heads: Heads, batch: Batch) -> Tensor:
     return torch.stack([contrastive, *auxiliary])
 
 
-def _cell_loss(logits: Tensor, joints: Tensor) -> Tensor:
-    """Returns the cross-entropy of finding each joint's patch, from logits [N, P, J] and places [N, J, 2]."""
-    side = math.isqrt(logits.shape[1])
-    column, row = ((joints + 0.5) * side).floor().long().clamp(0, side - 1).unbind(dim=-1)  # [N, J]
-    return F.cross_entropy(logits, row * side + column)
+def _patch_losses(heads: Heads, patches: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the losses of finding each joint's patch, and its place within that patch.
+
+    patches [N, P, W], joints [N, J, 2] from the frame's middle in frame sizes.
+    """
+    side = math.isqrt(patches.shape[1])
+    place = (joints + 0.5) * side
+    column, row = place.floor().long().clamp(0, side - 1).unbind(dim=-1)  # [N, J]
+    cell = row * side + column
+    from_middle = (place - torch.stack([column, row], dim=-1) - 0.5).clamp(-1, 1)  # in patches, [N, J, 2]
+    offsets = heads.offsets(patches).unflatten(-1, (-1, 2))  # [N, P, J, 2]
+    own = offsets.gather(1, cell[:, None, :, None].expand(-1, 1, -1, 2)).squeeze(1)
+    return F.cross_entropy(heads.cells(patches), cell), F.mse_loss(own, from_middle)
 
 
 def _optimizer(modules: list[nn.Module], recipe: Recipe) -> torch.optim.AdamW:
