@@ -7,16 +7,17 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from trainables.backbones.clips import FRAMES, render_clips, through_codec
+from trainables.backbones.clips import FRAMES, LEFT, RIGHT, render_clips, through_codec
 from trainables.backbones.recipe import Recipe
 from trainables.backbones.tokenizer import CONTEXT, train_tokenizer
-from trainables.backbones.train_small import small_config, train
+from trainables.backbones.train_small import Heads, _patch_losses, small_config, train
 from trainables.data.simulate import COHORT_SEEDS
+from trainables.data.walker import JOINT, JOINTS, PAIRED
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import SMALL
 
 TINY = Recipe(
-    people=10, clips_each=1, steps=12, plain_first=3, joints_first=6, first_batch=4, batch=8, warmup=2, sentences=50
+    people=10, clips_each=1, steps=12, plain_first=3, poses_first=6, first_batch=4, batch=8, warmup=2, sentences=50
 )
 
 
@@ -98,6 +99,40 @@ def test_training_people_are_in_no_cohort() -> None:
     assert {(walk.subject.group, walk.subject.score) for walk in clips.walks} == {("", -1)}
     assert clips.joints.shape[:2] == (6, FRAMES)
     assert np.abs(clips.joints).max() < 0.7
+
+
+def test_joints_are_the_rear_and_the_front_one() -> None:
+    """Walking to the right, of each pair the first joint is further left; to the left, further right."""
+    clips = render_clips(8, 1, 32, 9, 1)
+    assert {walk.view.to_the_right for walk in clips.walks} == {True, False}
+    for walk, joints in zip(clips.walks, clips.joints, strict=True):
+        apart = joints[:, RIGHT, 0] - joints[:, LEFT, 0]
+        assert ((apart if walk.view.to_the_right else -apart) >= 0).all()
+
+
+def test_poses_do_not_depend_on_the_view() -> None:
+    """A pose is in leg lengths from the pelvis: feet one leg below, the front ankle ahead; each leg leads in turn."""
+    clips = render_clips(8, 1, 32, 9, 1)
+    pose, leads = clips.poses[..., : 2 * len(JOINTS)].reshape(8, FRAMES, -1, 2), clips.poses[..., 2 * len(JOINTS) :]
+    assert np.abs(pose[:, :, JOINT["pelvis"]]).max() == 0
+    assert (pose[:, :, RIGHT, 0] >= pose[:, :, LEFT, 0]).all()
+    assert np.abs(pose[:, :, JOINT["left_ankle"], 1] + 0.85).max() < 0.25
+    assert np.allclose(np.abs(leads), pose[:, :, RIGHT, 0] - pose[:, :, LEFT, 0], atol=1e-6)
+    ankle = leads[..., PAIRED.index("ankle")]
+    assert (ankle.min() < 0) & (ankle.max() > 0)
+
+
+def test_patch_losses_of_heads_that_know_nothing() -> None:
+    """Heads of zeros find the patch by chance, 1 in 25, and place each joint at its patch's middle."""
+    heads = Heads(128, 128, 3, 2)
+    for p in heads.parameters():
+        torch.nn.init.zeros_(p)
+    joints = torch.tensor(
+        [[[-0.4, -0.4], [0.25, 0.05]]]
+    )  # the middle of the first patch; 0.25 and 0.25 patches off one
+    cells, offsets = _patch_losses(heads, torch.randn(1, 25, 128), joints)
+    assert cells.item() == pytest.approx(np.log(25))
+    assert offsets.item() == pytest.approx(2 * 0.25**2 / 4, rel=1e-4)
 
 
 def test_codec_changes_little(tmp_path: Path) -> None:

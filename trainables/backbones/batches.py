@@ -43,8 +43,8 @@ class Batch:
     """[B, T, 3, H, W], normalised."""
     joints: Tensor
     """[B*T, J, 2]."""
-    leads: Tensor
-    """[B*T, pairs]."""
+    poses: Tensor
+    """[B*T, 2J + pairs]."""
     traits: Tensor
     """[B, traits]."""
     tokens: BatchEncoding | None
@@ -56,7 +56,7 @@ def batches(clips: Clips, source: SentenceSource, tokenizer: CLIPTokenizer, reci
     rng = np.random.default_rng(recipe.seed + 1)
 
     def draw(step: int) -> Batch:
-        with_texts, plain = step >= recipe.joints_first, step < recipe.plain_first
+        with_texts, plain = step >= recipe.poses_first, step < recipe.plain_first
         among = np.flatnonzero(clips.plain) if plain else np.arange(len(clips.walks))
         size = min(recipe.batch if with_texts else recipe.first_batch, len(among))
         chosen = rng.choice(among, size=size, replace=False)
@@ -92,7 +92,7 @@ def _draw_batch(
     return Batch(
         pixels=augment(pixels, moves, rng, recolour=recolour),
         joints=torch.from_numpy(joints).float().flatten(0, 1),
-        leads=torch.from_numpy(clips.leads[chosen[:, None], seen]).float().flatten(0, 1),
+        poses=torch.from_numpy(clips.poses[chosen[:, None], seen]).flatten(0, 1),
         traits=torch.from_numpy(clips.traits[chosen]),
         tokens=tokens,
     )

@@ -21,7 +21,7 @@ from trainables.backbones.stagings import draw_staging, stage, staged_joint_pixe
 from trainables.data.figure import draw_look, joint_pixels, render
 from trainables.data.gait_groups import draw_free_traits
 from trainables.data.simulate import COHORT_SEEDS, FPS, Subject, Walk, draw_walk, write_frames
-from trainables.data.walker import JOINT, PAIRED
+from trainables.data.walker import JOINT, PAIRED, Floats
 
 FRAMES, WINDOW, SECONDS = 8, 70, 5.0
 PLAIN_SHARE = 0.4
@@ -42,13 +42,14 @@ class Clips:
     pixels: NDArray[np.uint8]
     """[N, T, 3, H, W]."""
     walks: tuple[Walk, ...]
-    """[N]; group and score of the subjects are '' and -1."""
+    """[N]; group and score of the subjects are '' and -1; joints of the T frames alone."""
     traits: NDArray[np.float32]
     """[N, traits]: standardised, for the auxiliary regression."""
     joints: NDArray[np.float32]
     """[N, T, J, 2]: where the joints are, x and y from the frame's middle in frame sizes; of each pair the rear one first."""
-    leads: NDArray[np.float32]
-    """[N, T, pairs]: how far to the right the near one of a pair is of the far one, in frame sizes."""
+    poses: NDArray[np.float32]
+    """[N, T, 2J + pairs]: the same whatever the view, in leg lengths: forwards and height from the pelvis of each joint, of each
+    pair the rear one first, and how far the near one of each pair is ahead of the far one."""
     plain: NDArray[np.bool_]
     """[N]: shown as in a cohort."""
 
@@ -67,12 +68,12 @@ def render_clips(people: int, clips_each: int, image_size: int, seed: int, worke
         walks=walks,
         traits=((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32),
         joints=_rear_first(joints, to_the_right),
-        leads=_leads(joints, to_the_right),
+        poses=_poses(np.stack([walk.joints for walk in walks]), to_the_right),
         plain=np.array([plain for clips in made for *_, plain in clips]),
     )
 
 
-def _rear_first(joints: NDArray[np.float32], to_the_right: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _rear_first(joints: NDArray[np.floating], to_the_right: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Returns joints [N, T, J, 2] with the rear one of each pair in the left one's place.
 
     Which leg is the near one cannot be seen in a silhouette, and only by its shade in other styles: with the near one
@@ -81,14 +82,18 @@ def _rear_first(joints: NDArray[np.float32], to_the_right: NDArray[np.bool_]) ->
     forwards = np.where(to_the_right, 1, -1)[:, None, None]
     left, right = joints[:, :, LEFT], joints[:, :, RIGHT]
     turned = (forwards * left[..., 0] > forwards * right[..., 0])[..., None]
-    placed = joints.copy()
+    placed = joints.astype(np.float32)
     placed[:, :, LEFT], placed[:, :, RIGHT] = np.where(turned, right, left), np.where(turned, left, right)
     return placed
 
 
-def _leads(joints: NDArray[np.float32], to_the_right: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Returns x of the near one of each pair less that of the far one, [N, T, pairs]; walking right, the right one is near."""
-    return (joints[:, :, RIGHT, 0] - joints[:, :, LEFT, 0]) * np.where(to_the_right, 1, -1)[:, None, None]
+def _poses(tracks: Floats, to_the_right: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Returns the poses of joints [N, T, J, 3] in leg lengths."""
+    from_pelvis = tracks[..., :2] - tracks[:, :, [JOINT["pelvis"]], :2]
+    near_is_right = np.where(to_the_right, 1, -1)[:, None, None]
+    leads = (tracks[:, :, RIGHT, 0] - tracks[:, :, LEFT, 0]) * near_is_right
+    pose = _rear_first(from_pelvis, np.ones_like(to_the_right)).reshape(*tracks.shape[:2], -1)
+    return np.concatenate([pose, leads], axis=-1).astype(np.float32)
 
 
 def _traits(walk: Walk) -> list[float]:
@@ -119,7 +124,7 @@ def _person(
         if rng.random() < CODEC_SHARE:
             frames = through_codec(frames, quality=int(rng.integers(18, 29)))
         placed = (where / image_size - 0.5).astype(np.float32)
-        yield replace(walk, joints=walk.joints[:1]), to_backbone(frames, image_size), placed, plain
+        yield replace(walk, joints=joints), to_backbone(frames, image_size), placed, plain
 
 
 def through_codec(frames: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

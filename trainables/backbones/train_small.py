@@ -27,7 +27,7 @@ from trainables.backbones.tokenizer import CONTEXT, train_tokenizer
 from trainables.data.walker import PAIRED
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, SMALL
 
-LOSSES, REPORT_EVERY, RENDERERS = ("contrastive", "traits", "joints", "cells", "offsets"), 100, 2
+LOSSES, REPORT_EVERY, RENDERERS = ("contrastive", "traits", "poses", "cells", "offsets"), 100, 2
 FRESH = (11, 12, 13)
 """Simulated cohorts on which nothing was chosen."""
 
@@ -107,7 +107,7 @@ class Heads(nn.Module):
     def __init__(self, width: int, hidden: int, traits: int, joints: int):
         super().__init__()
         self.traits = nn.Linear(width, traits)
-        self.joints = nn.Linear(hidden, 2 * joints + len(PAIRED))
+        self.poses = nn.Linear(hidden, 2 * joints + len(PAIRED))
         self.cells = nn.Linear(hidden, joints)
         self.offsets = nn.Linear(hidden, 2 * joints)
 
@@ -121,7 +121,7 @@ def _fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe))
     model.train()
     running = np.zeros(len(LOSSES))
-    weights = torch.tensor([1.0, recipe.traits, recipe.joints, recipe.cells, recipe.offsets])
+    weights = torch.tensor([1.0, recipe.traits, recipe.poses, recipe.cells, recipe.offsets])
     for step, batch in enumerate(batches(clips, source, tokenizer, recipe)):
         losses = _losses(model, heads, batch)
         optimizer.zero_grad(set_to_none=True)
@@ -145,7 +145,7 @@ def _losses(model: CLIPModel, heads: Heads, batch: Batch) -> Tensor:
     pooled = model.visual_projection(seen.pooler_output).view(b, t, -1).mean(dim=1)  # [B, D]
     auxiliary = [
         F.mse_loss(heads.traits(pooled), batch.traits),
-        F.mse_loss(heads.joints(seen.pooler_output), torch.cat([batch.joints.flatten(1), batch.leads], dim=1)),
+        F.mse_loss(heads.poses(seen.pooler_output), batch.poses),
         *_patch_losses(heads, seen.last_hidden_state[:, 1:], batch.joints),
     ]
     if batch.tokens is None:
