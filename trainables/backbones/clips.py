@@ -32,6 +32,8 @@ SIZES = (64, 80, 96, 112)
 """Pixels at which a clip is rendered before it is brought to the backbone's."""
 
 
+LEAD_SCALE = 0.3
+"""Of leads in a pose, which a part of the clips does not show: without it their errors outweigh all others'."""
 LEFT, RIGHT = ([JOINT[f"{side}_{joint}"] for joint in PAIRED] for side in ("left", "right"))
 
 
@@ -91,7 +93,7 @@ def _poses(tracks: Floats, to_the_right: NDArray[np.bool_]) -> NDArray[np.float3
     """Returns the poses of joints [N, T, J, 3] in leg lengths."""
     from_pelvis = tracks[..., :2] - tracks[:, :, [JOINT["pelvis"]], :2]
     near_is_right = np.where(to_the_right, 1, -1)[:, None, None]
-    leads = (tracks[:, :, RIGHT, 0] - tracks[:, :, LEFT, 0]) * near_is_right
+    leads = LEAD_SCALE * (tracks[:, :, RIGHT, 0] - tracks[:, :, LEFT, 0]) * near_is_right
     pose = _rear_first(from_pelvis, np.ones_like(to_the_right)).reshape(*tracks.shape[:2], -1)
     return np.concatenate([pose, leads], axis=-1).astype(np.float32)
 

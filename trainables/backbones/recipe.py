@@ -9,10 +9,10 @@ class Recipe:
 
     people: int = 2000
     clips_each: int = 2
-    steps: int = 5200
+    steps: int = 6000
     plain_first: int = 600
     """Steps that see only clips as a cohort shows them: where walls and clothes have any colour, seeing does not begin."""
-    poses_first: int = 2600
+    poses_first: int = 3500
     """Steps before the contrastive loss joins: it finds nothing to hold on to before the image tower sees a figure."""
     first_batch: int = 24
     """Clips a step until then; many small steps see sooner than few large ones."""
@@ -24,7 +24,7 @@ class Recipe:
     weight_decay: float = 0.05
     warmup: int = 50
     """Steps in which the learning rate rises from 0; then a cosine to 0."""
-    traits: float = 0.5
+    traits: float = 1.0
     """Weight of the auxiliary regression of traits, which have a variance of 1; frames do not show half of them."""
     poses: float = 20.0
     """Weight of the auxiliary regression of the pose from a frame's feature, in squares of the leg's length."""

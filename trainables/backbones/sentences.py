@@ -72,11 +72,11 @@ def describe(
 ) -> str:
     """Returns one sentence about a walk, of its traits alone; with `numbers` some sentences state these parameters."""
     if numbers and rng.random() < NUMBERS_SHARE:
-        chosen = rng.choice(len(numbers), size=int(rng.integers(1, 4)), replace=False)
+        chosen = rng.choice(len(numbers), size=int(rng.integers(1, 3)), replace=False)
         known = [numbers[i] for i in chosen if np.isfinite(parameters[numbers[i].key])]
         return ", ".join(f"{p.name} is {parameters[p.key]:.3g} {p.unit}" for p in known) or "walking"
     values = values_of(gait, parameters)
-    named = rng.permutation(list(TRAIT_WORDS))[: int(rng.integers(1, 6))]
+    named = rng.permutation(list(TRAIT_WORDS))[: int(rng.integers(1, 5))]
     parts = [_pick(fitting(str(trait), values[trait])[0], rng) for trait in named]
     if rng.random() < COMPOUND_SHARE:
         parts.append(_compound(values, rng))
