@@ -91,7 +91,7 @@ def test_probe_finds_a_feature_that_tells_the_class() -> None:
 
 def test_both_kinds_of_yardsticks_are_printed(tmp_path: Path) -> None:
     """A simulated cohort gives a line per label with every control; a given cohort one line with the three probes."""
-    manifest = simulate_cohort(tmp_path / "made", subjects=12, videos_per_subject=(1, 1), seconds=4, size=64, seed=5)
+    manifest = simulate_cohort(tmp_path / "made", subjects=15, videos_per_subject=(1, 1), seconds=4, size=64, seed=5)
     line = next(iter(cohort_yardsticks(SMALL, manifest, "diagnosis")))
     assert line.startswith("made, diagnosis: balanced accuracy per subject: probe of the mean")
     assert "probe of the rhythm" in line
