@@ -9,7 +9,7 @@ from typing import Any
 from search_spaces import Space, load_space
 from trainables.choices import COSTS, RULES
 from trainables.config import BASELINES, TrainConfig
-from trainables.errors import ConfigurationError
+from trainables.errors import ConfigurationError, StridefoldError
 from trainables.files import file_sha256
 
 SCALED_TO_SMALL: dict[str, Any] = {
@@ -198,10 +198,6 @@ class SearchOptions:
         what = self.label or (Path(self.task).stem if self.task else "diagnosis")
         return f"{Path(self.cohort).stem}-{what}" if self.cohort else f"simulated-{what}"
 
-    def cache_folder(self) -> Path:
-        """Returns where decoded frames and the simulated cohort are kept."""
-        return Path(self.cache) if self.cache else user_cache()
-
     def identity(self) -> dict[str, Any]:
         """Returns the options that may not change within a study."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in CONTINUES}
@@ -215,5 +211,40 @@ def _prompts_of(path: Path) -> dict[str, str]:
 
 
 def user_cache() -> Path:
-    """Returns this user's cache folder for stridefold."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stridefold"
+    """Returns this user's cache folder for stridefold.
+
+    Raises:
+        StridefoldError: The user has no home folder, as in a container that runs under a number.
+    """
+    given = os.environ.get("XDG_CACHE_HOME")
+    if not given and os.path.expanduser("~") == "~":
+        raise StridefoldError(
+            "this user has no home folder for the cache; choose one with --cache, or set XDG_CACHE_HOME"
+        )
+    return Path(given or os.path.expanduser("~/.cache")) / "stridefold"
+
+
+def open_cache(given: str) -> Path:
+    """Returns the folder of decoded frames and the simulated cohort, made if need be.
+
+    Nobody else on the machine may look into this user's own.
+
+    Args:
+        given: the folder that was asked for; '' is this user's own.
+
+    Raises:
+        StridefoldError: It cannot be made.
+    """
+    folder = Path(given) if given else user_cache()
+    try:
+        folder.mkdir(mode=0o777 if given else 0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StridefoldError(
+            f"the cache folder {folder} cannot be made ({error.strerror}); choose another with --cache, or set XDG_CACHE_HOME"
+        ) from None
+    return folder.absolute()
+
+
+def home_path(text: str) -> Path:
+    """Returns the path of an argument, with ~ as the home folder."""
+    return Path(os.path.expanduser(text))

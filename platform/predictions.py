@@ -5,9 +5,8 @@ import datetime
 import importlib.metadata
 from pathlib import Path
 from platform.console import Console
-from platform.options import user_cache
+from platform.options import open_cache
 from platform.predict_options import NOTICE, PredictOptions
-from platform.study import code_hash
 from typing import Any
 
 import polars as pl
@@ -26,6 +25,7 @@ from trainables.training.ensemble import (
     predictions,
     score_videos,
 )
+from trainables.training_version import TRAINING_VERSION, source_hash
 
 WORDS = "descriptions are what the folds' models learned of the class; nothing in them was measured in the video"
 
@@ -38,7 +38,7 @@ def predict(options: PredictOptions, console: Console) -> int:
     else:
         videos = read_videos(options.videos)
     frozen = load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder)
-    cache = ((Path(options.cache) if options.cache else user_cache()) / "frames").absolute()
+    cache = open_cache(options.cache) / "frames"
     with console.ingest() as on_video:
         videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, on_video)
     scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
@@ -112,10 +112,14 @@ def cautions(ensemble: Ensemble, seen: list[Seen]) -> list[str]:
         lines.append("note: the study's models were trained on simulated walkers, not on patients")
     if ensemble.record.finished is None:
         lines.append(f"note: the study's search has not ended; trial {ensemble.trial.number} is the best so far")
-    if ensemble.record.options.get("code") != code_hash():
+    if (version := ensemble.record.training_version) != TRAINING_VERSION:
         lines.append(
-            "note: the study was computed by another version of the trainers; its class features are the same here, "
-            "whether its video features are was not checked"
+            f"note: the study was computed by version {version} of the trainers, and this is version {TRAINING_VERSION}; its class "
+            "features are the same here, whether its video features are was not checked"
+        )
+    elif source_hash() not in ensemble.record.code:
+        lines.append(
+            "note: the source text of the trainers is not the study's; their version is, so they compute the same"
         )
     return [*lines, *(caution(s) for s in seen), f"warning: {NOTICE}"]
 

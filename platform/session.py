@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from platform.console import Console
-from platform.options import SearchOptions
+from platform.options import SearchOptions, open_cache
 from platform.resources import Machines
 from platform.study import Study
 from typing import Any
@@ -49,6 +49,7 @@ class Session:
             workers=options.workers,
             cpus=options.cpus_per_worker,
             gpus=options.gpus_per_worker,
+            memory=self.machines.memory,
         )
         optuna_study = open_optuna(study, options.cost)
         with self.console.trials(wanted, folds, len(counted(optuna_study)), what) as on_event:
@@ -100,7 +101,11 @@ class Session:
 
         cpus, gpus = self.options.cpus_per_worker, self.options.gpus_per_worker
         task = ray.remote(function).options(
-            num_cpus=cpus, num_gpus=gpus, max_retries=3, retry_exceptions=[MemoryShortError]
+            num_cpus=cpus,
+            num_gpus=gpus,
+            memory=self.machines.memory or None,
+            max_retries=3,
+            retry_exceptions=[MemoryShortError],
         )
         try:
             results: list[Any] = ray.get([task.remote(*call, cpus, gpus) for call in calls])
@@ -116,6 +121,4 @@ class Session:
 
 def frame_cache(options: SearchOptions) -> Path:
     """Returns the folder of decoded frames; nobody else on the machine may look into the default one."""
-    if not options.cache:
-        options.cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    return (options.cache_folder() / "frames").absolute()
+    return open_cache(options.cache) / "frames"
