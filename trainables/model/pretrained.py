@@ -51,7 +51,8 @@ def fault(source: str) -> str | None:
     Args:
         source: a folder, or a hub id, of which the cached files are looked at.
     """
-    folder = Path(os.path.expanduser(source))
+    folder: Path | None = Path(os.path.expanduser(source))
+    assert folder is not None
     if not folder.is_dir():
         folder, missing = _cached(source), _no_folder(source, folder)
         if folder is None or missing is not None:
