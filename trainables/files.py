@@ -74,6 +74,8 @@ def read_parquet(path: Path) -> pl.DataFrame:
     Raises:
         StridefoldError: The file is missing or damaged.
     """
+    import polars as pl
+
     try:
         # Its bytes: polars would take *, ? and [ in a path for a pattern.
         return pl.read_parquet(io.BytesIO(path.read_bytes()))

@@ -51,12 +51,12 @@ def fault(source: str) -> str | None:
     Args:
         source: a folder, or a hub id, of which the cached files are looked at.
     """
-    folder: Path | None = Path(os.path.expanduser(source))
-    assert folder is not None
+    folder = Path(os.path.expanduser(source))
     if not folder.is_dir():
-        folder, missing = _cached(source), _no_folder(source, folder)
-        if folder is None or missing is not None:
+        cached, missing = _cached(source), _no_folder(source, folder)
+        if cached is None or missing is not None:
             return missing
+        folder = cached
     return _text_fault(folder) or _weights_fault(folder)
 
 
