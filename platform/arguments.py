@@ -6,7 +6,7 @@ from os.path import abspath, expanduser, isdir  # a shell leaves the ~ of --coho
 from platform.options import REFITS, SAMPLERS, SearchOptions
 
 from search_spaces import SHIPPED
-from trainables.choices import COSTS, RULES, parse_metric
+from trainables.choices import COSTS, READERS, RULES, parse_metric
 from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
 
@@ -304,5 +304,11 @@ def _machine_options(parser: argparse.ArgumentParser, default: SearchOptions) ->
     )
     group.add_argument(
         "--cache", type=expanduser, default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold"
+    )
+    group.add_argument(
+        "--reader",
+        choices=READERS,
+        default=default.reader,
+        help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
     )
     group.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")

@@ -9,7 +9,7 @@ from typing import Any
 from search_spaces import Space, load_space
 from trainables.choices import COSTS, RULES
 from trainables.config import BASELINES, TrainConfig
-from trainables.errors import ConfigurationError, StridefoldError
+from trainables.errors import ConfigurationError
 from trainables.files import file_sha256
 
 SCALED_TO_SMALL: dict[str, Any] = {
@@ -41,6 +41,7 @@ CONTINUES = (
     "gpus_per_worker",
     "plain",
     "cache",
+    "reader",
     "studies",
 )
 """Options that may change when a study is continued; the others decide what was computed."""
@@ -106,6 +107,7 @@ class SearchOptions:
     gpus_per_worker: float = 0.0
     address: str = "local"
     cache: str = ""
+    reader: str = "pyav"
     plain: bool = False
 
     def __post_init__(self) -> None:
@@ -208,41 +210,6 @@ def _prompts_of(path: Path) -> dict[str, str]:
         return {"video.prompts_from": str(path.absolute()), "video.prompts_sha256": file_sha256(path)}
     except OSError as error:
         raise ConfigurationError(f"--prompts-from {path} cannot be read ({error.strerror})") from None
-
-
-def user_cache() -> Path:
-    """Returns this user's cache folder for stridefold.
-
-    Raises:
-        StridefoldError: The user has no home folder, as in a container that runs under a number.
-    """
-    given = os.environ.get("XDG_CACHE_HOME")
-    if not given and os.path.expanduser("~") == "~":
-        raise StridefoldError(
-            "this user has no home folder for the cache; choose one with --cache, or set XDG_CACHE_HOME"
-        )
-    return Path(given or os.path.expanduser("~/.cache")) / "stridefold"
-
-
-def open_cache(given: str) -> Path:
-    """Returns the folder of decoded frames and the simulated cohort, made if need be.
-
-    Nobody else on the machine may look into this user's own.
-
-    Args:
-        given: the folder that was asked for; '' is this user's own.
-
-    Raises:
-        StridefoldError: It cannot be made.
-    """
-    folder = Path(given) if given else user_cache()
-    try:
-        folder.mkdir(mode=0o777 if given else 0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StridefoldError(
-            f"the cache folder {folder} cannot be made ({error.strerror}); choose another with --cache, or set XDG_CACHE_HOME"
-        ) from None
-    return folder.absolute()
 
 
 def home_path(text: str) -> Path:

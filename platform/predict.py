@@ -11,6 +11,8 @@ from platform.console import Console
 from platform.options import home_path
 from platform.predict_options import NOTICE, PredictOptions
 
+from trainables.choices import READERS
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status: 0, 1 for a problem, 130 and 143 where Ctrl-C or SIGTERM stopped it."""
@@ -79,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
         type=os.path.expanduser,
         metavar="FOLDER",
         help="decoded frames; none: ~/.cache/stridefold",
+    )
+    parser.add_argument(
+        "--reader",
+        choices=READERS,
+        default="pyav",
+        help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
     )
     return parser
 

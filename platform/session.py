@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from platform.console import Console
-from platform.options import SearchOptions, open_cache
+from platform.options import SearchOptions
 from platform.resources import Machines
 from platform.study import Study
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from search_spaces import Space
+from trainables.data.cache_folder import open_frames
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.leaderboard import TrialRecord, chosen, read_trials
 from trainables.records import Fold
@@ -120,5 +121,5 @@ class Session:
 
 
 def frame_cache(options: SearchOptions) -> Path:
-    """Returns the folder of decoded frames; nobody else on the machine may look into the default one."""
-    return open_cache(options.cache) / "frames"
+    """Returns the folder of decoded frames; nobody else on the machine may look into it."""
+    return open_frames(options.cache)
