@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ BELOW = len("/ray/session_2026-11-27_02-54-39_123456_4194304/sockets/dash_Metric
 PLAIN = re.compile(r"/[\w./+-]*", re.ASCII)
 """Paths that Ray's own command lines take; a blank would end one."""
 SHORT = ("/tmp", "/var/tmp", "/dev/shm")
+REMOVALS = 30
+"""Attempts to remove a folder, a tenth of a second apart."""
 
 
 @contextmanager
@@ -48,7 +51,16 @@ def temporary_folder() -> Iterator[str | None]:
         os.environ.pop("TMPDIR")
         if before is not None:
             os.environ["TMPDIR"] = before
+        _remove(Path(folder))
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder in which processes that are ending may still write."""
+    for _ in range(REMOVALS):
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
 
 
 def _usable(folder: str) -> bool:

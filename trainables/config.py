@@ -1,6 +1,6 @@
 """One configuration of the trainer: frozen, checked, and a unit under each field.
 
-The defaults are those of the recipe in docs/decisions/0013; `PUBLISHED` gives those of the published method (arXiv
+The defaults are those of the recipe in docs/decisions/0017; `PUBLISHED` gives those of the published method (arXiv
 2403.13756 and its extension).
 """
 
@@ -50,7 +50,7 @@ class VideoConfig:
 
     frames: int = 16
     """T: frames that the prompted tower reads, taken evenly from a window. 16 of 70 are 6.9 a second, above twice a fast
-    walker's 2.5 steps (docs/decisions/0013); 70 in the paper, 8 in Vita-CLIP."""
+    walker's 2.5 steps (docs/decisions/0017); 70 in the paper, 8 in Vita-CLIP."""
     window: int = 70
     """Frames of a window at 30 frames/s."""
     stride: int = 25
