@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from platform.arguments import parse_search
 from platform.cohort import main as cohort
-from platform.options import open_cache
 from platform.predict import parse_predict
 from platform.report import main as report
 
@@ -20,6 +19,7 @@ from optuna.trial import TrialState
 from reports.page import write_report
 from tests.make_study import make_study
 from tests.tiny import write_place
+from trainables.data.cache_folder import open_cache
 from trainables.errors import StridefoldError
 from trainables.files import read_parquet, write_parquet
 from trainables.leaderboard import open_storage, read_trials
