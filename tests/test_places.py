@@ -165,7 +165,7 @@ def test_the_own_cache_is_private_and_one_that_was_asked_for_is_not(
 def test_a_user_without_a_home_is_told_what_to_give() -> None:
     """As in a container that runs under a number; no folder called ~ is made."""
     code = (
-        "import os; from platform.options import user_cache; from trainables.errors import StridefoldError\n"
+        "import os; from trainables.data.cache_folder import user_cache; from trainables.errors import StridefoldError\n"
         "os.environ.pop('HOME', None); os.environ.pop('XDG_CACHE_HOME', None); os.setuid(54321)\n"
         "try: user_cache()\n"
         "except StridefoldError as error: print(error)\n"
