@@ -1,6 +1,6 @@
 """Prints an ablation on a cohort: balanced accuracy and macro F1 of each variant, pooled over folds, per seed and with spread.
 
-    python benchmarks/ablation.py COHORT --label diagnosis --ignore view_degree
+    python benchmarks/ablation.py COHORT --label diagnosis --parameter step_width_m --parameter trunk_lean_degree
     python benchmarks/ablation.py COHORT --label diagnosis --variant "no numbers:numeracy.enabled=false" --variant "as it is:"
 
 Every variant is scored on the same subject-wise folds, at the last epoch; nothing is chosen by a held-out subject. A
@@ -13,7 +13,7 @@ import tempfile
 from multiprocessing import get_context
 from pathlib import Path
 from platform.arguments import parse_setting
-from platform.options import SearchOptions, user_cache
+from platform.options import SearchOptions
 from platform.splits import make_splits
 
 import numpy as np
@@ -22,6 +22,7 @@ import torch
 
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import open_frames
 from trainables.data.manifest import read_manifest
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task
@@ -48,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cohort", type=Path, help="manifest")
     parser.add_argument("--label", required=True, help="label column")
-    parser.add_argument("--ignore", action="append", default=[], help="numeric column that is no gait parameter")
+    parser.add_argument("--parameter", action="append", default=[], help="numeric column that no parameter file knows")
     parser.add_argument("--folds", type=int, default=3, help="subject-wise folds (default 3)")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of folds and training (default 3)")
     parser.add_argument("--epochs", type=int, default=4, help="epochs (default 4)")
@@ -82,9 +83,9 @@ def _variant(text: str) -> tuple[str, dict[str, object]]:
 def read(options: argparse.Namespace) -> tuple[Cohort, Task]:
     """Returns the cohort with its frames in the user's cache; a class may have fewer subjects than there are folds."""
     cohort, task = read_manifest(options.cohort, task=None, label=options.label, parameters=load_parameters(),
-                                 folds=2, ignore=tuple(options.ignore))  # fmt: skip
+                                 folds=2, named=tuple(options.parameter))  # fmt: skip
     size = load_backbone("small").image_size
-    return ingest_cohort(cohort, size=size, folder=user_cache() / "frames"), task
+    return ingest_cohort(cohort, size=size, folder=open_frames("")), task
 
 
 def measure(options: argparse.Namespace, settings: dict[str, object], seed: int) -> dict[str, float]:
@@ -96,7 +97,7 @@ def measure(options: argparse.Namespace, settings: dict[str, object], seed: int)
     predictions = []
     with tempfile.TemporaryDirectory() as folder:
         for fold in make_splits(cohort, folds=options.folds, seed=seed).folds:
-            job = FoldJob(cohort=cohort, fold=fold, frozen=frozen, cache=user_cache() / "frames",
+            job = FoldJob(cohort=cohort, fold=fold, frozen=frozen, cache=open_frames(""),
                           folder=Path(folder) / str(fold.index), key="")  # fmt: skip
             predictions.append(train_fold(reference.with_values(settings), job).predictions)
     pooled = pl.concat(predictions)

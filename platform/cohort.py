@@ -8,7 +8,7 @@ from platform.options import SearchOptions, home_path
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns the exit status."""
+    """Runs the command; returns the exit status: 0, 1 for a problem, 130 when stopped by the user."""
     parser = argparse.ArgumentParser(
         prog="python -m platform.cohort", description="Simulate a cohort or check a manifest."
     )

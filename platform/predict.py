@@ -11,6 +11,8 @@ from platform.console import Console
 from platform.options import home_path
 from platform.predict_options import NOTICE, PredictOptions
 
+from trainables.choices import READERS
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status: 0, 1 for a problem, 130 and 143 where Ctrl-C or SIGTERM stopped it."""
@@ -45,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="instead of videos: .csv or .parquet with subject, video and, where known, the box; adds a row per subject",
     )
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="the manifest's videos may be symbolic links to any file that you may read",
+    )
     parser.add_argument("--fold", type=int, metavar="K", help="one fold, from 0; none: the mean of all folds")
     parser.add_argument(
         "--out",
@@ -74,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
         type=os.path.expanduser,
         metavar="FOLDER",
         help="decoded frames; none: ~/.cache/stridefold",
+    )
+    parser.add_argument(
+        "--reader",
+        choices=READERS,
+        default="pyav",
+        help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
     )
     return parser
 

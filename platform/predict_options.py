@@ -15,12 +15,14 @@ class PredictOptions:
     study: Path
     videos: tuple[str, ...] = ()
     manifest: Path | None = None
+    follow_links: bool = False
     fold: int | None = None
     out: Path | None = None
     device: str = "auto"
     backbone: str = ""
     knowledge_encoder: str = ""
     cache: str = ""
+    reader: str = "pyav"
 
     def __post_init__(self) -> None:
         if bool(self.videos) == (self.manifest is not None):

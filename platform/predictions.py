@@ -5,7 +5,6 @@ import datetime
 import importlib.metadata
 from pathlib import Path
 from platform.console import Console
-from platform.options import open_cache
 from platform.predict_options import NOTICE, PredictOptions
 from typing import Any
 
@@ -13,6 +12,7 @@ import polars as pl
 
 from trainables.choices import LEVELS
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import open_frames
 from trainables.data.decode import RATE
 from trainables.data.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
 from trainables.files import write_json, write_text
@@ -33,11 +33,14 @@ WORDS = "descriptions are what the folds' models learned of the class; nothing i
 def predict(options: PredictOptions, console: Console) -> int:
     """Scores the videos by the study's folds, prints the table and writes the files."""
     ensemble = open_ensemble(options.study, options.fold)
-    videos = read_manifest_videos(options.manifest) if options.manifest else read_videos(options.videos)
+    if options.manifest:
+        videos = read_manifest_videos(options.manifest, follow_links=options.follow_links)
+    else:
+        videos = read_videos(options.videos)
     frozen = load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder)
-    cache = open_cache(options.cache) / "frames"
+    cache = open_frames(options.cache)
     with console.ingest() as on_video:
-        videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, on_video)
+        videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, options.reader, on_video)
     scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
     levels = LEVELS if options.manifest else LEVELS[1:]
     found = [p for level in levels for p in predictions(ensemble, scores, level)]
@@ -49,7 +52,9 @@ def predict(options: PredictOptions, console: Console) -> int:
     return 0
 
 
-def ingest(ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, on_video: Any) -> pl.DataFrame:
+def ingest(
+    ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, reader: str, on_video: Any
+) -> pl.DataFrame:
     """Returns the videos with their frames in the cache."""
     new = Cohort(
         name="the list of videos",
@@ -59,7 +64,7 @@ def ingest(ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, on_
         parameters=(),
         videos=videos,
     )
-    return ingest_cohort(new, size=size, folder=cache, on_video=on_video).videos
+    return ingest_cohort(new, size=size, folder=cache, reader=reader, on_video=on_video).videos
 
 
 def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console) -> None:
@@ -153,9 +158,14 @@ def write(path: Path, ensemble: Ensemble, videos: pl.DataFrame, found: list[Pred
         write_json(path, as_document(ensemble, videos, found, seen))
 
 
+def label_values(ensemble: Ensemble) -> list[str]:
+    """Returns each class as the label column of the study's cohort spells it, so that predictions join with its table."""
+    return [c["value"] for c in ensemble.record.task["classes"]]
+
+
 def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction], seen: list[Seen]) -> dict[str, Any]:
     """Returns the contents of the JSON file: where the models come from, then windows, videos and subjects."""
-    record, classes = ensemble.record, ensemble.cohort.classes
+    record, classes, values = ensemble.record, ensemble.cohort.classes, label_values(ensemble)
     hashes = dict(videos.select("video", "sha256").rows())
 
     def entry(p: Prediction) -> dict[str, Any]:
@@ -168,6 +178,7 @@ def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction
         near = p.description
         return about | {
             "class": classes[p.predicted],
+            "label_value": values[p.predicted],
             "probabilities": dict(zip(classes, p.probabilities, strict=True)),
             "folds_agreeing": p.agreeing,
             "by_fold": [
@@ -197,7 +208,7 @@ def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction
 
 def as_rows(ensemble: Ensemble, found: list[Prediction]) -> pl.DataFrame:
     """Returns the contents of the CSV file: one row per subject, video and window, with the folds' mean."""
-    classes = ensemble.cohort.classes
+    classes, values = ensemble.cohort.classes, label_values(ensemble)
     rows = [
         {
             "level": p.level,
@@ -206,6 +217,7 @@ def as_rows(ensemble: Ensemble, found: list[Prediction]) -> pl.DataFrame:
             "window": p.window,
             "seconds": None if p.window is None else p.window / RATE,
             "class": classes[p.predicted],
+            "label_value": values[p.predicted],
             **{f"probability of {name}": value for name, value in zip(classes, p.probabilities, strict=True)},
             "folds": len(p.by_fold),
             "folds_agreeing": p.agreeing,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from platform.console import Console
-from platform.options import SearchOptions, open_cache
+from platform.options import SearchOptions
 from platform.resources import Machines
 from platform.study import Study
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from search_spaces import Space
+from trainables.data.cache_folder import open_frames
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.leaderboard import TrialRecord, chosen, read_trials
 from trainables.records import Fold
@@ -44,7 +45,7 @@ class Session:
             space=self.space,
             cache=frame_cache(options),
             sampler=options.sampler or "tpe",
-            seed=options.seed,
+            seed=options.seed_of_sampler,
             prune=0.0 if options.cost else options.prune,
             workers=options.workers,
             cpus=options.cpus_per_worker,
@@ -79,7 +80,9 @@ class Session:
         from trainables.ray_loop import train_one
 
         calls = ((*self._place(study), key, fold, config) for fold, key in keys.items())
-        return [problem for problem in self.tasks(train_one, calls) if problem]
+        what = "the model of all subjects" if config["model"] == "clip" else f"baseline {config['model']}"
+        with self.console.folds(what, [study.folder / "folds" / key for key in keys.values()]):
+            return [problem for problem in self.tasks(train_one, calls) if problem]
 
     def score_outer(self, inner: Study, outer: Study, fold: Fold) -> pl.DataFrame:
         """Returns the predictions of an outer fold's test subjects by the ensemble that the inner study has chosen."""
@@ -118,5 +121,5 @@ class Session:
 
 
 def frame_cache(options: SearchOptions) -> Path:
-    """Returns the folder of decoded frames; nobody else on the machine may look into the default one."""
-    return open_cache(options.cache) / "frames"
+    """Returns the folder of decoded frames; nobody else on the machine may look into it."""
+    return open_frames(options.cache)

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from platform.arguments import parse_search
 from platform.cohort import main as cohort
-from platform.options import open_cache
 from platform.predict import parse_predict
 from platform.report import main as report
 
@@ -20,6 +19,7 @@ from optuna.trial import TrialState
 from reports.page import write_report
 from tests.make_study import make_study
 from tests.tiny import write_place
+from trainables.data.cache_folder import open_cache
 from trainables.errors import StridefoldError
 from trainables.files import read_parquet, write_parquet
 from trainables.leaderboard import open_storage, read_trials
@@ -165,7 +165,7 @@ def test_the_own_cache_is_private_and_one_that_was_asked_for_is_not(
 def test_a_user_without_a_home_is_told_what_to_give() -> None:
     """As in a container that runs under a number; no folder called ~ is made."""
     code = (
-        "import os; from platform.options import user_cache; from trainables.errors import StridefoldError\n"
+        "import os; from trainables.data.cache_folder import user_cache; from trainables.errors import StridefoldError\n"
         "os.environ.pop('HOME', None); os.environ.pop('XDG_CACHE_HOME', None); os.setuid(54321)\n"
         "try: user_cache()\n"
         "except StridefoldError as error: print(error)\n"

@@ -1,5 +1,7 @@
 """Hashes, and files that are whole or not there: written under another name, synced, renamed. No torch and no Ray here."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
@@ -7,11 +9,12 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
-
-import polars as pl
+from typing import IO, TYPE_CHECKING, Any
 
 from trainables.errors import StridefoldError
+
+if TYPE_CHECKING:  # a training step needs no polars, and a machine lent for its GPU may lack it
+    import polars as pl
 
 
 def digest(value: Any) -> str:
@@ -25,14 +28,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one."""
+def write_atomic(path: Path, write: Callable[[IO[bytes]], Any], *, private: bool = False) -> None:
+    """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one.
+
+    Args:
+        private: Whether this user alone may read it (0600); else the process's file mode mask decides.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())  # mkstemp's 0600 would lock colleagues out of a shared folder
+            if not private:
+                os.fchmod(
+                    file.fileno(), 0o666 & ~_umask()
+                )  # mkstemp's 0600 would lock colleagues out of a shared folder
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -71,6 +81,8 @@ def read_parquet(path: Path) -> pl.DataFrame:
     Raises:
         StridefoldError: The file is missing or damaged.
     """
+    import polars as pl
+
     try:
         # Its bytes: polars would take *, ? and [ in a path for a pattern.
         return pl.read_parquet(io.BytesIO(path.read_bytes()))
