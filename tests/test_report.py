@@ -292,7 +292,7 @@ def test_methods_follow_the_configuration():
     }
     full = " ".join(methods(TrainConfig().flat(), **about))
     assert "prompt of 8 learned tokens" in full
-    assert "learning rate 1\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻⁴" in full
+    assert "learning rate 1\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻³" in full
     whitened = "clinical notion (from roberta, centred and partly whitened over the task, one projector for all classes, 128 wide)"
     assert whitened in full
     published = " ".join(methods({"text.notions": "raw", "text.projector": "per_class"}, **about))
