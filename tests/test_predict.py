@@ -233,7 +233,9 @@ def cosines(study: Study, place: Path, fold: int, video: Path) -> np.ndarray:
     model.load_trained(load_weights(job.folder / "model.safetensors"))
     cached = ingest(video, sha256=file_sha256(video), box=None, size=frozen.backbone.image_size, folder=cache)
     frames = torch.from_numpy(np.array(open_cached(cache, cached.name))).movedim(3, 1)
-    windows = torch.stack([frames[[6, 18]], frames[[30, 42]], frames[[54, 59]]])  # 60 frames; the last window is padded
+    windows = torch.stack(
+        [frames[[6, 18]], frames[[30, 42]], frames[[42, 54]]]
+    )  # 60 frames; the last window ends with them
     with torch.inference_mode():
         features = torch.nn.functional.normalize(model.encode(windows).video, dim=-1)
         return (features @ model.class_features().T).numpy()
@@ -274,7 +276,7 @@ def test_the_csv_holds_the_mean_of_every_unit(study: Study, place: Path, tmp_pat
         assert row["folds_agreeing"] == str(entry["folds_agreeing"])
         assert row["folds"] == "3"
         assert row["description"] == entry["description"]["sentence"]
-    assert [float(r["seconds"]) for r in rows[-2:]] == [0.0, 0.8]
+    assert [float(r["seconds"]) for r in rows[-2:]] == [0.0, 0.7]
 
 
 def test_the_json_says_what_made_it(study: Study, place: Path, tmp_path: Path) -> None:
@@ -290,7 +292,7 @@ def test_the_json_says_what_made_it(study: Study, place: Path, tmp_path: Path) -
     assert document["classes"] == list(CLASSES) == list(study.cohort.classes)
     assert document["subjects"] == []
     assert document["videos"][0]["sha256"] == file_sha256(place / "new.mp4")
-    assert [w["window"] for w in document["windows"]] == [0, 24, 48]
+    assert [w["window"] for w in document["windows"]] == [0, 24, 36]
     assert sum(document["videos"][0]["probabilities"].values()) == pytest.approx(1)
 
 
