@@ -35,6 +35,7 @@ from trainables.training.frozen import FrozenFeatures
 from trainables.training.losses import video_loss
 
 TEXT_ALONE = {
+    "motion.readout": "off",
     "video.n_global": 0,
     "video.local": False,
     "video.summary": False,
@@ -210,6 +211,7 @@ def _keep_classes(model: GaitCLIP, classes: list[int]) -> None:
     prompts = model.prompts
     rows = [row for row, owner in enumerate(prompts.owner) if owner in classes]
     prompts.owner = [classes.index(prompts.owner[row]) for row in rows]
+    prompts.rows = torch.tensor(prompts.owner)
     prompts.classes = len(classes)
     prompts.context = torch.nn.Parameter(prompts.context.detach()[classes].clone())
     prompts.words, prompts.end = prompts.words[rows], prompts.end[rows]
