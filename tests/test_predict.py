@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -598,3 +599,17 @@ def test_an_unfinished_simulated_study_of_another_version_says_so(
     copy.cohort.save(copy.folder)
     cautions = predicted(place, tmp_path / "q.json", copy.folder, place / "new.mp4", "--fold", 0)["cautions"]
     assert len(cautions) == 2
+
+
+def test_a_prediction_that_makes_the_cache_closes_it(
+    study: Study, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but the user may look into a cache that a prediction makes first, with either reader."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    write_video(tmp_path / "walk.mp4", frames=45)
+    for reader in ("pyav", "decord"):
+        assert main([str(study.folder), "walk.mp4", "--reader", reader]) == 0
+        frames = tmp_path / "home" / "stridefold" / "frames"
+        [file] = frames.iterdir()
+        assert [stat.S_IMODE(p.stat().st_mode) for p in (frames.parent, frames, file)] == [0o700, 0o700, 0o600]
+        file.unlink()
