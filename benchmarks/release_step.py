@@ -39,11 +39,9 @@ class ReleaseEncoder(nn.Module):
             hidden = torch.cat(tokens, dim=2)  # [B, T, N, W]
             hidden = hidden + attention(layer.self_attn, layer.layer_norm1(hidden))
             hidden = hidden + layer.mlp(layer.layer_norm2(hidden))
-            if summary is not None:
-                summary = hidden[:, :, -1]
             hidden = hidden[:, :, :count]
         features = own.projection(vision.post_layernorm(hidden[:, :, 0]))  # [B, T, D]
-        return VideoFeatures(features.mean(1), features, summary.mean(1) if summary is not None else None)
+        return VideoFeatures(features.mean(1), features, None if summary is None else summary.mean((1, 2)))
 
 
 def attention(layer: Any, tokens: Tensor) -> Tensor:

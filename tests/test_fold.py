@@ -567,7 +567,7 @@ def test_what_decays(tiny, tmp_path):
         "record_heads.first_weight",
         "record_heads.second_weight",
     }
-    assert sum(name.startswith("prompts.projector") for name in decayed) == 2
+    assert sum(name.startswith("prompts.projector") for name in decayed) == 4  # two layers for each class
     assert not any("bias" in name or "context" in name or "norm" in name for name in decayed)
 
 
