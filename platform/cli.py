@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from platform.console import Console
+from platform.processes import Started, descendants, end_all
 from platform.surroundings import as_found, put_back
 from types import FrameType
 from typing import NoReturn
@@ -77,7 +78,10 @@ def _signals(stopped: str) -> Iterator[list[int]]:
         yield received
         return
 
+    started: list[Started] = []
+
     def end(number: int) -> None:
+        end_all(started)  # Ray's processes would go on for minutes
         with suppress(OSError, ValueError):
             sys.stdout.flush()
             os.write(sys.stdout.fileno(), f"{stopped}\n".encode())
@@ -87,6 +91,7 @@ def _signals(stopped: str) -> Iterator[list[int]]:
         received.append(number)
         if len(received) > 1:
             end(number)
+        started.extend(descendants(os.getpid()))  # before some lose their parent, and with it what says whose they are
         timer.start()
         raise KeyboardInterrupt
 

@@ -1,5 +1,6 @@
 """A search that is stopped from outside: one line, the status that schedulers expect, and everything it had is there."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from platform.processes import descendants
 from platform.study import lock
 
 import pytest
@@ -63,24 +65,6 @@ def until(condition: Callable[[], object], seconds: float = 400) -> None:
         time.sleep(0.05)
 
 
-def descendants(process: int) -> list[int]:
-    """Returns the processes that a process has started, and those that they have."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        parents.setdefault(parent, []).append(int(entry.name))
-    found: list[int] = []
-    waiting = [process]
-    while waiting:
-        children = parents.get(waiting.pop(), [])
-        found += children
-        waiting += children
-    return found
-
-
 def is_kept(study: Path) -> None:
     """Passes where a stopped study is whole, free for the next command, and holds an epoch to go on from."""
     assert StudyRecord.load(study).finished is None
@@ -101,7 +85,7 @@ def is_kept(study: Path) -> None:
 def test_a_signal_in_mid_training(numbers: tuple[signal.Signals, ...], status: int, place: Path) -> None:
     """SLURM's and docker's SIGTERM, and one Ctrl-C or two; nothing that the search has started stays."""
     process, study = training(place, f"signals-{'-'.join(str(int(n)) for n in numbers)}")
-    started = descendants(process.pid)
+    started = [child.pid for child in descendants(process.pid)]
     for number in numbers:
         process.send_signal(number)
         time.sleep(0.2)
@@ -111,21 +95,28 @@ def test_a_signal_in_mid_training(numbers: tuple[signal.Signals, ...], status: i
     assert said.count("stopped") == 1
     assert "Traceback" not in said
     is_kept(study)
-    until(lambda: not [pid for pid in started if _is_ours(pid)], 60)
+    with contextlib.suppress(AssertionError):
+        until(lambda: not _left(started), 60)
+    assert _left(started) == []
 
 
-def _is_ours(pid: int) -> bool:
-    """Returns whether a process is one of Ray's still, and neither gone nor another that has its number now."""
-    try:
-        return b"ray" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+def _left(started: list[int]) -> list[str]:
+    """Returns the command lines of those of Ray's processes that are still there; another may have a number of theirs by now."""
+    found = []
+    for pid in started:
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if "ray" in command:
+            found.append(command)
+    return found
 
 
 def test_a_signal_to_every_process_of_the_job(place: Path) -> None:
     """A scheduler whose time is up ends Ray's processes too; what breaks then is not said."""
     process, study = training(place, "job")
-    for pid in [*descendants(process.pid), process.pid]:
+    for pid in [*(child.pid for child in descendants(process.pid)), process.pid]:
         try:
             os.kill(pid, signal.SIGTERM)
         except ProcessLookupError:
