@@ -17,7 +17,21 @@ def frames_of_ffmpeg(path: Path, height: int, width: int) -> np.ndarray:
     """Returns every frame that ffmpeg shows, uint8 [F, height, width, 3]; without ffmpeg skips, or fails where CI is set."""
     if shutil.which("ffmpeg") is None:
         pytest.fail(MISSING) if os.environ.get("CI") else pytest.skip(MISSING)
-    command = ["ffmpeg", "-v", "error", "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    command = [
+        "ffmpeg",
+        "-nostdin",
+        "-v",
+        "error",
+        "-i",
+        path,
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-",
+    ]
     shown = subprocess.run(list(map(str, command)), capture_output=True, check=True).stdout
     return np.frombuffer(shown, np.uint8).reshape(-1, height, width, 3)
 
