@@ -19,6 +19,7 @@ def frames_of_ffmpeg(path: Path, height: int, width: int) -> np.ndarray:
         pytest.fail(MISSING) if os.environ.get("CI") else pytest.skip(MISSING)
     command = [
         "ffmpeg",
+        "-nostdin",
         "-v",
         "error",
         "-i",

@@ -119,6 +119,14 @@ def test_colour_spaces(tmp_path, space, full):
     assert differ == (space != "smpte170m" or full)
 
 
+@pytest.mark.parametrize("space", ["YCgCo", "bt2020c", "chroma-derived-nc", "ICtCp"])
+def test_colour_space_that_is_not_converted(tmp_path, space):
+    """One that FFmpeg does not convert is taken as it takes it, and is no traceback."""
+    path = write_video(tmp_path / "a.mp4", seed=5, frames=5, options={"x264-params": f"colormatrix={space}"})
+    assert numbers(path) == list(range(5))
+    assert same_frames(list(decode(path)), path)
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
 @pytest.mark.parametrize("sizes", [((64, 48), (128, 96)), ((128, 96), (64, 48))])
 def test_picture_that_grows_or_shrinks(tmp_path, name, sizes):

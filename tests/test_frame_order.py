@@ -7,7 +7,7 @@ import pytest
 
 from tests.ffmpeg import same_frames
 from tests.field_coded import write_fields
-from tests.recordings import copied, edited, joined, packed_avi, without_timing
+from tests.recordings import copied, edited, joined, packed_avi, retimed, without_timing
 from tests.videos import read_number, write_video
 from trainables.data.decode import VideoError, decode, probe
 
@@ -175,3 +175,17 @@ def test_stream_without_a_rate(tmp_path, h264):
     with pytest.raises(VideoError, match="does not say its frame rate; add a column fps to the manifest, or export it"):
         read(path)
     assert numbers(list(decode(path, fps=30))) == list(range(60))
+
+
+@pytest.mark.parametrize(("block", "readable"), [(4, True), (40, False)])
+def test_times_in_another_order(tmp_path, block, readable):
+    """Times that go back within what a decoder may reorder are sorted; those that go back further are refused."""
+    numbered = np.arange(80)
+    times = numbered // block * block + block - 1 - numbered % block
+    path = retimed(write_video(tmp_path / "a.avi", codec="mjpeg", frames=80), tmp_path / "a.mkv", times.tolist())
+    if readable:
+        assert numbers(read(path)) == list(range(80))
+    else:
+        with pytest.raises(VideoError, match="has times that do not fit the order of its frames, first at frame 2"):
+            read(path)
+        assert numbers(list(decode(path, fps=30))) == list(range(80))

@@ -209,7 +209,7 @@ def _shown(path: Path, pts: np.ndarray) -> np.ndarray:
 
     A frame may consist of two packets, one for each of its fields.
     """
-    return np.array([pts[frame.pts] for frame in numbered_frames(path, np.arange(len(pts)))])
+    return np.array([pts[number] for number, _ in numbered_frames(path, np.arange(len(pts)))])
 
 
 def _filled(path: Path, packets: _Packets, shown: np.ndarray, fps: float | None) -> np.ndarray:

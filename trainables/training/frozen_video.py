@@ -65,7 +65,9 @@ def frozen_video(backbone: Backbone, cache: Path, name: str, window: int) -> Fro
         return FrozenVideo(**load_file(path))
     except (OSError, SafetensorError, TypeError):
         made = compute(backbone, np.asarray(open_cached(cache, name)), window, seed=int(digest(name)[:8], 16))
-        write_atomic(path, lambda file: file.write(save({k: v.contiguous() for k, v in vars(made).items()})))
+        write_atomic(
+            path, lambda file: file.write(save({k: v.contiguous() for k, v in vars(made).items()})), private=True
+        )
         return made
 
 
