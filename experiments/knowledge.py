@@ -13,7 +13,7 @@ import argparse
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from platform.options import SearchOptions, user_cache
+from platform.options import SearchOptions
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch.nn.functional import normalize
 
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import user_cache
 from trainables.data.dataset import WindowDataset
 from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort

@@ -12,7 +12,6 @@ the text context's first gradient comes from the numbers. focal: the factor of a
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from platform.options import user_cache
 from platform.splits import make_splits
 
 import numpy as np
@@ -22,6 +21,7 @@ from torch.nn.functional import normalize
 
 from trainables.config import TextConfig, TrainConfig
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import user_cache
 from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.knowledge.parameters import load_parameters

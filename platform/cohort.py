@@ -1,13 +1,10 @@
 """`python -m platform.cohort`: simulate a cohort, or check a manifest without training anything."""
 
 import argparse
-import sys
-from pathlib import Path
 from platform.arguments import parse_search
+from platform.cli import leave, run
 from platform.console import Console
-from platform.options import SearchOptions
-
-from trainables.errors import StridefoldError
+from platform.options import SearchOptions, home_path
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,16 +14,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     simulate = commands.add_parser("simulate", help="write simulated walkers as videos with a manifest")
-    simulate.add_argument("folder", type=Path, help="new folder")
+    simulate.add_argument("folder", type=home_path, help="new folder")
     simulate.add_argument("--subjects", type=int, default=24, help="subjects (default 24)")
     simulate.add_argument("--seconds", type=float, default=5.0, help="length of a video (default 5)")
     simulate.add_argument("--size", type=int, default=112, help="side of the frame in pixels (default 112)")
     simulate.add_argument("--seed", type=int, default=0, help="other seeds give other subjects (default 0)")
     check = commands.add_parser("check", help="check a manifest; takes the cohort options of platform.search")
     check.add_argument("manifest", help="manifest (.csv or .parquet)")
-    given, rest = parser.parse_known_args(arguments)
     console = Console(plain=True)
-    try:
+
+    def command() -> int:
+        given, rest = parser.parse_known_args(arguments)
         if given.command == "check":
             from platform.pipeline import gather_cohort
 
@@ -43,16 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         console.say(f"{manifest}")
         return 0
-    except StridefoldError as error:
-        console.error(error)
-        return 1
-    except OSError as error:
-        console.error(StridefoldError(f"{error.filename or 'a file'}: {error.strerror or error}"))
-        return 1
-    except KeyboardInterrupt:
-        console.say("stopped")
-        return 130
+
+    return run(command, console)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
 from platform.console import Console
+from platform.memory import worker_memory
 from platform.nested import open_nested, run_nested
 from platform.options import SearchOptions
 from platform.resources import ray_session
@@ -19,6 +20,7 @@ from platform.winner import write_best
 from reports.page import write_report
 from search_spaces import load_space
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import close_folder, open_cache
 from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.files import read_json
@@ -26,7 +28,7 @@ from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task, load_task
 from trainables.leaderboard import TrialRecord
 from trainables.model.backbone import Backbone, load_backbone
-from trainables.records import Cohort
+from trainables.records import CODE_CHANGED, Cohort
 from trainables.training.fold import as_baseline, check_prompts
 
 
@@ -46,7 +48,10 @@ def search(options: SearchOptions, console: Console) -> int:
         if options.outer_folds:
             open_nested(study, options)  # a cohort that is too small for it is told before Ray starts
         announce(study, options, console)
-        with ray_session(options) as machines:
+        memory = worker_memory(reference, backbone.about(), options.workers, gpu=options.gpus_per_worker > 0)
+        with ray_session(options, memory) as machines:
+            if machines.note:
+                console.say(machines.note)
             session = Session(options=options, space=space, machines=machines, console=console)
             study = ingest(study, backbone, session)
             chosen = session.search(study, "search")
@@ -72,6 +77,8 @@ def announce(study: Study, options: SearchOptions, console: Console) -> None:
         console.say(f"nested: the same search without each of {options.outer_folds} outer folds")
     if reused := len(study.finished_folds()):
         console.say(f"continued: {reused} finished folds are reused")
+    if len(study.record.code) > 1:
+        console.say(f"note: {CODE_CHANGED.format(version=study.record.training_version)}")
 
 
 def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Task]:
@@ -79,9 +86,10 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
     task = load_task(options.task) if options.task else None
     path = Path(options.cohort) if options.cohort else None
     if path is None:
-        folder = options.cache_folder() / f"simulated-{options.subjects}-subjects-seed-{options.seed}-version-{VERSION}"
+        name = f"simulated-{options.subjects}-subjects-seed-{options.seed}-version-{VERSION}"
         console.say(f"no --cohort given: {options.subjects} simulated subjects, not patients")
-        path = simulate_cohort(folder, subjects=options.subjects, seed=options.seed)
+        path = simulate_cohort(open_cache(options.cache) / name, subjects=options.subjects, seed=options.seed)
+        close_folder(path.parent)
     label = options.label or (task.label if task else "diagnosis")
     cohort, task = read_manifest(
         path,
@@ -138,7 +146,12 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
     cache = frame_cache(session.options)
     with session.console.ingest() as on_video:
         cohort = ingest_cohort(
-            study.cohort, size=backbone.image_size, folder=cache, run=in_ray_tasks, on_video=on_video
+            study.cohort,
+            size=backbone.image_size,
+            folder=cache,
+            reader=session.options.reader,
+            run=in_ray_tasks,
+            on_video=on_video,
         )
     check_near_duplicates(cohort, cache, session.options.allow_duplicate)
     cohort.save(study.folder)

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from search_spaces import Space
+from trainables.data.cache_folder import open_frames
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.leaderboard import TrialRecord, chosen, read_trials
 from trainables.records import Fold
@@ -49,6 +50,7 @@ class Session:
             workers=options.workers,
             cpus=options.cpus_per_worker,
             gpus=options.gpus_per_worker,
+            memory=self.machines.memory,
         )
         optuna_study = open_optuna(study, options.cost)
         with self.console.trials(wanted, folds, len(counted(optuna_study)), what) as on_event:
@@ -100,7 +102,11 @@ class Session:
 
         cpus, gpus = self.options.cpus_per_worker, self.options.gpus_per_worker
         task = ray.remote(function).options(
-            num_cpus=cpus, num_gpus=gpus, max_retries=3, retry_exceptions=[MemoryShortError]
+            num_cpus=cpus,
+            num_gpus=gpus,
+            memory=self.machines.memory or None,
+            max_retries=3,
+            retry_exceptions=[MemoryShortError],
         )
         try:
             results: list[Any] = ray.get([task.remote(*call, cpus, gpus) for call in calls])
@@ -115,7 +121,5 @@ class Session:
 
 
 def frame_cache(options: SearchOptions) -> Path:
-    """Returns the folder of decoded frames; nobody else on the machine may look into the default one."""
-    if not options.cache:
-        options.cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    return (options.cache_folder() / "frames").absolute()
+    """Returns the folder of decoded frames; nobody else on the machine may look into it."""
+    return open_frames(options.cache)

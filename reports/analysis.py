@@ -36,7 +36,7 @@ from trainables.errors import StridefoldError
 from trainables.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.maps import FoldMaps
 from trainables.metrics import at_level, log_loss, score
-from trainables.records import Cohort, FoldResult, Splits, StudyRecord, read_ledger
+from trainables.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 
 RESULTS_SCHEMA = 1
 """Of results.json; docs/results.md says what each of its fields is."""
@@ -295,6 +295,9 @@ def _notices(
         )
     if study.splits_sha256 != splits.sha256():
         notices.append("The folds do not match the hash noted when the study began: they were made anew since.")
+    if len(study.code) > 1:
+        text = CODE_CHANGED.format(version=study.training_version)
+        notices.append(f"{text[0].upper()}{text[1:]}. Its hashes: {', '.join(study.code)}.")
     if entries.never_tested:
         notices.append(
             f"{len(entries.never_tested)} subjects of the cohort are on no test side, so nothing here is about them."

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from platform.options import SearchOptions
 from platform.predict import main
-from platform.study import Study, code_hash, open_study
+from platform.study import Study, open_study
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from trainables.training.fold import prepare, train_fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob
 from trainables.training.parallel import Workers
+from trainables.training_version import TRAINING_VERSION
 
 SETTINGS = {
     "video.window": 24, "video.stride": 12, "video.min_tail": 12, "optimizer.lr": 0.003, "text.bottleneck": 8,
@@ -577,23 +578,21 @@ def test_an_unfinished_simulated_study_of_another_version_says_so(
     copy: Study, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What weakens a prediction stands beside it: an unfinished search, simulated walkers, another version."""
-    options = copy.record.options | {"code": "another"}
-    dataclasses.replace(copy.record, options=options).save(copy.folder)
+    dataclasses.replace(copy.record, training_version=1).save(copy.folder)
     dataclasses.replace(copy.cohort, simulated=True).save(copy.folder)
     document = predicted(place, tmp_path / "p.json", copy.folder, place / "new.mp4", "--fold", 0)
 
     notes = [
         "note: the study's models were trained on simulated walkers, not on patients",
         "note: the study's search has not ended; trial 0 is the best so far",
-        "note: the study was computed by another version of the trainers; its class features are the same here, "
-        "whether its video features are was not checked",
+        f"note: the study was computed by version 1 of the trainers, and this is version {TRAINING_VERSION}; its class features "
+        "are the same here, whether its video features are was not checked",
     ]
     assert document["simulated"] is True
     assert document["cautions"][1:-1] == notes
     out = capsys.readouterr().out
     assert all(note in out for note in notes)
-    options = copy.record.options | {"code": code_hash()}
-    dataclasses.replace(copy.record, options=options, finished="2026-01-01T00:00:00+00:00").save(copy.folder)
+    dataclasses.replace(copy.record, finished="2026-01-01T00:00:00+00:00").save(copy.folder)
     copy.cohort.save(copy.folder)
     cautions = predicted(place, tmp_path / "q.json", copy.folder, place / "new.mp4", "--fold", 0)["cautions"]
     assert len(cautions) == 2

@@ -256,7 +256,7 @@ def test_a_second_search_in_the_same_folder_names_the_holder(place: Path) -> Non
         ),
         (("--fold-column", "site"), "there is no column 'site'"),
         (("--outer-folds", "2"), "--outer-folds 2 leaves too few subjects in outer fold 0: class"),
-        (("--set", "lr"), "--set lr is no NAME=VALUE"),
+        (("--set", "lr"), "--set lr is not NAME=VALUE"),
         (("--set", "optimizer.rate=1"), "'optimizer.rate' is not a setting"),
         (("--set", "text.n_ctx=80"), "the longest prompt length (n_ctx) that fits is"),
         (("--column", "subject"), "--column subject is no OURS=YOURS"),

@@ -53,6 +53,7 @@ CONFIG = TrainConfig().with_values(
         "numeracy.memory_batch": 8,
         "optimizer.epochs": 2,
         "optimizer.lr": 1e-3,
+        "optimizer.focal_gradient": False,
         "decoder.layers": 1,
         "decoder.heads": 2,
         "decoder.width": 32,

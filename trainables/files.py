@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -27,14 +28,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one."""
+def write_atomic(path: Path, write: Callable[[IO[bytes]], Any], *, private: bool = False) -> None:
+    """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one.
+
+    Args:
+        private: Whether this user alone may read it (0600); else the process's file mode mask decides.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())  # mkstemp's 0600 would lock colleagues out of a shared folder
+            if not private:
+                os.fchmod(
+                    file.fileno(), 0o666 & ~_umask()
+                )  # mkstemp's 0600 would lock colleagues out of a shared folder
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -65,6 +73,24 @@ def write_json(path: Path, value: Any) -> None:
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Writes a parquet file atomically."""
     write_atomic(path, frame.write_parquet)
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Reads a parquet file.
+
+    Raises:
+        StridefoldError: The file is missing or damaged.
+    """
+    import polars as pl
+
+    try:
+        # Its bytes: polars would take *, ? and [ in a path for a pattern.
+        return pl.read_parquet(io.BytesIO(path.read_bytes()))
+    except FileNotFoundError:
+        raise StridefoldError(f"{path} is missing; restore it, or copy the study again") from None
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise StridefoldError(f"{path} is damaged ({reason}); restore it, or copy the study again") from None
 
 
 def read_json(path: Path) -> Any:

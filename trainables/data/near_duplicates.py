@@ -8,7 +8,6 @@ Two steps: words of 64 bits, compared between all videos, name a few candidates;
 Letters: N videos, T frames, S pixels of a side, C coefficients per axis of a frame's discrete cosine transform (DCT).
 """
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from scipy.fft import dct
 from scipy.ndimage import uniform_filter1d
 
 from trainables.data.cache import open_cached
+from trainables.limits import usable_cpus
 
 Floats = NDArray[np.float32]
 Words = NDArray[np.uint64]
@@ -170,7 +170,7 @@ def candidates(words: list[Words], subjects: NDArray[np.integer]) -> Iterator[tu
             found += [(i, int(j), mirrored) for j in nearest]
         return found
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         for found in pool.map(candidates_of, range(len(words))):
             yield from found
 
