@@ -22,11 +22,12 @@ class ReleaseEncoder(nn.Module):
         self.encoder = encoder
 
     def forward(self, video: Tensor, _: Callable[..., Tensor] | None = None) -> VideoFeatures:
-        """Returns the features of normalised frames, [B, T, 3, H, W_pixels], without a summary."""
+        """Returns the features of normalised frames, [B, T, 3, H, W_pixels]; the summary is that before the last layer."""
         own, vision = self.encoder, self.encoder.vision
         batch, frames = video.shape[:2]
         patches = vision.embeddings(video.flatten(0, 1)).unflatten(0, (batch, frames))  # [B, T, 1 + P, W]
         hidden = vision.pre_layrnorm(patches + own.time_embedding.unsqueeze(1))
+        summary = None
         for layer, prompts in zip(vision.encoder.layers, own.prompts, strict=True):
             count = hidden.shape[2]
             shared, summary = prompts(hidden[:, :, 0])
@@ -41,7 +42,7 @@ class ReleaseEncoder(nn.Module):
             hidden = hidden[:, :, :kept]
             hidden = (hidden + layer.mlp(layer.layer_norm2(hidden)))[:, :, :count]
         features = own.projection(vision.post_layernorm(hidden[:, :, 0]))  # [B, T, D]
-        return VideoFeatures(features.mean(1), features, None)
+        return VideoFeatures(features.mean(1), features, None if summary is None else summary.mean((1, 2)))
 
 
 def attention(layer: Any, tokens: Tensor) -> Tensor:

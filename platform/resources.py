@@ -71,7 +71,8 @@ def ray_session(options: SearchOptions, worker_memory: int = 0) -> Iterator[Mach
     A session that this process has already is joined, and goes on.
 
     Args:
-        worker_memory: bytes that a trial's worker takes; 0 where that is not known.
+        worker_memory: bytes that a trial's worker takes, of which this machine holds a number; 0 where that is not known.
+            How much the machines of a cluster have is for who made it to know.
 
     Raises:
         StridefoldError: No cluster at that address, or a trial's workers can never fit it.
@@ -92,10 +93,10 @@ def ray_session(options: SearchOptions, worker_memory: int = 0) -> Iterator[Mach
         try:
             if ray.is_initialized():
                 _require_address(options.address)
-                yield _machines(options, worker_memory)
+                yield _machines(options)
             else:
                 with _own_session(options):
-                    yield _machines(options, worker_memory)
+                    yield _machines(options, worker_memory if options.address == "local" else 0)
         finally:
             worker.print_to_stdstream = printer
 
@@ -195,7 +196,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _machines(options: SearchOptions, worker_memory: int) -> Machines:
+def _machines(options: SearchOptions, worker_memory: int = 0) -> Machines:
     import ray
 
     offered = ray.cluster_resources()
@@ -215,10 +216,10 @@ def _machines(options: SearchOptions, worker_memory: int) -> Machines:
         )
     fit = cpus // need_cpus if not need_gpus else min(cpus // need_cpus, gpus // need_gpus)
     most = max(1, min(int(fit), DRIVER_SLOTS, options.concurrency or DRIVER_SLOTS))
-    if options.address != "local" or options.concurrency or not worker_memory:
-        return Machines(cpus=cpus, gpus=gpus, concurrent=most)
     machines = Machines(cpus=cpus, gpus=gpus, concurrent=most)
-    return within_memory(machines, offered.get("memory", 0.0), worker_memory, options.workers)
+    if options.concurrency or not worker_memory:
+        return machines
+    return within_memory(machines, offered["memory"], worker_memory, options.workers)
 
 
 def within_memory(machines: Machines, offered: float, worker: int, workers: int) -> Machines:

@@ -80,7 +80,7 @@ def test_flops_grow_with_the_windows() -> None:
     layers = TINY.vision["num_hidden_layers"] - 1  # the last one computes two tokens
     products = 2 * 2 * (2 * tokens) * layers * width * (4 * width + 2 * TINY.vision["intermediate_size"])
     assert products < each < 6 * products
-    assert 0 < fixed < 20 * each
+    assert 0 < fixed < 60 * each
 
 
 def test_agreement_sees_a_difference() -> None:

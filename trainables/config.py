@@ -407,7 +407,6 @@ PUBLISHED: dict[str, Any] = {
     "text.notions": "raw",
     "optimizer.focal_gradient": True,
     "optimizer.lr": 1e-4,
-    "optimizer.prompt_lr": 1.0,
     "optimizer.attention_lr": 1.0,
     "optimizer.numeric_lr": 1.0,
     "optimizer.warmup": 0.0,

@@ -203,6 +203,8 @@ class FoldResult:
     """Points of the training, finer than epochs: step, epoch, loss and its parts, lr, gradient_<group>, as Monitor.curve."""
     shuffled: pl.DataFrame | None = None
     """What the model says of the same windows with their frames in random order, as PREDICTIONS; None where it was not asked."""
+    by_seed: pl.DataFrame | None = None
+    """The predictions of each training where there are several: PREDICTIONS and the column seed."""
     decoded: tuple[DecodedClass, ...] = ()
     reconstruction: dict[str, float] | None = None
     """The decoder's mean absolute error per parameter name on held-out subjects' records, in units."""
@@ -217,11 +219,13 @@ class FoldResult:
         write_parquet(folder / "predictions.parquet", self.predictions)
         if self.shuffled is not None:
             write_parquet(folder / "shuffled.parquet", self.shuffled)
+        if self.by_seed is not None:
+            write_parquet(folder / "by_seed.parquet", self.by_seed)
         self.save_about(folder)
 
     def save_about(self, folder: Path) -> None:
         """Writes result.json alone, as when a finished fold has been described."""
-        apart = ("predictions", "shuffled", "decoded")
+        apart = ("predictions", "shuffled", "by_seed", "decoded")
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in apart}
         about["decoded"] = [dataclasses.asdict(d) for d in self.decoded]
         write_record(folder / "result.json", about)
@@ -229,13 +233,14 @@ class FoldResult:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what `save` wrote."""
-        path, control = folder / "result.json", folder / "shuffled.parquet"
+        path, control, seeds = (folder / name for name in ("result.json", "shuffled.parquet", "by_seed.parquet"))
         return build(
             cls,
             read_record(path),
             path,
             predictions=read_parquet(folder / "predictions.parquet"),
             shuffled=read_parquet(control) if control.exists() else None,
+            by_seed=read_parquet(seeds) if seeds.exists() else None,
         )
 
 

@@ -116,7 +116,7 @@ def compute(backbone: Backbone, frames: np.ndarray, window: int, seed: int) -> F
         features.append(read.features)
         held = read if held is None else FrozenTokens(*(torch.cat(pair) for pair in zip(held, read, strict=True)))
         end = first + len(held.features)
-        for start in starts:
+        for start in sorted({*starts, *controls}):
             if start not in statistics and start + window <= max(end, window if end == count else 0):
                 part = FrozenTokens(*(t[start - first : start - first + window] for t in held))
                 statistics[start] = window_statistics(part)
