@@ -44,7 +44,9 @@ def main() -> int:
     options.add_argument("--batch", type=int, default=2, help="windows (default 2)")
     options.add_argument("--rounds", type=int, default=3, help="timed rounds after one that is not (default 3)")
     options.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
-    options.add_argument("--precision", choices=tuple(ALIKE), default="float32", help="of the products (default float32)")
+    options.add_argument(
+        "--precision", choices=tuple(ALIKE), default="float32", help="of the products (default float32)"
+    )
     given = options.parse_args()
     try:
         theirs = load_peer(given.checkout)(**SIZES, num_frames=given.frames)
@@ -64,12 +66,16 @@ def load_peer(checkout: Path) -> Callable[..., nn.Module]:
     folders = [checkout / "training", checkout]
     folder = next((f for f in folders if (f / f"{MODULE}.py").is_file()), None)
     if folder is None:
-        raise StridefoldError(f"{checkout} has no training/{MODULE}.py; name a checkout of the public Vita-CLIP repository")
+        raise StridefoldError(
+            f"{checkout} has no training/{MODULE}.py; name a checkout of the public Vita-CLIP repository"
+        )
     sys.path.insert(0, str(folder.resolve()))  # their modules import one another by name
     try:
         found: Callable[..., nn.Module] = importlib.import_module(MODULE).CLIPVisionEncoder
     except (ImportError, AttributeError) as error:
-        raise StridefoldError(f"{folder / MODULE}.py cannot be used: {error}; it needs einops: pip install einops") from None
+        raise StridefoldError(
+            f"{folder / MODULE}.py cannot be used: {error}; it needs einops: pip install einops"
+        ) from None
     finally:
         sys.path.pop(0)
     return found
@@ -90,7 +96,9 @@ def figures(
         for name, weight in model.named_parameters():
             weight.requires_grad_(any(part in name for part in TRAINED))
     sides = {
-        "ours": Side(ours, lambda output: output.video, torch.randn(batch, frames, 3, 224, 224, device=device), precision)
+        "ours": Side(
+            ours, lambda output: output.video, torch.randn(batch, frames, 3, 224, 224, device=device), precision
+        )
     }
     pixels = sides["ours"].pixels.transpose(1, 2)  # theirs are [B, 3, T, H, W]
     sides["theirs"] = Side(theirs, lambda output: output, pixels, precision)

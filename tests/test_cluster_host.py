@@ -34,15 +34,23 @@ def test_checkout_in_the_temporary_folder(tmp_path: Path, root: Path) -> None:
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "checkout" / "file").touch()
     (tmp_path / "known" / "laptop" / "id").touch()
+    (tmp_path / "shared" / "here").touch()
     (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
     script = root / "tests" / "cluster" / "host.sh"
-    given = ["laptop", *(str(tmp_path / f) for f in ("disk", "known", "shared", "checkout")), sys.prefix, sys.base_prefix]
+    given = [
+        "laptop",
+        *(str(tmp_path / f) for f in ("disk", "known", "shared", "checkout")),
+        sys.prefix,
+        sys.base_prefix,
+    ]
     with (tmp_path / "log").open("wb") as log:
         host = subprocess.Popen(["unshare", "-m", "sh", "-c", BEGIN, "sh", script, *given], stdout=log, stderr=log)
     try:
-        up = "test ! -e /old/root && test -s ~/.bashrc"
+        up = "test -e /shared/here && test ! -e /old/root && test -s ~/.bashrc"
         until(lambda: first_child(host.pid) and inside(first_child(host.pid), up).returncode == 0, 30)
-        seen = inside(first_child(host.pid), f"ls {tmp_path}/checkout && ~/stridefold-venv/bin/python -c 'print(6 * 7)'")
+        seen = inside(
+            first_child(host.pid), f"ls {tmp_path}/checkout && ~/stridefold-venv/bin/python -c 'print(6 * 7)'"
+        )
         assert seen.stdout.split() == ["42"], seen
     except AssertionError:
         print((tmp_path / "log").read_text())
