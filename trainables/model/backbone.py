@@ -160,15 +160,21 @@ def fold_quick_gelu(clip: CLIPModel) -> None:
 
     torch has the SiLU as one kernel that keeps one tensor for the backward pass; the other takes three and keeps two.
     """
-    for tower, config in ((clip.vision_model, clip.config.vision_config), (clip.text_model, clip.config.text_config)):
-        if config.hidden_act != "quick_gelu":
-            continue
-        for layer in tower.encoder.layers:
-            for weight in (layer.mlp.fc1.weight, layer.mlp.fc1.bias):
-                weight.mul_(QUICK_GELU)
-            layer.mlp.fc2.weight.div_(QUICK_GELU)
-            layer.mlp.activation_fn = nn.SiLU()
-        config.hidden_act = "silu"
+    fold_tower(clip.vision_model, clip.config.vision_config)
+    fold_tower(clip.text_model, clip.config.text_config)
+
+
+@torch.no_grad()
+def fold_tower(tower: Any, config: Any) -> None:
+    """Does what `fold_quick_gelu` does to one of transformers' CLIP towers."""
+    if config.hidden_act != "quick_gelu":
+        return
+    for layer in tower.encoder.layers:
+        for weight in (layer.mlp.fc1.weight, layer.mlp.fc1.bias):
+            weight.mul_(QUICK_GELU)
+        layer.mlp.fc2.weight.div_(QUICK_GELU)
+        layer.mlp.activation_fn = nn.SiLU()
+    config.hidden_act = "silu"
 
 
 def _hash(source: str, clip: CLIPModel) -> str:
