@@ -23,12 +23,12 @@ from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import close_folder, open_cache
 from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
-from trainables.files import read_json
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task, load_task
-from trainables.leaderboard import TrialRecord
 from trainables.model.backbone import Backbone, load_backbone
-from trainables.records import CODE_CHANGED, Cohort
+from trainables.study.files import read_json
+from trainables.study.leaderboard import TrialRecord
+from trainables.study.records import CODE_CHANGED, Cohort
 from trainables.training.fold import as_baseline, check_prompts
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from trainables.choices import LEVELS
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import open_frames
 from trainables.data.decode import RATE
 from trainables.data.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
-from trainables.files import write_json, write_text
-from trainables.records import Cohort
+from trainables.study.files import write_json, write_text
+from trainables.study.records import Cohort
+from trainables.study.training_version import TRAINING_VERSION, source_hash
+from trainables.study.vocabulary import LEVELS
 from trainables.training.ensemble import (
     Ensemble,
     Prediction,
@@ -25,7 +26,6 @@ from trainables.training.ensemble import (
     predictions,
     score_videos,
 )
-from trainables.training_version import TRAINING_VERSION, source_hash
 
 WORDS = "descriptions are what the folds' models learned of the class; nothing in them was measured in the video"
 

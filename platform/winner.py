@@ -7,9 +7,9 @@ from platform.study import Study, refit_study
 
 from trainables.config import TrainConfig
 from trainables.errors import StridefoldError
-from trainables.files import write_json, write_text
-from trainables.leaderboard import TrialRecord
-from trainables.records import FoldResult, trainings
+from trainables.study.files import write_json, write_text
+from trainables.study.leaderboard import TrialRecord
+from trainables.study.records import FoldResult, trainings
 from trainables.training.fold import WEIGHTS
 from trainables.training.seeds import link_weights
 

@@ -40,12 +40,12 @@ from reports.statistics import (
 )
 from reports.trials import SearchStory, tell_search
 from reports.words import Words, words
-from trainables.choices import LEVELS, parse_metric
 from trainables.errors import StridefoldError
-from trainables.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
-from trainables.maps import FoldMaps
-from trainables.metrics import at_level, log_loss, score
-from trainables.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
+from trainables.study.fold_embeddings import FoldMaps
+from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
+from trainables.study.metrics import at_level, log_loss, score
+from trainables.study.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
+from trainables.study.vocabulary import LEVELS, parse_metric
 
 RESULTS_SCHEMA = 1
 """Of results.json; docs/results.md says what each of its fields is."""

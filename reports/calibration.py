@@ -15,7 +15,7 @@ from matplotlib.ticker import MultipleLocator
 from scipy.stats import norm
 
 from reports.svg import BLUE, GRID, MUTED, PAPER, PHONE, WIDE, Drawing, draw
-from trainables.metrics import at_level, log_loss
+from trainables.study.metrics import at_level, log_loss
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_BINS = 10

@@ -17,9 +17,9 @@ import polars as pl
 from scipy.stats import t as student
 
 from reports.statistics import DRAWS, Array, confusion, ends, metric_values, subject_matrices
-from trainables.choices import LEVELS, parse_metric
 from trainables.errors import StridefoldError
-from trainables.metrics import at_level
+from trainables.study.metrics import at_level
+from trainables.study.vocabulary import LEVELS, parse_metric
 
 ENUMERATED = 2**14
 """The most swaps that are all tried; above it they are drawn."""
@@ -67,7 +67,7 @@ def compare(
     Args:
         ours: One row per held-out window, as FoldResult.predictions, all folds together.
         others: The same of each other configuration, by its name.
-        metric: As 'macro_f1' (subject level) or 'video/macro_f1'; see trainables.metrics.
+        metric: As 'macro_f1' (subject level) or 'video/macro_f1'; see trainables.study.metrics.
         classes: C.
 
     Raises:

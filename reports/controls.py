@@ -11,8 +11,8 @@ from reports.comparisons import SAME, Comparison, compare
 from reports.statistics import Array
 from reports.wording import metric as metric_in_words
 from trainables.config import TrainConfig
-from trainables.metrics import at_level, score
-from trainables.records import FoldResult
+from trainables.study.metrics import at_level, score
+from trainables.study.records import FoldResult
 
 ONE_CLASS = 0.95
 """Share of the subjects who get the same answer, from which the model is said to tell nobody apart."""

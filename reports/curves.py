@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.svg import COLOURS, GRID, INK, PHONE, WIDE, Drawing, draw
 from reports.wording import sentence
-from trainables.records import FoldResult
+from trainables.study.records import FoldResult
 
 LOSSES = {
     "loss": "sum of the losses",

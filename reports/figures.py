@@ -12,7 +12,7 @@ from reports import wording
 from reports.statistics import FoldScore, Level, Null, Score
 from reports.svg import BAND, BLUE, GRID, INK, MARKS, MUTED, PAPER, PHONE, VERMILLION, WIDE, Drawing, draw, named_rows
 from reports.words import ClassWords
-from trainables.records import DecodedValue
+from trainables.study.records import DecodedValue
 
 UNBOUNDED = "mean_absolute_error"
 """The one metric that does not end at 1, and so is only in the tables."""

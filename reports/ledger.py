@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from trainables.errors import LeakageError
-from trainables.records import Cohort, FoldResult, Splits
+from trainables.study.records import Cohort, FoldResult, Splits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
 from reports.svg import BLUE, COLOURS, INK, MARKS, MUTED, PAPER, PHONE, WIDE, Drawing, draw
-from trainables.maps import FoldMaps
+from trainables.study.fold_embeddings import FoldMaps
 
 Array = np.ndarray[Any, Any]
 EDGE = 0.3

@@ -14,7 +14,7 @@ from reports.comparisons import Comparison
 from reports.statistics import Level, Score
 from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
 from reports.words import ClassWords
-from trainables.choices import parse_metric
+from trainables.study.vocabulary import parse_metric
 
 LICENSE = (
     "# license: yours to choose, such as apache-2.0 or cc-by-nc-4.0; 'other' stands here until you do, because no software\n"

@@ -10,12 +10,12 @@ import polars as pl
 
 from reports.comparisons import Comparison, compare
 from reports.statistics import Level, Score, level_scores
-from trainables.choices import parse_metric
 from trainables.config import BASELINES
 from trainables.errors import LeakageError
-from trainables.metrics import score
-from trainables.outer_records import OuterResult
-from trainables.records import Cohort, FoldResult, Splits, StudyRecord
+from trainables.study.metrics import score
+from trainables.study.outer_records import OuterResult
+from trainables.study.records import Cohort, FoldResult, Splits, StudyRecord
+from trainables.study.vocabulary import parse_metric
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,10 +27,10 @@ from reports.svg import Drawing
 from reports.trials import NUMERACY_OFF, axes, drawn
 from reports.tripod import checklist, references
 from reports.words import as_read
-from trainables.choices import parse_metric
 from trainables.errors import ConfigurationError
-from trainables.files import write_json, write_parquet, write_text
-from trainables.leaderboard import TrialRecord
+from trainables.study.files import write_json, write_parquet, write_text
+from trainables.study.leaderboard import TrialRecord
+from trainables.study.vocabulary import parse_metric
 
 MINUS, DASH = "−", "–"
 

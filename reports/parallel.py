@@ -19,7 +19,7 @@ from reports import wording
 from reports.scales import LETTER, Scale, scale_of, shortened, spaced
 from reports.svg import BLUE, INK, MUTED, PAPER, PHONE, VERMILLION, WIDE, Drawing, draw, named_rows
 from reports.trials import NUMERACY_OFF, SearchStory, Slice, tell_search
-from trainables.leaderboard import TrialRecord, ranked
+from trainables.study.leaderboard import TrialRecord, ranked
 
 MOST_AXES = 12
 """Axes that can be told apart, the score's among them."""

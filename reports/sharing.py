@@ -14,8 +14,8 @@ import polars as pl
 
 from reports.analysis import Analysis, Results
 from reports.ledger import Ledger
-from trainables.leaderboard import TrialRecord
-from trainables.records import Cohort, Fold, Splits, StudyRecord
+from trainables.study.leaderboard import TrialRecord
+from trainables.study.records import Cohort, Fold, Splits, StudyRecord
 
 KEY = "pseudonyms.key"
 """In the study folder. Whoever has it and a list of ids can tell who is who."""

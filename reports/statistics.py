@@ -13,8 +13,8 @@ import polars as pl
 from scipy.stats import binomtest, norm
 from scipy.stats import t as student
 
-from trainables.choices import parse_metric
-from trainables.metrics import at_level
+from trainables.study.metrics import at_level
+from trainables.study.vocabulary import parse_metric
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NOMINAL = ("balanced_accuracy", "macro_f1", "accuracy")
@@ -112,7 +112,7 @@ def confusion(true: Array, predicted: Array, classes: int) -> Array:
 
 
 def metric_values(counts: Array, metric: str) -> Any:
-    """Returns a metric [...] of confusion matrices [..., C, C], defined as in trainables.metrics.
+    """Returns a metric [...] of confusion matrices [..., C, C], defined as in trainables.study.metrics.
 
     'mean_absolute_error' is in classes and lower is better; every other metric is better when higher.
     """

@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 
-from trainables.leaderboard import TrialRecord, best
+from trainables.study.leaderboard import TrialRecord, best
 
 NUMERACY_OFF = "off"
 ONLY_WHERE = (

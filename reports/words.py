@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from trainables.records import Cohort, DecodedValue, FoldResult
+from trainables.study.records import Cohort, DecodedValue, FoldResult
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from transformers import CLIPModel
 from tests.tiny_cohort import CONFIG, PARAMETERS, TinyCohort, make_cohort
 from trainables.errors import ConfigurationError
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD
-from trainables.records import FoldResult
+from trainables.study.records import FoldResult
 from trainables.training.describe import describe_fold
 from trainables.training.fold import train_fold
 from trainables.training.job import FoldJob

@@ -12,8 +12,8 @@ from tests.videos import read_number, write_video
 from trainables.data.cache import cache_name, ingest, ingest_cohort, open_cached, square
 from trainables.data.decode import VideoError, decode
 from trainables.errors import CohortError, StridefoldError
-from trainables.files import file_sha256
-from trainables.records import Cohort
+from trainables.study.files import file_sha256
+from trainables.study.records import Cohort
 
 
 def ingested(path: Path, folder: Path, **options):

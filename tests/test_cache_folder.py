@@ -13,7 +13,7 @@ from tests.videos import write_video
 from trainables.data.cache import in_processes, ingest
 from trainables.data.cache_folder import close_folder, open_cache, open_frames
 from trainables.errors import StridefoldError
-from trainables.files import file_sha256
+from trainables.study.files import file_sha256
 
 
 def mode(path: Path) -> int:

@@ -14,8 +14,8 @@ from sklearn.calibration import calibration_curve
 
 from reports.calibration import FEWEST_UNITS, MOST_BINS, calibration, draw_calibration, share_interval
 from reports.statistics import wilson
-from trainables.metrics import at_level
-from trainables.records import PREDICTIONS
+from trainables.study.metrics import at_level
+from trainables.study.records import PREDICTIONS
 
 
 def _predictions(units: list[tuple[str, int, list[float]]]) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from reports.comparisons import (
 )
 from reports.statistics import fold_scores
 from trainables.errors import ConfigurationError, StridefoldError
-from trainables.metrics import score
+from trainables.study.metrics import score
 
 PAIRS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 2)), min_size=2, max_size=12)
 

@@ -9,7 +9,7 @@ from platform.watching import about, every, in_training, in_words
 import pytest
 from rich.console import Console as RichConsole
 
-from trainables.progress import PREPARING, SCORING, TRAINING, FoldProgress, forget
+from trainables.study.progress import PREPARING, SCORING, TRAINING, FoldProgress, forget
 
 
 class Event:

@@ -15,8 +15,8 @@ from reports.model_card import model_card
 from reports.page import write_report
 from tests.make_study import add_baselines, add_outer_folds, change_chosen, make_study
 from trainables.config import TrainConfig
-from trainables.metrics import at_level, score
-from trainables.records import FoldResult
+from trainables.study.metrics import at_level, score
+from trainables.study.records import FoldResult
 
 CODES = ["one_class", "not_better_than_untrained", "order_does_not_matter", "loss_did_not_fall"]
 

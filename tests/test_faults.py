@@ -17,7 +17,7 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from tests.tiny import write_place
-from trainables.leaderboard import read_trials
+from trainables.study.leaderboard import read_trials
 
 pytestmark = pytest.mark.faults
 SMALL = ["--plain", "--frames", "2", "--folds", "2", "--trials", "3", "--concurrency", "1", "--sampler", "random", "--prune", "0",

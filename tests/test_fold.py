@@ -20,7 +20,7 @@ from trainables.errors import ConfigurationError, StridefoldError
 from trainables.model.backbone import TextEncoder
 from trainables.model.gait_clip import GaitCLIP
 from trainables.model.video_encoder import VideoEncoder
-from trainables.records import FoldResult
+from trainables.study.records import FoldResult
 from trainables.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from trainables.training.draws import windows_of
 from trainables.training.fold import (

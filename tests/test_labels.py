@@ -6,7 +6,7 @@ from tests import test_manifest
 from tests.test_manifest import FOUR, manifest, problems, read, task
 from trainables.data.new_videos import seen_in_study
 from trainables.data.spelling import look_of_id
-from trainables.records import Fold, Splits
+from trainables.study.records import Fold, Splits
 
 folder, shelf = test_manifest.folder, test_manifest.shelf  # pytest finds fixtures by their name in this module
 

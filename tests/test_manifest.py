@@ -11,7 +11,7 @@ from trainables.data.manifest import read_manifest
 from trainables.errors import CohortError, ConfigurationError
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
-from trainables.records import Cohort
+from trainables.study.records import Cohort
 
 HEADER = "subject,video,label"
 

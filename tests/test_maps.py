@@ -10,7 +10,7 @@ from reports.analysis import analyse
 from reports.maps import draw_numbers, draw_plane, lay_out
 from tests.make_study import CLASSES, make_study
 from trainables.errors import StridefoldError
-from trainables.maps import FILE, FoldMaps
+from trainables.study.fold_embeddings import FILE, FoldMaps
 
 HOSTILE = ("</script><img src=x onerror=alert(1)>", r"$\bad{")
 

@@ -14,7 +14,7 @@ from trainables.data.decode import decode
 from trainables.data.near_duplicates import MIRROR, WORDS, NearDuplicate, candidates, near_duplicates
 from trainables.data.simulate import Settings, draw_subjects, draw_walks, write_frames
 from trainables.errors import StridefoldError
-from trainables.files import file_sha256
+from trainables.study.files import file_sha256
 
 SEARCHES = {"every two": 2000, "index": 0}
 WALKERS = Path(__file__).resolve().parents[2] / "shared" / "data" / "walkers" / "cohort.csv"

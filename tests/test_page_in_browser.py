@@ -10,8 +10,8 @@ import pytest
 
 from reports.page import write_report
 from tests.make_study import add_outer_folds, make_study
-from trainables.leaderboard import best, read_trials
-from trainables.records import StudyRecord
+from trainables.study.leaderboard import best, read_trials
+from trainables.study.records import StudyRecord
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium")

@@ -16,7 +16,7 @@ from scipy.interpolate import griddata
 from reports.parallel import MOST_AXES, Plane, contour, parallel_coordinates, surface
 from reports.scales import NOT_USED, OFF_ROOM, Scale, scale_of, shortened, spaced
 from reports.trials import Slice, tell_search
-from trainables.leaderboard import TrialRecord
+from trainables.study.leaderboard import TrialRecord
 
 pytestmark = pytest.mark.filterwarnings("error")
 METRIC = "subject/macro_f1"

@@ -21,9 +21,9 @@ from tests.make_study import make_study
 from tests.tiny import write_place
 from trainables.data.cache_folder import open_cache
 from trainables.errors import StridefoldError
-from trainables.files import read_parquet, write_parquet
-from trainables.leaderboard import open_storage, read_trials
-from trainables.records import StudyRecord
+from trainables.study.files import read_parquet, write_parquet
+from trainables.study.leaderboard import open_storage, read_trials
+from trainables.study.records import StudyRecord
 
 NAMES = ["a?b", "%41", "x#y", "two words", "q'u\"o", "ünï", "new\nline", "{x}", "[a]*", "~t", "file:x", "a&b=c", ":memory:",
          "-v", "\\b", " ", "x" * 200, "$HOME", "a;b", "...", "\x01"]  # fmt: skip

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_cohort import CONFIG, RECIPE, TinyCohort, make_cohort
-from trainables.progress import FILE, PREPARING, SCORING, TRAINING, FoldProgress, forget_all
-from trainables.records import FoldResult
+from trainables.study.progress import FILE, PREPARING, SCORING, TRAINING, FoldProgress, forget_all
+from trainables.study.records import FoldResult
 from trainables.training.checkpoint import MEMORY
 from trainables.training.fold import train_fold
 from trainables.training.monitor import POINTS, Monitor

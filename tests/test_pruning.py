@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from scipy.stats import wilcoxon
 
 from trainables.errors import ConfigurationError
-from trainables.leaderboard import best, read_trials
+from trainables.study.leaderboard import best, read_trials
 
 FOLDS = 3
 SUBJECTS = [f"P{i:02}" for i in range(24)]

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from tests.tiny_cohort import RECIPE, TinyCohort, make_cohort
 from trainables.errors import ConfigurationError
-from trainables.files import file_sha256
+from trainables.study.files import file_sha256
 from trainables.training.fold import prepare, train_fold
 from trainables.training.parallel import Workers
 

@@ -9,8 +9,8 @@ import torch
 from reports.controls import seed_scores
 from tests.tiny_cohort import CONFIG, RECIPE, TinyCohort, make_cohort
 from trainables.config import PUBLISHED, OptimizerConfig, TrainConfig
-from trainables.metrics import score
-from trainables.records import FoldResult, trainings
+from trainables.study.metrics import score
+from trainables.study.records import FoldResult, trainings
 from trainables.training.draws import Draws
 from trainables.training.fold import prepare, train, train_fold
 from trainables.training.optimizer import GROUPS, clip_gradients, group_of, learning_rates, make_optimizer, schedule

@@ -21,8 +21,8 @@ from reports.wording import duration, scientific
 from tests.make_study import CLASSES, make_study
 from trainables.config import PUBLISHED, TrainConfig
 from trainables.errors import StridefoldError
-from trainables.leaderboard import best, read_trials
-from trainables.records import FoldResult
+from trainables.study.leaderboard import best, read_trials
+from trainables.study.records import FoldResult
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 VOID = {"meta", "br", "img", "link", "input", "hr"}

@@ -16,10 +16,10 @@ from polars.testing import assert_frame_equal
 from tests.test_progress import read_events, scalars
 from tests.tiny import write_place, write_tiny_cohort
 from trainables.config import TrainConfig
-from trainables.leaderboard import TrialRecord, best, read_trials
-from trainables.progress import FILE
 from trainables.ray_loop import open_jobs
-from trainables.records import FoldResult, Splits, StudyRecord
+from trainables.study.leaderboard import TrialRecord, best, read_trials
+from trainables.study.progress import FILE
+from trainables.study.records import FoldResult, Splits, StudyRecord
 from trainables.training.fold import train_fold
 
 FAST = ["--plain", "--epochs", "1", "--folds", "2", "--frames", "2", "--set", "decoder.width=32", "--set", "decoder.layers=1",

@@ -17,7 +17,7 @@ from reports.sharing import KEY, Pseudonyms
 from tests.make_study import make_study
 from tests.videos import write_video
 from trainables.errors import ConfigurationError
-from trainables.records import Cohort, StudyRecord
+from trainables.study.records import Cohort, StudyRecord
 
 
 @pytest.fixture(scope="module")

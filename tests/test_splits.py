@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import LeaveOneGroupOut
 
 from trainables.errors import ConfigurationError, LeakageError
-from trainables.records import Cohort, Splits
+from trainables.study.records import Cohort, Splits
 
 
 def cohort(labels: list[int], videos: list[int] | None = None) -> Cohort:

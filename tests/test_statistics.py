@@ -29,9 +29,9 @@ from reports.trials import axes, tell_search
 from reports.words import recurring_terms, split_at_terms
 from tests.make_study import make_study
 from trainables.errors import LeakageError
-from trainables.leaderboard import TrialRecord, best, chosen, pareto, ranked
-from trainables.metrics import at_level, score
-from trainables.records import Cohort, FoldResult, Splits, read_ledger
+from trainables.study.leaderboard import TrialRecord, best, chosen, pareto, ranked
+from trainables.study.metrics import at_level, score
+from trainables.study.records import Cohort, FoldResult, Splits, read_ledger
 
 LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
 
@@ -70,7 +70,7 @@ def test_kappa_without_any_disagreement_to_expect_is_zero():
 
 
 def test_metrics_are_those_that_choose(tmp_path):
-    """The page's metrics agree with trainables.metrics, by which the search chooses, at every level."""
+    """The page's metrics agree with trainables.study.metrics, by which the search chooses, at every level."""
     study = make_study(tmp_path / "s", trials=1)
     found = analyse(study).results
     for level in found.levels:

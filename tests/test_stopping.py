@@ -14,8 +14,8 @@ from platform.study import lock
 import pytest
 
 from tests.tiny import write_place
-from trainables.leaderboard import read_trials
-from trainables.records import StudyRecord
+from trainables.study.leaderboard import read_trials
+from trainables.study.records import StudyRecord
 from trainables.training.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.slow

@@ -16,12 +16,12 @@ from tests.tiny import save_tiny_clip
 from tests.tiny_cohort import CONFIG, TASK
 from trainables.config import TrainConfig
 from trainables.model.backbone import load_backbone
-from trainables.records import Cohort, Fold, Parameter
+from trainables.study.records import Cohort, Fold, Parameter
+from trainables.study.training_version import TRAINING_VERSION, source_hash
 from trainables.training.describe import describe_fold
 from trainables.training.fold import train_fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob
-from trainables.training_version import TRAINING_VERSION, source_hash
 
 RECORD = Path(__file__).with_name("data") / "training-version.json"
 PARAMETERS = tuple(Parameter(key=name, name=name, unit="") for name in ("speed", "cadence", "step length"))
@@ -102,7 +102,7 @@ def test_what_training_computes_is_what_its_version_computed(tmp_path: Path) -> 
     found = differences(json.loads(json.dumps(computed(tmp_path))), recorded)
     assert not found, (
         "training computes something else than it is on record to compute: raise TRAINING_VERSION in "
-        "trainables/training_version.py, unless it was raised since the last release, and run "
+        "trainables/study/training_version.py, unless it was raised since the last release, and run "
         f"python -m tests.test_training_version; {found}"
     )
 

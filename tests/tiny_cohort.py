@@ -11,7 +11,7 @@ from trainables.data.cache import ingest_cohort
 from trainables.data.manifest import read_manifest
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
 from trainables.model.backbone import load_backbone
-from trainables.records import Cohort, Fold
+from trainables.study.records import Cohort, Fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob
 

@@ -11,7 +11,7 @@ from trainables.config import TrainConfig
 from trainables.data.dataset import WindowDataset
 from trainables.errors import ConfigurationError
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD
-from trainables.records import FoldResult
+from trainables.study.records import FoldResult
 from trainables.training.draws import windows_of
 from trainables.training.job import FoldJob, load, parameter_values
 

@@ -19,7 +19,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from trainables.config import TrainConfig
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
-from trainables.records import Cohort, Splits, StudyRecord
+from trainables.study.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
     from trainables.training.frozen import FrozenFeatures

@@ -14,7 +14,7 @@ from trainables.backbones.trait_words import TRAIT_WORDS
 from trainables.data.walker import Gait
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task, shipped_tasks
-from trainables.records import Parameter
+from trainables.study.records import Parameter
 
 NUMBERS_SHARE = 0.2
 """Share of sentences in the numeric style '<parameter> is <value> <unit>'."""

@@ -15,7 +15,7 @@ from trainables.data.table import Table, column_name, read_table
 from trainables.data.video_files import VideoFile, inspect
 from trainables.errors import ConfigurationError
 from trainables.knowledge.tasks import Task
-from trainables.records import Cohort, Parameter
+from trainables.study.records import Cohort, Parameter
 
 
 def read_manifest(

@@ -16,7 +16,7 @@ from trainables.data.spelling import is_missing, look_of_id
 from trainables.data.table import Table, read_table
 from trainables.data.video_files import VideoFile, inspect
 from trainables.errors import CohortError, StridefoldError
-from trainables.records import Cohort, Splits
+from trainables.study.records import Cohort, Splits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

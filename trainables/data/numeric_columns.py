@@ -18,7 +18,7 @@ from trainables.data.table import Table
 from trainables.errors import ConfigurationError
 from trainables.knowledge.parameters import KnownParameter, parameter_from_column
 from trainables.knowledge.tasks import load_task, shipped_tasks
-from trainables.records import Parameter
+from trainables.study.records import Parameter
 
 BOX = ("box_left", "box_top", "box_right", "box_bottom")
 LEG = "leg_length"

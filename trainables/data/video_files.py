@@ -13,7 +13,7 @@ from trainables.data.decode import VideoError, VideoInfo, probe
 from trainables.data.pointers import dangling, pointer, text_link
 from trainables.data.spelling import drawn_alike, told_apart
 from trainables.errors import StridefoldError
-from trainables.files import file_sha256
+from trainables.study.files import file_sha256
 
 THREADS = 8
 

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainables.config import TrainConfig
-from trainables.maps import FoldMaps
 from trainables.model.decoder import ParameterDecoder, SentenceGrammar
 from trainables.model.numeracy import NumericMemory, mean_features
 from trainables.model.scaling import BINS, from_bin, to_bin
-from trainables.records import DecodedClass, DecodedValue, FoldResult
+from trainables.study.fold_embeddings import FoldMaps
+from trainables.study.records import DecodedClass, DecodedValue, FoldResult
 from trainables.training.checkpoint import load_weights
 from trainables.training.fold import WEIGHTS, as_baseline, prepare
 from trainables.training.job import FoldJob, parameter_values

@@ -20,11 +20,11 @@ from trainables.data.dataset import WindowDataset
 from trainables.data.windows import heldout_windows
 from trainables.errors import CohortError, ConfigurationError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
-from trainables.leaderboard import TrialRecord, chosen, read_trials
-from trainables.metrics import at_level
 from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import GaitCLIP, build
-from trainables.records import Cohort, DecodedClass, FoldResult, Splits, StudyRecord, trainings
+from trainables.study.leaderboard import TrialRecord, chosen, read_trials
+from trainables.study.metrics import at_level
+from trainables.study.records import Cohort, DecodedClass, FoldResult, Splits, StudyRecord, trainings
 from trainables.training.checkpoint import load_weights
 from trainables.training.draws import windows_of
 from trainables.training.fold import EVALUATION_BATCH, WEIGHTS, as_baseline, class_similarity

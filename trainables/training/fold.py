@@ -15,7 +15,6 @@ from trainables.baselines import score_baseline
 from trainables.config import TrainConfig
 from trainables.data.dataset import WindowDataset
 from trainables.errors import MemoryShortError, StridefoldError
-from trainables.files import write_text
 from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
@@ -24,7 +23,8 @@ from trainables.model.motion import MotionBasis
 from trainables.model.numeracy import NumericMemory
 from trainables.model.published_prompts import load_prompts
 from trainables.model.text_prompts import ClassPrompts
-from trainables.records import PREDICTIONS, FoldResult
+from trainables.study.files import write_text
+from trainables.study.records import PREDICTIONS, FoldResult
 from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
 from trainables.training.draws import Draws, steps_per_epoch, windows_of
 from trainables.training.events import EventFile

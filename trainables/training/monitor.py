@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from trainables.progress import PREPARING, SCORING, TRAINING, FoldProgress, forget
+from trainables.study.progress import PREPARING, SCORING, TRAINING, FoldProgress, forget
 from trainables.training.events import EventFile
 from trainables.training.losses import total_loss
 from trainables.training.parallel import Workers

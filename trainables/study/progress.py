@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from trainables.files import write_json
+from trainables.study.files import write_json
 
 FILE = "progress.json"
 PREPARING, TRAINING, SCORING = "preparing", "training", "scoring"

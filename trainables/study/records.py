@@ -8,7 +8,7 @@ studies/NAME/
   study.db           the Optuna study: every trial, its configuration and the keys of its folds
   folds/KEY/         one configuration on one fold: result.json, predictions.parquet, shuffled.parquet (the control of
                      order in time), model.safetensors; training-N/ where it was trained with several seeds;
-                     progress.json while it trains (trainables.progress)
+                     progress.json while it trains (trainables.study.progress)
   tensorboard/       trial-N/fold-K: the training curves as TensorBoard events
   best/              the chosen configuration for use; outer/, permutations/: studies inside the study
   results.json       what the report says, in numbers
@@ -23,9 +23,9 @@ from typing import Any, Literal, Self
 import polars as pl
 
 from trainables.errors import LeakageError, StridefoldError
-from trainables.files import digest, read_parquet, write_parquet
-from trainables.formats import build, read_record, write_record
-from trainables.training_version import TRAINING_VERSION
+from trainables.study.files import digest, read_parquet, write_parquet
+from trainables.study.formats import build, read_record, write_record
+from trainables.study.training_version import TRAINING_VERSION
 
 PREDICTIONS = pl.Schema([("fold", pl.Int64()), ("subject", pl.String()), ("video", pl.String()), ("window", pl.Int64()),
                          ("true", pl.Int64()), ("probabilities", pl.List(pl.Float64()))])  # fmt: skip

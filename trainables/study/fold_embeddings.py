@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from trainables.errors import StridefoldError
-from trainables.files import write_atomic
+from trainables.study.files import write_atomic
 
 FILE = "maps.safetensors"
 

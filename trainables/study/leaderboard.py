@@ -12,8 +12,8 @@ from typing import Any
 import optuna
 from sqlalchemy.pool import QueuePool
 
-from trainables.choices import COSTS
 from trainables.errors import StridefoldError
+from trainables.study.vocabulary import COSTS
 
 BUSY_SECONDS = 60.0
 """How long a connection waits for another's write to end."""

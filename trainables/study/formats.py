@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trainables.errors import StridefoldError
-from trainables.files import read_json, write_json
+from trainables.study.files import read_json, write_json
 
 SCHEMA = 2
 T = TypeVar("T")

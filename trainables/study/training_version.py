@@ -16,7 +16,7 @@ version computes on a small fold, and fails where that changes and this number d
 
 def source_hash() -> str:
     """Returns the hash of the source text of trainables, which a study notes as information; it decides nothing."""
-    root = Path(__file__).parent
+    root = Path(__file__).parents[1]
     found = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         contents = path.read_bytes()

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import polars as pl
 
-from trainables.files import read_parquet, write_parquet
-from trainables.formats import build, read_record, write_record
+from trainables.study.files import read_parquet, write_parquet
+from trainables.study.formats import build, read_record, write_record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from sklearn import metrics as sk
 
-from trainables.choices import LEVELS, parse_metric
+from trainables.study.vocabulary import LEVELS, parse_metric
 
 
 def _quadratic_kappa(true: np.ndarray, predicted: np.ndarray, classes: int) -> float:
