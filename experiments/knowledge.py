@@ -21,11 +21,11 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from trainables.cohort.manifest import read_manifest
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import user_cache
 from trainables.data.dataset import WindowDataset
-from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task

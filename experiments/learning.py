@@ -28,10 +28,10 @@ from typing import Any
 import polars as pl
 import torch
 
+from trainables.cohort.manifest import read_manifest
 from trainables.config import PUBLISHED, TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import user_cache
-from trainables.data.manifest import read_manifest
 from trainables.data.simulate import simulate_cohort
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from trainables.cohort.manifest import read_manifest
 from trainables.config import TextConfig, TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import user_cache
-from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task

@@ -19,9 +19,9 @@ from platform.winner import write_best
 
 from reports.page import write_report
 from search_spaces import load_space
+from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import close_folder, open_cache
-from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task, load_task

@@ -8,7 +8,7 @@ from pathlib import Path
 from platform.arguments import parse_column
 from platform.console import Console
 
-from trainables.data.manifest import task_of_label
+from trainables.cohort.manifest import task_of_label
 from trainables.errors import ConfigurationError, StridefoldError
 from trainables.knowledge.new_task import task_file
 from trainables.knowledge.tasks import FOLDER, shipped_tasks

@@ -9,9 +9,9 @@ import pytest
 from tests.ffmpeg import same_frames
 from tests.recordings import grown, with_cover, with_sound
 from tests.videos import read_number, write_video
+from trainables.cohort.video_files import VideoFile, inspect
 from trainables.data.cache import ingest, open_cached
 from trainables.data.decode import VideoError, decode, probe
-from trainables.data.video_files import VideoFile, inspect
 
 
 def numbers(path: Path) -> list[int]:

@@ -55,7 +55,7 @@ WITHOUT_TORCH = [
     "trainables.study.metrics",
     "trainables.study.leaderboard",
     "trainables.knowledge",
-    "trainables.data.manifest",
+    "trainables.cohort.manifest",
     "trainables.data.windows",
     "search_spaces",
     "reports",

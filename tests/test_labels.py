@@ -4,8 +4,8 @@ import pytest
 
 from tests import test_manifest
 from tests.test_manifest import FOUR, manifest, problems, read, task
-from trainables.data.new_videos import seen_in_study
-from trainables.data.spelling import look_of_id
+from trainables.cohort.new_videos import seen_in_study
+from trainables.cohort.spelling import look_of_id
 from trainables.study.records import Fold, Splits
 
 folder, shelf = test_manifest.folder, test_manifest.shelf  # pytest finds fixtures by their name in this module

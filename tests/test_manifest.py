@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.videos import write_video
-from trainables.data.manifest import read_manifest
+from trainables.cohort.manifest import read_manifest
 from trainables.errors import CohortError, ConfigurationError
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task

@@ -7,7 +7,7 @@ import pytest
 
 from tests import test_manifest
 from tests.test_manifest import HEADER, manifest, problems, read
-from trainables.data.plausible import is_code, likely_units, rows_in_words
+from trainables.cohort.plausible import is_code, likely_units, rows_in_words
 from trainables.data.simulate import Settings, draw_subjects, draw_walks
 from trainables.errors import ConfigurationError
 from trainables.knowledge.parameters import load_parameters

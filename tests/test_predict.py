@@ -21,8 +21,8 @@ from optuna.trial import TrialState
 
 from tests.tiny import save_tiny_clip, write_tiny_cohort
 from tests.videos import write_video
+from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest, ingest_cohort, open_cached
-from trainables.data.manifest import read_manifest
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import task_from_dict
 from trainables.model.backbone import load_backbone

@@ -11,7 +11,7 @@ from tests import test_manifest
 from tests.test_manifest import FOUR, manifest, read
 from tests.test_manifest_files import video_problem
 from tests.videos import write_video
-from trainables.data.new_videos import read_manifest_videos, read_videos
+from trainables.cohort.new_videos import read_manifest_videos, read_videos
 from trainables.errors import CohortError, StridefoldError
 
 folder, shelf = test_manifest.folder, test_manifest.shelf  # pytest finds fixtures by their name in this module

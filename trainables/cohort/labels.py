@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from trainables.data.plausible import is_code
-from trainables.data.problems import Problems
-from trainables.data.spelling import BROKEN, NONE, is_missing, look, look_of_id, told_apart, word_set
-from trainables.data.table import Table
+from trainables.cohort.plausible import is_code
+from trainables.cohort.problems import Problems
+from trainables.cohort.spelling import BROKEN, NONE, is_missing, look, look_of_id, told_apart, word_set
+from trainables.cohort.table import Table
 from trainables.knowledge.tasks import Task, task_for
 
 MOST_CLASSES = 20

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
+from trainables.cohort.labels import check_classes, check_spelling, label_column, read_labels, with_label
+from trainables.cohort.numeric_columns import LEG, Numbers, Wanted, read_numbers
+from trainables.cohort.problems import Problems
+from trainables.cohort.spelling import is_missing
+from trainables.cohort.table import Table, column_name, read_table
+from trainables.cohort.video_files import VideoFile, inspect
 from trainables.config import VideoConfig
-from trainables.data.labels import check_classes, check_spelling, label_column, read_labels, with_label
-from trainables.data.numeric_columns import LEG, Numbers, Wanted, read_numbers
-from trainables.data.problems import Problems
-from trainables.data.spelling import is_missing
-from trainables.data.table import Table, column_name, read_table
-from trainables.data.video_files import VideoFile, inspect
 from trainables.errors import ConfigurationError
 from trainables.knowledge.tasks import Task
 from trainables.study.records import Cohort, Parameter

@@ -5,8 +5,8 @@ import re
 import statistics
 from collections.abc import Callable, Sequence
 
-from trainables.data.problems import Problems
-from trainables.data.table import Table
+from trainables.cohort.problems import Problems
+from trainables.cohort.table import Table
 from trainables.knowledge.parameters import KnownParameter
 
 LEG_M = 0.9

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from trainables.data.spelling import BROKEN, is_invisible, seen
+from trainables.cohort.spelling import BROKEN, is_invisible, seen
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 """ASCII digits with a decimal point."""

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from trainables.cohort.pointers import dangling, pointer, text_link
+from trainables.cohort.spelling import drawn_alike, told_apart
 from trainables.data.decode import VideoError, VideoInfo, probe
-from trainables.data.pointers import dangling, pointer, text_link
-from trainables.data.spelling import drawn_alike, told_apart
 from trainables.errors import StridefoldError
 from trainables.study.files import file_sha256
 

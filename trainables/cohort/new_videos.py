@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from trainables.data.labels import check_spelling
-from trainables.data.numeric_columns import BOX, Wanted, read_numbers
-from trainables.data.pointers import dangling
-from trainables.data.problems import Problems
-from trainables.data.spelling import is_missing, look_of_id
-from trainables.data.table import Table, read_table
-from trainables.data.video_files import VideoFile, inspect
+from trainables.cohort.labels import check_spelling
+from trainables.cohort.numeric_columns import BOX, Wanted, read_numbers
+from trainables.cohort.pointers import dangling
+from trainables.cohort.problems import Problems
+from trainables.cohort.spelling import is_missing, look_of_id
+from trainables.cohort.table import Table, read_table
+from trainables.cohort.video_files import VideoFile, inspect
 from trainables.errors import CohortError, StridefoldError
 from trainables.study.records import Cohort, Splits
 

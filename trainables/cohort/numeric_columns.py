@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from trainables.data.column_kinds import Reasons, reason, say_left_out, say_used
-from trainables.data.number_text import dotted_thousands, like_number, number, why_no_number
-from trainables.data.plausible import check_codes, check_legs, check_parameter
-from trainables.data.problems import Problems
-from trainables.data.spelling import is_unmeasured
-from trainables.data.table import Table
+from trainables.cohort.column_kinds import Reasons, reason, say_left_out, say_used
+from trainables.cohort.number_text import dotted_thousands, like_number, number, why_no_number
+from trainables.cohort.plausible import check_codes, check_legs, check_parameter
+from trainables.cohort.problems import Problems
+from trainables.cohort.spelling import is_unmeasured
+from trainables.cohort.table import Table
 from trainables.errors import ConfigurationError
 from trainables.knowledge.parameters import KnownParameter, parameter_from_column
 from trainables.knowledge.tasks import load_task, shipped_tasks

@@ -5,8 +5,8 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from trainables.data.number_text import like_number, number
-from trainables.data.spelling import is_unmeasured, word_set
+from trainables.cohort.number_text import like_number, number
+from trainables.cohort.spelling import is_unmeasured, word_set
 
 IDENTIFIERS = word_set("""id ids uid uuid guid pid sid mrn identifier index idx row rows rownames rowname rownum record recordid subjectid
     patientid participant patient nr code barcode accession unnamed hash kennung nummer fallnummer""")

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import polars as pl
 
-from trainables.data.delimited import fits, read_delimited
-from trainables.data.pointers import dangling, pointer
-from trainables.data.problems import Problems
-from trainables.data.spelling import seen, tidy
+from trainables.cohort.delimited import fits, read_delimited
+from trainables.cohort.pointers import dangling, pointer
+from trainables.cohort.problems import Problems
+from trainables.cohort.spelling import seen, tidy
 from trainables.errors import StridefoldError
 
 CSV, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
