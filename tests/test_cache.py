@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.videos import read_number, write_video
 from trainables.data.cache import cache_name, ingest, ingest_cohort, open_cached, square
-from trainables.data.decode import VideoError, decode
 from trainables.errors import CohortError, StridefoldError
+from trainables.recordings.decode import VideoError, decode
 from trainables.study.files import file_sha256
 from trainables.study.records import Cohort
 

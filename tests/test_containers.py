@@ -11,7 +11,7 @@ from tests.recordings import grown, with_cover, with_sound
 from tests.videos import read_number, write_video
 from trainables.cohort.video_files import VideoFile, inspect
 from trainables.data.cache import ingest, open_cached
-from trainables.data.decode import VideoError, decode, probe
+from trainables.recordings.decode import VideoError, decode, probe
 
 
 def numbers(path: Path) -> list[int]:

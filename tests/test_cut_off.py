@@ -7,8 +7,8 @@ import pytest
 from tests.recordings import copied, with_sound
 from tests.videos import write_video
 from trainables.data.cache import ingest
-from trainables.data.decode import VideoError, decode, probe
-from trainables.data.file_parts import check_parts
+from trainables.recordings.decode import VideoError, decode, probe
+from trainables.recordings.file_parts import check_parts
 
 FORMATS = {
     "a.mkv": ("libx264", {}),

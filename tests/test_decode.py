@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.videos import read_number, write_video
-from trainables.data.decode import ReaderDisagrees, VideoError, decode, probe
+from trainables.recordings.decode import ReaderDisagrees, VideoError, decode, probe
 
 READERS = ("decord", "pyav")
 

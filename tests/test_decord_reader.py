@@ -9,10 +9,10 @@ import pytest
 
 from tests.test_cache import cohort
 from tests.videos import read_number, write_video
-from trainables.data import decord_process, decord_reader
 from trainables.data.cache import ingest, ingest_cohort, open_cached
-from trainables.data.decode import ReaderDisagrees, check_reader, decode
 from trainables.errors import ConfigurationError
+from trainables.recordings import decord_process, decord_reader
+from trainables.recordings.decode import ReaderDisagrees, check_reader, decode
 
 
 @pytest.fixture(scope="module")

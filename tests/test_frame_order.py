@@ -9,7 +9,7 @@ from tests.ffmpeg import same_frames
 from tests.field_coded import write_fields
 from tests.recordings import copied, edited, joined, packed_avi, retimed, without_timing
 from tests.videos import read_number, write_video
-from trainables.data.decode import VideoError, decode, probe
+from trainables.recordings.decode import VideoError, decode, probe
 
 B_FRAMES = {"g": "12", "bf": "3"}
 

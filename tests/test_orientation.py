@@ -8,7 +8,7 @@ import pytest
 from tests.ffmpeg import same_frames
 from tests.recordings import turned
 from tests.videos import write_video
-from trainables.data.decode import ReaderDisagrees, VideoError, decode, probe
+from trainables.recordings.decode import ReaderDisagrees, VideoError, decode, probe
 
 SHOWN = {
     "as stored": ((1, 0, 0, 1), lambda image: image),

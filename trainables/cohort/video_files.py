@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from trainables.cohort.pointers import dangling, pointer, text_link
 from trainables.cohort.spelling import drawn_alike, told_apart
-from trainables.data.decode import VideoError, VideoInfo, probe
 from trainables.errors import StridefoldError
+from trainables.recordings.decode import VideoError, VideoInfo, probe
 from trainables.study.files import file_sha256
 
 THREADS = 8

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.containers import VideoError
-from trainables.data.decord_reader import ReaderDisagrees, decord_frames, has_decord
-from trainables.data.pyav_reader import Timed, pyav_frames
-from trainables.data.timeline import RATE
-from trainables.data.timeline import read_timeline as _index
 from trainables.errors import ConfigurationError
+from trainables.recordings.containers import VideoError
+from trainables.recordings.decord_reader import ReaderDisagrees, decord_frames, has_decord
+from trainables.recordings.pyav_reader import Timed, pyav_frames
+from trainables.recordings.timeline import RATE
+from trainables.recordings.timeline import read_timeline as _index
 from trainables.study.vocabulary import READERS
 
 __all__ = ["RATE", "ReaderDisagrees", "VideoError", "VideoInfo", "check_reader", "decode", "probe"]

@@ -15,8 +15,8 @@ import av.error
 import av.video.stream
 import numpy as np
 
-from trainables.data.containers import VideoError, numbered_frames, opened, read_packets, shows
-from trainables.data.file_parts import check_parts
+from trainables.recordings.containers import VideoError, numbered_frames, opened, read_packets, shows
+from trainables.recordings.file_parts import check_parts
 
 RATE = 30
 """Frames per second that everything after decoding sees; a video of one frame is taken to have it."""

@@ -14,11 +14,11 @@ from typing import IO
 import av.error
 import numpy as np
 
-from trainables.data import decord_process
-from trainables.data.containers import opened
-from trainables.data.pictures import Pictures
-from trainables.data.pyav_reader import Timed, pyav_frames
-from trainables.data.timeline import Timeline
+from trainables.recordings import decord_process
+from trainables.recordings.containers import opened
+from trainables.recordings.pictures import Pictures
+from trainables.recordings.pyav_reader import Timed, pyav_frames
+from trainables.recordings.timeline import Timeline
 
 SAMPLES = 8
 """Key frames that are compared; the first frames are compared too."""

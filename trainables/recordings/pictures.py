@@ -10,7 +10,7 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from trainables.data.containers import VideoError
+from trainables.recordings.containers import VideoError
 
 UPRIGHT = (1, 0, 0, 1)
 UNSPECIFIED = 2

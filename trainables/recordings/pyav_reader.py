@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.containers import VideoError, numbered_frames
-from trainables.data.pictures import Pictures
-from trainables.data.timeline import LONGEST_GAP, REORDERED, Timeline
+from trainables.recordings.containers import VideoError, numbered_frames
+from trainables.recordings.pictures import Pictures
+from trainables.recordings.timeline import LONGEST_GAP, REORDERED, Timeline
 
 Picture = Callable[[], np.ndarray]
 """Makes a frame's picture, uint8 [H, W, 3]."""
