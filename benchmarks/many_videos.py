@@ -22,8 +22,8 @@ from trainables.cohort.manifest import read_manifest
 from trainables.config import VideoConfig
 from trainables.data.cache import in_processes, ingest_cohort
 from trainables.data.dataset import WindowDataset
-from trainables.data.simulate import write_frames
 from trainables.knowledge.tasks import load_task
+from trainables.simulation.cohort import write_frames
 
 FRAMES, SIDE = 72, 64
 OF_A_SUBJECT = 4

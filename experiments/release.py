@@ -23,13 +23,13 @@ from trainables.cohort.manifest import read_manifest
 from trainables.config import TextConfig, TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import user_cache
-from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder, load_backbone
 from trainables.model.numbers import NumberEncoder, number_scale, sinusoids
 from trainables.model.scaling import BINS, to_bin
 from trainables.model.text_prompts import ClassPrompts
+from trainables.simulation.cohort import VERSION, simulate_cohort
 from trainables.training.draws import windows_of
 from trainables.training.fold import prepare
 from trainables.training.frozen import FrozenFeatures

@@ -22,10 +22,10 @@ from search_spaces import load_space
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import close_folder, open_cache
-from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task, load_task
 from trainables.model.backbone import Backbone, load_backbone
+from trainables.simulation.cohort import VERSION, simulate_cohort
 from trainables.study.files import read_json
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import CODE_CHANGED, Cohort

@@ -8,11 +8,11 @@ import pytest
 
 from trainables.backbones.sentences import describe, fitting, made_up_name, values_of
 from trainables.backbones.trait_words import TRAIT_WORDS
-from trainables.data.figure import draw_look
-from trainables.data.gait_groups import draw_free_traits
-from trainables.data.simulate import COHORT_SEEDS, Subject, Walk, draw_walk
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task, shipped_tasks
+from trainables.simulation.cohort import COHORT_SEEDS, Subject, Walk, draw_walk
+from trainables.simulation.gait_groups import draw_free_traits
+from trainables.simulation.renderer import draw_look
 
 TELLING = ("dementia", "lewy", "alzheimer", "parkinson", "healthy", "control", "impair", "updrs", "disease", "disorder")
 """Parts of words that name a group, a diagnosis or a score."""

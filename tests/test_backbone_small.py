@@ -11,10 +11,10 @@ from trainables.backbones.clips import FRAMES, LEAD_SCALE, LEFT, RIGHT, render_c
 from trainables.backbones.recipe import Recipe
 from trainables.backbones.tokenizer import CONTEXT, train_tokenizer
 from trainables.backbones.train_small import Heads, _patch_losses, small_config, train
-from trainables.data.simulate import COHORT_SEEDS
-from trainables.data.walker import JOINT, JOINTS, PAIRED
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import SMALL
+from trainables.simulation.cohort import COHORT_SEEDS
+from trainables.simulation.walker import JOINT, JOINTS, PAIRED
 
 TINY = Recipe(
     people=10, clips_each=1, steps=12, plain_first=3, poses_first=6, first_batch=4, batch=8, warmup=2, sentences=50

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from trainables.backbones.stagings import BACKDROPS, STYLES, draw_staging, stage, staged_joint_pixels
-from trainables.data.figure import draw_look
-from trainables.data.gait_groups import draw_free_traits
-from trainables.data.simulate import COHORT_SEEDS, Subject, Walk, draw_walk
-from trainables.data.walker import JOINT
+from trainables.simulation.cohort import COHORT_SEEDS, Subject, Walk, draw_walk
+from trainables.simulation.gait_groups import draw_free_traits
+from trainables.simulation.renderer import draw_look
+from trainables.simulation.walker import JOINT
 
 
 @pytest.fixture(scope="module")

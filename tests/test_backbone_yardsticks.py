@@ -15,9 +15,9 @@ from trainables.backbones.zero_shot import (
     with_random_keywords,
     zero_shot_scores,
 )
-from trainables.data.simulate import simulate_cohort, write_video
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import SMALL, Backbone, load_backbone
+from trainables.simulation.cohort import simulate_cohort, write_video
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from PIL import Image
 
 from trainables.data.cache import ingest, open_cached
 from trainables.data.near_duplicates import MIRROR, WORDS, NearDuplicate, candidates, near_duplicates
-from trainables.data.simulate import Settings, draw_subjects, draw_walks, write_frames
 from trainables.errors import StridefoldError
 from trainables.recordings.decode import decode
+from trainables.simulation.cohort import Settings, draw_subjects, draw_walks, write_frames
 from trainables.study.files import file_sha256
 
 SEARCHES = {"every two": 2000, "index": 0}

@@ -8,9 +8,9 @@ import pytest
 from tests import test_manifest
 from tests.test_manifest import HEADER, manifest, problems, read
 from trainables.cohort.plausible import is_code, likely_units, rows_in_words
-from trainables.data.simulate import Settings, draw_subjects, draw_walks
 from trainables.errors import ConfigurationError
 from trainables.knowledge.parameters import load_parameters
+from trainables.simulation.cohort import Settings, draw_subjects, draw_walks
 
 folder, shelf = test_manifest.folder, test_manifest.shelf  # pytest finds fixtures by their name in this module
 PARAMETERS = {p.key: p for p in load_parameters()}

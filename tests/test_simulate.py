@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 
-from trainables.data.figure import draw_look
-from trainables.data.gait_groups import TRAITS, draw_traits
-from trainables.data.simulate import (
+from trainables.errors import ConfigurationError
+from trainables.knowledge.parameters import load_parameters
+from trainables.simulation.cohort import (
     COHORT_SEEDS,
     FPS,
     Settings,
@@ -24,9 +24,9 @@ from trainables.data.simulate import (
     draw_walks,
     simulate_cohort,
 )
-from trainables.data.walker import JOINT, THIGH, Footfalls, measure
-from trainables.errors import ConfigurationError
-from trainables.knowledge.parameters import load_parameters
+from trainables.simulation.gait_groups import TRAITS, draw_traits
+from trainables.simulation.renderer import draw_look
+from trainables.simulation.walker import JOINT, THIGH, Footfalls, measure
 
 SMALL = {"subjects": 6, "videos_per_subject": (1, 2), "seconds": 4.0, "size": 64}
 
@@ -83,7 +83,7 @@ def test_groups_are_balanced() -> None:
 def test_some_cells_are_empty() -> None:
     """A default cohort lacks a few of its 29 values, as real ones do, and never a label."""
     settings = Settings(subjects=24, videos_per_subject=(1, 1), seconds=5.0, size=112, seed=0)
-    from trainables.data.simulate import CELL_STREAM, _generator, _row
+    from trainables.simulation.cohort import CELL_STREAM, _generator, _row
 
     subjects = draw_subjects(settings)
     walks = [(i, draw_walks(settings, i, s)[0]) for i, s in enumerate(subjects, 1)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.walker import JOINT, Floats
+from trainables.simulation.walker import JOINT, Floats
 
 Image = NDArray[np.float32]
 

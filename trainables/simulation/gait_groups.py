@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainables.data.walker import Gait
+from trainables.simulation.walker import Gait
 
 GROUPS = ("healthy", "DLB", "AD")
 SCORES = {"healthy": (0.75, 0.25, 0.0, 0.0), "DLB": (0.0, 0.125, 0.5, 0.375), "AD": (0.125, 0.5, 0.25, 0.125)}

@@ -20,12 +20,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.figure import Look, View, draw_look, draw_view, render
-from trainables.data.gait_groups import GROUPS, SCORES, Traits, draw_traits, walk_of
-from trainables.data.walker import Floats, Footfalls, Gait, draw_footfalls, joint_tracks, measure
 from trainables.errors import ConfigurationError
 from trainables.knowledge.parameters import load_parameters
 from trainables.limits import usable_cpus
+from trainables.simulation.gait_groups import GROUPS, SCORES, Traits, draw_traits, walk_of
+from trainables.simulation.renderer import Look, View, draw_look, draw_view, render
+from trainables.simulation.walker import Floats, Footfalls, Gait, draw_footfalls, joint_tracks, measure
 
 FPS = 30
 MARKER = "simulated.json"
