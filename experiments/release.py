@@ -30,13 +30,13 @@ from trainables.model.numbers import NumberEncoder, number_scale, sinusoids
 from trainables.model.scaling import BINS, to_bin
 from trainables.model.text_prompts import ClassPrompts
 from trainables.simulation.cohort import VERSION, simulate_cohort
+from trainables.training.distributed import Workers
 from trainables.training.draws import windows_of
 from trainables.training.fold import prepare
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob, load
 from trainables.training.losses import video_loss
-from trainables.training.parallel import Workers
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 
 SEEDS = 5
 CLIP, RECORDS = 2.5, 600

@@ -6,6 +6,7 @@ import shlex
 import time
 from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
+from platform.best_model import write_best
 from platform.console import Console
 from platform.memory import worker_memory
 from platform.nested import open_nested, run_nested
@@ -15,7 +16,6 @@ from platform.sampling import check_space
 from platform.session import Session, frame_cache
 from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study, permuted
-from platform.winner import write_best
 
 from reports.page import write_report
 from search_spaces import load_space

@@ -13,12 +13,7 @@ import polars as pl
 from trainables.cohort.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import open_frames
-from trainables.recordings.decode import RATE
-from trainables.study.files import write_json, write_text
-from trainables.study.records import Cohort
-from trainables.study.training_version import TRAINING_VERSION, source_hash
-from trainables.study.vocabulary import LEVELS
-from trainables.training.ensemble import (
+from trainables.inference.ensemble import (
     Ensemble,
     Prediction,
     load_frozen,
@@ -26,6 +21,11 @@ from trainables.training.ensemble import (
     predictions,
     score_videos,
 )
+from trainables.recordings.decode import RATE
+from trainables.study.files import write_json, write_text
+from trainables.study.records import Cohort
+from trainables.study.training_version import TRAINING_VERSION, source_hash
+from trainables.study.vocabulary import LEVELS
 
 WORDS = "descriptions are what the folds' models learned of the class; nothing in them was measured in the video"
 

@@ -12,9 +12,9 @@ from transformers import CLIPModel
 
 from tests.tiny_cohort import CONFIG, PARAMETERS, TinyCohort, make_cohort
 from trainables.errors import ConfigurationError
+from trainables.inference.class_descriptions import describe_fold
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD
 from trainables.study.records import FoldResult
-from trainables.training.describe import describe_fold
 from trainables.training.fold import train_fold
 from trainables.training.job import FoldJob
 

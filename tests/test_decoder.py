@@ -16,12 +16,12 @@ from torch.nn import functional
 from tests.tiny import save_tiny_clip
 from tests.tiny_cohort import CONFIG, TinyCohort, make_cohort
 from trainables.config import DecoderConfig
+from trainables.inference.class_descriptions import describe_fold, sentence, train_decoder
 from trainables.model.backbone import load_backbone
 from trainables.model.decoder import ParameterDecoder, SentenceGrammar
 from trainables.model.scaling import BINS
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.records import DecodedValue, FoldResult
-from trainables.training.describe import describe_fold, sentence, train_decoder
 from trainables.training.fold import fit_memory, train_fold
 
 PHRASES = ((0, 1, 4), (0, 2, 4), (3, 4), (0, 1, 2, 4))

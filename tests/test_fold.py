@@ -22,6 +22,7 @@ from trainables.model.gait_clip import GaitCLIP
 from trainables.model.video_encoder import VideoEncoder
 from trainables.study.records import FoldResult
 from trainables.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from trainables.training.distributed import Workers
 from trainables.training.draws import windows_of
 from trainables.training.fold import (
     WEIGHTS,
@@ -36,8 +37,7 @@ from trainables.training.fold import (
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob, load
 from trainables.training.optimizer import decays, make_optimizer
-from trainables.training.parallel import Workers
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from trainables.errors import StridefoldError
+from trainables.inference.ensemble import open_ensemble
 from trainables.knowledge.tasks import task_from_dict
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.formats import SCHEMA, build
@@ -23,7 +24,6 @@ from trainables.study.leaderboard import read_trials
 from trainables.study.outer_records import OuterResult
 from trainables.study.records import Cohort, FoldResult, Splits, StudyRecord
 from trainables.study.training_version import TRAINING_VERSION, source_hash
-from trainables.training.ensemble import open_ensemble
 
 FIRST = Path(__file__).with_name("data") / "study-schema-1"
 FOLD = "folds/825df766499c5a9fd16a"

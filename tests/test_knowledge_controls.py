@@ -16,9 +16,9 @@ from trainables.knowledge.controls import FOREIGN_PHRASES, derangement, with_kno
 from trainables.knowledge.tasks import Task, load_task, plain_task
 from trainables.model.backbone import load_backbone
 from trainables.model.knowledge_encoder import encode_notions, random_notions, whiten
+from trainables.training.distributed import Workers
 from trainables.training.fold import check_prompts, prepare, train_fold
 from trainables.training.frozen import FrozenFeatures
-from trainables.training.parallel import Workers
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,11 @@ from trainables.model.motion import (
     pooled,
     ridge,
 )
+from trainables.training.distributed import Workers
 from trainables.training.draws import Window, windows_of
 from trainables.training.fold import as_baseline, prepare, score, train, train_fold
 from trainables.training.frozen_video import compute, frozen_name, frozen_video, window_starts
 from trainables.training.job import FoldJob
-from trainables.training.parallel import Workers
 from trainables.training.readout import balanced_weights
 from trainables.training.window_motion import WindowMotion
 

@@ -23,6 +23,7 @@ from tests.tiny import save_tiny_clip, write_tiny_cohort
 from tests.videos import write_video
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest, ingest_cohort, open_cached
+from trainables.inference.class_descriptions import describe_fold
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import task_from_dict
 from trainables.model.backbone import load_backbone
@@ -32,11 +33,10 @@ from trainables.study.metrics import at_level
 from trainables.study.records import FoldResult
 from trainables.study.training_version import TRAINING_VERSION
 from trainables.training.checkpoint import load_weights, save_weights
-from trainables.training.describe import describe_fold
+from trainables.training.distributed import Workers
 from trainables.training.fold import prepare, train_fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob
-from trainables.training.parallel import Workers
 
 SETTINGS = {
     "video.window": 24, "video.stride": 12, "video.min_tail": 12, "optimizer.lr": 0.003, "text.bottleneck": 8,

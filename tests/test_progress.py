@@ -12,9 +12,9 @@ from tests.tiny_cohort import CONFIG, RECIPE, TinyCohort, make_cohort
 from trainables.study.progress import FILE, PREPARING, SCORING, TRAINING, FoldProgress, forget_all
 from trainables.study.records import FoldResult
 from trainables.training.checkpoint import MEMORY
+from trainables.training.distributed import Workers
 from trainables.training.fold import train_fold
 from trainables.training.monitor import POINTS, Monitor
-from trainables.training.parallel import Workers
 
 STEPS = RECIPE.with_values({"optimizer.steps": 8, "optimizer.epochs": 2, "optimizer.batch_size": 2})
 

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from tests.tiny_cohort import RECIPE, TinyCohort, make_cohort
 from trainables.errors import ConfigurationError
 from trainables.study.files import file_sha256
+from trainables.training.distributed import Workers
 from trainables.training.fold import prepare, train_fold
-from trainables.training.parallel import Workers
 
 FRAMES, GLOBAL, WIDTH, LAYERS = 2, 2, 32, 2
 

@@ -11,10 +11,10 @@ from tests.tiny_cohort import CONFIG, RECIPE, TinyCohort, make_cohort
 from trainables.config import PUBLISHED, OptimizerConfig, TrainConfig
 from trainables.study.metrics import score
 from trainables.study.records import FoldResult, trainings
+from trainables.training.distributed import Workers
 from trainables.training.draws import Draws
 from trainables.training.fold import prepare, train, train_fold
 from trainables.training.optimizer import GROUPS, clip_gradients, group_of, learning_rates, make_optimizer, schedule
-from trainables.training.parallel import Workers
 
 
 @pytest.fixture(scope="module")

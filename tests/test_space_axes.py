@@ -11,8 +11,8 @@ import torch
 from search_spaces import SHIPPED, load_space
 from tests.tiny_cohort import RECIPE, TinyCohort, make_cohort
 from trainables.config import TrainConfig
+from trainables.training.distributed import Workers
 from trainables.training.fold import as_baseline, prepare, score, train, train_fold
-from trainables.training.parallel import Workers
 
 REFERENCE = RECIPE.with_values(
     {"video.window": 40, "optimizer.steps": 4, "optimizer.epochs": 1, "optimizer.lr": 3e-3, "numeracy.subset_size": 2}

@@ -15,10 +15,10 @@ import pytest
 from tests.tiny import save_tiny_clip
 from tests.tiny_cohort import CONFIG, TASK
 from trainables.config import TrainConfig
+from trainables.inference.class_descriptions import describe_fold
 from trainables.model.backbone import load_backbone
 from trainables.study.records import Cohort, Fold, Parameter
 from trainables.study.training_version import TRAINING_VERSION, source_hash
-from trainables.training.describe import describe_fold
 from trainables.training.fold import train_fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob

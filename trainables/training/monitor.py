@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from trainables.study.progress import PREPARING, SCORING, TRAINING, FoldProgress, forget
+from trainables.training.distributed import Workers
 from trainables.training.events import EventFile
 from trainables.training.losses import total_loss
-from trainables.training.parallel import Workers
 
 T = TypeVar("T")
 POINTS = 40

@@ -18,9 +18,9 @@ from trainables.model.frozen_layer import compiled_layer
 from trainables.model.gait_clip import GaitCLIP
 from trainables.model.motion import MotionBasis, MotionReadout
 from trainables.model.numeracy import NumericMemory
+from trainables.training.distributed import Workers
 from trainables.training.job import Batch
 from trainables.training.losses import numeric_loss, pairing_loss, video_loss
-from trainables.training.parallel import Workers
 from trainables.training.precision import products
 from trainables.training.recorded_step import RecordedStep, StepInputs
 

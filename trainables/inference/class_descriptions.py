@@ -15,10 +15,10 @@ from trainables.model.scaling import BINS, from_bin, to_bin
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.records import DecodedClass, DecodedValue, FoldResult
 from trainables.training.checkpoint import load_weights
+from trainables.training.distributed import Workers
 from trainables.training.fold import WEIGHTS, as_baseline, prepare
 from trainables.training.job import FoldJob, parameter_values
-from trainables.training.parallel import Workers
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 
 SHARPNESS = 100.0
 """Of the attention of a class feature over the class's records."""
