@@ -19,7 +19,6 @@ from reports.controls import (
     shuffled,
     study_warnings,
 )
-from reports.curves import curve
 from reports.ledger import Ledger, check_predictions, ledger
 from reports.maps import Maps, lay_out
 from reports.nested import Nested, baseline_predictions, nested
@@ -38,6 +37,7 @@ from reports.statistics import (
     mistakes,
     permutation_null,
 )
+from reports.training_curves import curve
 from reports.trials import SearchStory, tell_search
 from reports.words import Words, words
 from trainables.errors import StridefoldError

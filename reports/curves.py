@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.svg import COLOURS, GRID, INK, PHONE, WIDE, Drawing, draw
+from reports.training_curves import Point, curve
 from reports.wording import sentence
 from trainables.study.records import FoldResult
 
@@ -29,13 +30,6 @@ GROUPS = {
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)))
 MOST_NAMED = 12
 """Folds that a legend names."""
-
-Point = dict[str, float]
-
-
-def curve(result: FoldResult) -> tuple[Point, ...]:
-    """Returns the points of a fold's training; of results without them the means of the epochs, each at its epoch's end."""
-    return result.curve or tuple(p | {"epoch": p["epoch"] + 1} for p in result.history if "epoch" in p)
 
 
 def draw_curves(results: Sequence[FoldResult]) -> tuple[Drawing, ...]:

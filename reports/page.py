@@ -12,11 +12,11 @@ from markupsafe import Markup
 
 from reports import figures, search_figures, wording
 from reports.analysis import Analysis, analyse, numbers
-from reports.calibration import draw_calibration
 from reports.comparisons import Comparison
 from reports.curves import draw_curves
+from reports.draw_calibration import draw_calibration
+from reports.draw_maps import draw_numbers, draw_plane
 from reports.filmstrips import FramesOf, filmstrip
-from reports.maps import draw_numbers, draw_plane
 from reports.methods import methods
 from reports.model_card import model_card
 from reports.parallel import contour, parallel_coordinates

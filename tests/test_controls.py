@@ -10,9 +10,10 @@ import pytest
 
 from reports.analysis import Analysis, analyse
 from reports.controls import guess_loss, loss_fall, shuffled
-from reports.curves import curve, draw_curves
+from reports.curves import draw_curves
 from reports.model_card import model_card
 from reports.page import write_report
+from reports.training_curves import curve
 from tests.make_study import add_baselines, add_outer_folds, change_chosen, make_study
 from trainables.config import TrainConfig
 from trainables.study.metrics import at_level, score

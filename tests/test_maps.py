@@ -7,7 +7,8 @@ import pytest
 from sklearn.decomposition import PCA
 
 from reports.analysis import analyse
-from reports.maps import draw_numbers, draw_plane, lay_out
+from reports.draw_maps import draw_numbers, draw_plane
+from reports.maps import lay_out
 from tests.make_study import CLASSES, make_study
 from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FILE, FoldMaps
