@@ -10,20 +10,22 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import figures, search_figures, wording
+from reports import wording
 from reports.analysis import Analysis, analyse, numbers
 from reports.comparisons import Comparison
-from reports.curves import draw_curves
-from reports.draw_calibration import draw_calibration
-from reports.draw_maps import draw_numbers, draw_plane
-from reports.filmstrips import FramesOf, filmstrip
+from reports.figures import scores as figures
+from reports.figures import search as search_figures
+from reports.figures.calibration import draw_calibration
+from reports.figures.curves import draw_curves
+from reports.figures.embedding_maps import draw_numbers, draw_plane
+from reports.figures.filmstrips import FramesOf, filmstrip
+from reports.figures.parallel_coordinates import contour, parallel_coordinates
+from reports.figures.style import Drawing
 from reports.methods import methods
 from reports.model_card import model_card
-from reports.parallel import contour, parallel_coordinates
 from reports.pdf import write_pdf
 from reports.sharing import pseudonymised
 from reports.statistics import Score, wilson
-from reports.svg import Drawing
 from reports.trials import NUMERACY_OFF, axes, drawn
 from reports.tripod import checklist, references
 from reports.words import as_read

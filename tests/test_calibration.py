@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from reports.calibration import FEWEST_UNITS, MOST_BINS, calibration, share_interval
-from reports.draw_calibration import draw_calibration
+from reports.figures.calibration import draw_calibration
 from reports.statistics import wilson
 from trainables.study.metrics import at_level
 from trainables.study.records import PREDICTIONS

@@ -10,7 +10,7 @@ import pytest
 
 from reports.analysis import Analysis, analyse
 from reports.controls import guess_loss, loss_fall, shuffled
-from reports.curves import draw_curves
+from reports.figures.curves import draw_curves
 from reports.model_card import model_card
 from reports.page import write_report
 from reports.training_curves import curve

@@ -7,7 +7,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from reports.analysis import analyse
-from reports.draw_maps import draw_numbers, draw_plane
+from reports.figures.embedding_maps import draw_numbers, draw_plane
 from reports.maps import lay_out
 from tests.make_study import CLASSES, make_study
 from trainables.errors import StridefoldError

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from matplotlib.tri import LinearTriInterpolator
 from scipy.interpolate import griddata
 
-from reports.parallel import MOST_AXES, Plane, contour, parallel_coordinates, surface
-from reports.scales import NOT_USED, OFF_ROOM, Scale, scale_of, shortened, spaced
+from reports.figures.parallel_coordinates import MOST_AXES, Plane, contour, parallel_coordinates, surface
+from reports.figures.scales import NOT_USED, OFF_ROOM, Scale, scale_of, shortened, spaced
 from reports.trials import Slice, tell_search
 from trainables.study.leaderboard import TrialRecord
 

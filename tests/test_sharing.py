@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from reports.analysis import analyse
-from reports.filmstrips import filmstrip
+from reports.figures.filmstrips import filmstrip
 from reports.page import render, write_report
 from reports.sharing import KEY, Pseudonyms
 from tests.make_study import make_study

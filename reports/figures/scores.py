@@ -9,8 +9,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports import wording
+from reports.figures.style import (
+    BAND,
+    BLUE,
+    GRID,
+    INK,
+    MARKS,
+    MUTED,
+    PAPER,
+    PHONE,
+    VERMILLION,
+    WIDE,
+    Drawing,
+    draw,
+    named_rows,
+)
 from reports.statistics import FoldScore, Level, Null, Score
-from reports.svg import BAND, BLUE, GRID, INK, MARKS, MUTED, PAPER, PHONE, VERMILLION, WIDE, Drawing, draw, named_rows
 from reports.words import ClassWords
 from trainables.study.records import DecodedValue
 

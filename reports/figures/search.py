@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from reports import wording
-from reports.svg import BLUE, GRID, MUTED, PAPER, PHONE, SMALL, VERMILLION, WIDE, Drawing, draw, named_rows
+from reports.figures.style import BLUE, GRID, MUTED, PAPER, PHONE, SMALL, VERMILLION, WIDE, Drawing, draw, named_rows
 from reports.trials import NUMERACY_OFF, SearchStory, Slice
 from trainables.study.leaderboard import TrialRecord
 

@@ -16,8 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.tri import Triangulation
 
 from reports import wording
-from reports.scales import LETTER, Scale, scale_of, shortened, spaced
-from reports.svg import BLUE, INK, MUTED, PAPER, PHONE, VERMILLION, WIDE, Drawing, draw, named_rows
+from reports.figures.scales import LETTER, Scale, scale_of, shortened, spaced
+from reports.figures.style import BLUE, INK, MUTED, PAPER, PHONE, VERMILLION, WIDE, Drawing, draw, named_rows
 from reports.trials import NUMERACY_OFF, SearchStory, Slice, tell_search
 from trainables.study.leaderboard import TrialRecord, ranked
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.svg import COLOURS, GRID, INK, PHONE, WIDE, Drawing, draw
+from reports.figures.style import COLOURS, GRID, INK, PHONE, WIDE, Drawing, draw
 from reports.training_curves import Point, curve
 from reports.wording import sentence
 from trainables.study.records import FoldResult

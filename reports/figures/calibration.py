@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from reports.calibration import Calibration, CalibrationBin
-from reports.svg import BLUE, GRID, MUTED, PAPER, PHONE, WIDE, Drawing, draw
+from reports.figures.style import BLUE, GRID, MUTED, PAPER, PHONE, WIDE, Drawing, draw
 
 
 def draw_calibration(found: Calibration) -> Drawing:

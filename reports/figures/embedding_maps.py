@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from reports.figures.style import BLUE, COLOURS, INK, MARKS, MUTED, PAPER, PHONE, WIDE, Drawing, draw
 from reports.maps import Array, Maps
-from reports.svg import BLUE, COLOURS, INK, MARKS, MUTED, PAPER, PHONE, WIDE, Drawing, draw
 
 EDGE = 0.3
 """Class features further outside of the records than this share of their range are drawn hollow at the edge."""
