@@ -20,7 +20,7 @@ from ray import tune
 from ray.tune.search import Searcher
 from sqlalchemy.exc import SQLAlchemyError
 
-from reports.statistics import standard_error
+from reports.numbers.statistics import standard_error
 from search_spaces import Space
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_or_error

@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from reports.analysis import Analysis, Results
-from reports.ledger import Ledger
+from reports.numbers.analysis import Analysis, Results
+from reports.numbers.ledger import Ledger
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import Cohort, Fold, Splits, StudyRecord
 

@@ -10,8 +10,8 @@ Source: Collins et al. 2024, BMJ 385:e078378, table 2; the topics are in our own
 from dataclasses import dataclass
 from typing import Any
 
-from reports.analysis import Analysis
-from reports.words import as_read
+from reports.numbers.analysis import Analysis
+from reports.numbers.descriptions import as_read
 from trainables.config import TrainConfig
 
 NOT_SUPPLIED = "Not supplied by the software"

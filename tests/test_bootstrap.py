@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from reports.statistics import bootstrap, confusion, subject_matrices
+from reports.numbers.statistics import bootstrap, confusion, subject_matrices
 
 METRICS = {
     "accuracy": sk.accuracy_score,

@@ -12,9 +12,9 @@ from scipy import stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from reports.calibration import FEWEST_UNITS, MOST_BINS, calibration, share_interval
 from reports.figures.calibration import draw_calibration
-from reports.statistics import wilson
+from reports.numbers.calibration import FEWEST_UNITS, MOST_BINS, calibration, share_interval
+from reports.numbers.statistics import wilson
 from trainables.study.metrics import at_level
 from trainables.study.records import PREDICTIONS
 

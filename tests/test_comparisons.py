@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.comparisons import (
+from reports.numbers.comparisons import (
     bootstrap_differences,
     compare,
     detectable_difference,
@@ -19,7 +19,7 @@ from reports.comparisons import (
     nadeau_bengio,
     permutation_p_value,
 )
-from reports.statistics import fold_scores
+from reports.numbers.statistics import fold_scores
 from trainables.errors import ConfigurationError, StridefoldError
 from trainables.study.metrics import score
 

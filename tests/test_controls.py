@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from reports.analysis import Analysis, analyse
-from reports.controls import guess_loss, loss_fall, shuffled
 from reports.figures.curves import draw_curves
 from reports.model_card import model_card
+from reports.numbers.analysis import Analysis, analyse
+from reports.numbers.controls import guess_loss, loss_fall, shuffled
+from reports.numbers.training_curves import curve
 from reports.page import write_report
-from reports.training_curves import curve
 from tests.make_study import add_baselines, add_outer_folds, change_chosen, make_study
 from trainables.config import TrainConfig
 from trainables.study.metrics import at_level, score
@@ -71,7 +71,7 @@ def test_one_class(tmp_path, others, said):
 
 def test_a_class_that_nearly_everyone_is_of_may_be_nearly_every_answer(tmp_path):
     """Where 26 of 27 subjects are of a class and 26 are called so, the model is not blamed."""
-    from reports.controls import study_warnings
+    from reports.numbers.controls import study_warnings
 
     right, blind = np.array([[26, 0], [0, 1]]), np.array([[26, 0], [1, 0]])
     assert study_warnings(right, ("a", "b"), [], None, None) == ()

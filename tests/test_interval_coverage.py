@@ -20,7 +20,7 @@ from benchmarks.interval_coverage import (
     sample,
     simulate,
 )
-from reports.statistics import bootstrap, metric_values
+from reports.numbers.statistics import bootstrap, metric_values
 
 
 def _times(subjects: int, draws: int, seed: int) -> np.ndarray:

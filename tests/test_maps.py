@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from reports.analysis import analyse
 from reports.figures.embedding_maps import draw_numbers, draw_plane
-from reports.maps import lay_out
+from reports.numbers.analysis import analyse
+from reports.numbers.embedding_maps import lay_out
 from tests.make_study import CLASSES, make_study
 from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FILE, FoldMaps

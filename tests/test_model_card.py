@@ -10,8 +10,8 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from reports.analysis import Analysis, analyse
 from reports.model_card import inert, model_card
+from reports.numbers.analysis import Analysis, analyse
 from tests.make_study import add_outer_folds, make_study
 from tests.test_tripod import with_settings
 

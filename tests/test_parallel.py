@@ -15,7 +15,7 @@ from scipy.interpolate import griddata
 
 from reports.figures.parallel_coordinates import MOST_AXES, Plane, contour, parallel_coordinates, surface
 from reports.figures.scales import NOT_USED, OFF_ROOM, Scale, scale_of, shortened, spaced
-from reports.trials import Slice, tell_search
+from reports.numbers.search import Slice, tell_search
 from trainables.study.leaderboard import TrialRecord
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from reports.controls import seed_scores
+from reports.numbers.controls import seed_scores
 from tests.tiny_cohort import CONFIG, RECIPE, TinyCohort, make_cohort
 from trainables.config import PUBLISHED, OptimizerConfig, TrainConfig
 from trainables.study.metrics import score

@@ -15,9 +15,9 @@ import optuna
 import polars as pl
 import pytest
 
+from reports.labels import duration, scientific
 from reports.methods import methods
 from reports.page import number, quantity, write_report
-from reports.wording import duration, scientific
 from tests.make_study import CLASSES, make_study
 from trainables.config import PUBLISHED, TrainConfig
 from trainables.errors import StridefoldError

@@ -10,8 +10,8 @@ from platform.report import six_frames
 import polars as pl
 import pytest
 
-from reports.analysis import analyse
 from reports.figures.filmstrips import filmstrip
+from reports.numbers.analysis import analyse
 from reports.page import render, write_report
 from reports.sharing import KEY, Pseudonyms
 from tests.make_study import make_study

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from reports.analysis import analyse
-from reports.ledger import check_predictions, ledger
-from reports.statistics import (
+from reports.numbers.analysis import analyse
+from reports.numbers.descriptions import recurring_terms, split_at_terms
+from reports.numbers.ledger import check_predictions, ledger
+from reports.numbers.search import axes, tell_search
+from reports.numbers.statistics import (
     bootstrap,
     class_scores,
     confusion,
@@ -25,8 +27,6 @@ from reports.statistics import (
     subject_matrices,
     wilson,
 )
-from reports.trials import axes, tell_search
-from reports.words import recurring_terms, split_at_terms
 from tests.make_study import make_study
 from trainables.errors import LeakageError
 from trainables.study.leaderboard import TrialRecord, best, chosen, pareto, ranked

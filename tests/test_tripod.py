@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 
-from reports.analysis import Analysis, analyse
+from reports.numbers.analysis import Analysis, analyse
 from reports.page import render
 from reports.tripod import NOBODY, NOT_SUPPLIED, NOT_YET, checklist, references
 from tests.make_study import add_outer_folds, make_study

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
-from reports.calibration import Calibration, CalibrationBin
 from reports.figures.style import BLUE, GRID, MUTED, PAPER, PHONE, WIDE, Drawing, draw
+from reports.numbers.calibration import Calibration, CalibrationBin
 
 
 def draw_calibration(found: Calibration) -> Drawing:

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from reports.figures.style import BLUE, COLOURS, INK, MARKS, MUTED, PAPER, PHONE, WIDE, Drawing, draw
-from reports.maps import Array, Maps
+from reports.numbers.embedding_maps import Array, Maps
 
 EDGE = 0.3
 """Class features further outside of the records than this share of their range are drawn hollow at the edge."""

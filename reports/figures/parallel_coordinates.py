@@ -15,10 +15,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from matplotlib.tri import Triangulation
 
-from reports import wording
+from reports import labels as wording
 from reports.figures.scales import LETTER, Scale, scale_of, shortened, spaced
 from reports.figures.style import BLUE, INK, MUTED, PAPER, PHONE, VERMILLION, WIDE, Drawing, draw, named_rows
-from reports.trials import NUMERACY_OFF, SearchStory, Slice, tell_search
+from reports.numbers.search import NUMERACY_OFF, SearchStory, Slice, tell_search
 from trainables.study.leaderboard import TrialRecord, ranked
 
 MOST_AXES = 12

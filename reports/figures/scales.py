@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from reports import wording
-from reports.trials import NUMERACY_OFF, Slice
+from reports import labels as wording
+from reports.numbers.search import NUMERACY_OFF, Slice
 
 NOT_USED = "not used"
 """Value of a setting whose part is off in a trial."""

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports import wording
+from reports import labels as wording
 from reports.figures.style import (
     BAND,
     BLUE,
@@ -24,8 +24,8 @@ from reports.figures.style import (
     draw,
     named_rows,
 )
-from reports.statistics import FoldScore, Level, Null, Score
-from reports.words import ClassWords
+from reports.numbers.descriptions import ClassWords
+from reports.numbers.statistics import FoldScore, Level, Null, Score
 from trainables.study.records import DecodedValue
 
 UNBOUNDED = "mean_absolute_error"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from reports.comparisons import Comparison, compare
-from reports.statistics import Level, Score, level_scores
+from reports.numbers.comparisons import Comparison, compare
+from reports.numbers.statistics import Level, Score, level_scores
 from trainables.config import BASELINES
 from trainables.errors import LeakageError
 from trainables.study.metrics import score

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from reports.calibration import Calibration, calibration
-from reports.comparisons import Comparison, compare
-from reports.controls import (
+from reports.numbers.calibration import Calibration, calibration
+from reports.numbers.comparisons import Comparison, compare
+from reports.numbers.controls import (
     LossFall,
     SeedScores,
     Shuffled,
@@ -19,10 +19,12 @@ from reports.controls import (
     shuffled,
     study_warnings,
 )
-from reports.ledger import Ledger, check_predictions, ledger
-from reports.maps import Maps, lay_out
-from reports.nested import Nested, baseline_predictions, nested
-from reports.statistics import (
+from reports.numbers.descriptions import Words, words
+from reports.numbers.embedding_maps import Maps, lay_out
+from reports.numbers.ledger import Ledger, check_predictions, ledger
+from reports.numbers.nested import Nested, baseline_predictions, nested
+from reports.numbers.search import SearchStory, tell_search
+from reports.numbers.statistics import (
     Array,
     ClassScore,
     FoldScore,
@@ -37,9 +39,7 @@ from reports.statistics import (
     mistakes,
     permutation_null,
 )
-from reports.training_curves import curve
-from reports.trials import SearchStory, tell_search
-from reports.words import Words, words
+from reports.numbers.training_curves import curve
 from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student
 
-from reports.statistics import DRAWS, Array, confusion, ends, metric_values, subject_matrices
+from reports.numbers.statistics import DRAWS, Array, confusion, ends, metric_values, subject_matrices
 from trainables.errors import StridefoldError
 from trainables.study.metrics import at_level
 from trainables.study.vocabulary import LEVELS, parse_metric
@@ -158,7 +158,7 @@ def permutation_p_value(ours: Array, other: Array, metric: str, rng: np.random.G
     Args:
         ours: One confusion matrix per subject [S, C, C], counts.
         other: The same of the other configuration, subjects in the same order.
-        metric: As in reports.statistics.metric_values.
+        metric: As in reports.numbers.statistics.metric_values.
         rng: Draws the swaps.
     """
     differ = (ours != other).any((1, 2))
@@ -183,7 +183,7 @@ def bootstrap_differences(
     Args:
         ours: One confusion matrix per subject [S, C, C], counts.
         other: The same of the other configuration, subjects in the same order.
-        metric: As in reports.statistics.metric_values.
+        metric: As in reports.numbers.statistics.metric_values.
         rng: Draws the subjects.
         draws: B.
     """
