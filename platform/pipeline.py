@@ -17,7 +17,7 @@ from platform.session import Session, frame_cache
 from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study, permuted
 
-from reports.page import write_report
+from reports.documents.page import write_report
 from search_spaces import load_space
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest_cohort

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def command() -> int:
         options = parser.parse_args(arguments)
-        from reports.page import write_report  # its libraries take seconds
+        from reports.documents.page import write_report  # its libraries take seconds
 
         page = write_report(
             options.study,

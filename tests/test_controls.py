@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from reports.documents.model_card import model_card
+from reports.documents.page import write_report
 from reports.figures.curves import draw_curves
-from reports.model_card import model_card
 from reports.numbers.analysis import Analysis, analyse
 from reports.numbers.controls import guess_loss, loss_fall, shuffled
 from reports.numbers.training_curves import curve
-from reports.page import write_report
 from tests.make_study import add_baselines, add_outer_folds, change_chosen, make_study
 from trainables.config import TrainConfig
 from trainables.study.metrics import at_level, score

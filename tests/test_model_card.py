@@ -10,7 +10,7 @@ import yaml
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from reports.model_card import inert, model_card
+from reports.documents.model_card import inert, model_card
 from reports.numbers.analysis import Analysis, analyse
 from tests.make_study import add_outer_folds, make_study
 from tests.test_tripod import with_settings

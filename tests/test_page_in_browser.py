@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.page import write_report
+from reports.documents.page import write_report
 from tests.make_study import add_outer_folds, make_study
 from trainables.study.leaderboard import best, read_trials
 from trainables.study.records import StudyRecord

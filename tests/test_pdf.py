@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.page import write_report
-from reports.pdf import BROWSERS, write_pdf
+from reports.documents.page import write_report
+from reports.documents.pdf import BROWSERS, write_pdf
 from tests.make_study import make_study
 
 

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from optuna.trial import TrialState
 
-from reports.page import write_report
+from reports.documents.page import write_report
 from tests.make_study import make_study
 from tests.tiny import write_place
 from trainables.data.cache_folder import open_cache

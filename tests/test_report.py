@@ -15,9 +15,9 @@ import optuna
 import polars as pl
 import pytest
 
+from reports.documents.methods import methods
+from reports.documents.page import number, quantity, write_report
 from reports.labels import duration, scientific
-from reports.methods import methods
-from reports.page import number, quantity, write_report
 from tests.make_study import CLASSES, make_study
 from trainables.config import PUBLISHED, TrainConfig
 from trainables.errors import StridefoldError
@@ -274,7 +274,7 @@ def test_command_prints_the_path_or_one_sentence(tmp_path, study):
 
 def test_report_needs_neither_torch_nor_ray():
     """Making pages loads no machine-learning framework."""
-    code = "import sys, reports.page; print(sorted({'torch', 'ray', 'transformers'} & set(sys.modules)))"
+    code = "import sys, reports.documents.page; print(sorted({'torch', 'ray', 'transformers'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

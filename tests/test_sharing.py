@@ -10,10 +10,10 @@ from platform.report import six_frames
 import polars as pl
 import pytest
 
+from reports.documents.page import render, write_report
+from reports.documents.pseudonyms import KEY, Pseudonyms
 from reports.figures.filmstrips import filmstrip
 from reports.numbers.analysis import analyse
-from reports.page import render, write_report
-from reports.sharing import KEY, Pseudonyms
 from tests.make_study import make_study
 from tests.videos import write_video
 from trainables.errors import ConfigurationError

@@ -11,6 +11,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import labels as wording
+from reports.documents.methods import methods
+from reports.documents.model_card import model_card
+from reports.documents.pdf import write_pdf
+from reports.documents.pseudonyms import pseudonymised
+from reports.documents.tripod import checklist, references
 from reports.figures import scores as figures
 from reports.figures import search as search_figures
 from reports.figures.calibration import draw_calibration
@@ -19,16 +24,11 @@ from reports.figures.embedding_maps import draw_numbers, draw_plane
 from reports.figures.filmstrips import FramesOf, filmstrip
 from reports.figures.parallel_coordinates import contour, parallel_coordinates
 from reports.figures.style import Drawing
-from reports.methods import methods
-from reports.model_card import model_card
 from reports.numbers.analysis import Analysis, analyse, numbers
 from reports.numbers.comparisons import Comparison
 from reports.numbers.descriptions import as_read
 from reports.numbers.search import NUMERACY_OFF, axes, drawn
 from reports.numbers.statistics import Score, wilson
-from reports.pdf import write_pdf
-from reports.sharing import pseudonymised
-from reports.tripod import checklist, references
 from trainables.errors import ConfigurationError
 from trainables.study.files import write_json, write_parquet, write_text
 from trainables.study.leaderboard import TrialRecord
