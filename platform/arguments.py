@@ -19,6 +19,7 @@ def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     given["column"] = dict(parse_column(text) for text in given["column"])
     for name in ("parameter", "ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
+    given["attribute"] = tuple(name for names in given["attribute"] for name in names)
     return SearchOptions(**given)
 
 
@@ -130,6 +131,14 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         action="append",
         default=[],
         help="column that is not used though the parameter file knows it; repeat for more",
+    )
+    group.add_argument(
+        "--attribute",
+        type=_names,
+        metavar="A,B",
+        action="append",
+        default=[],
+        help="columns that describe subjects, as age,sex,site: the model does not see them; results are shown by subgroup",
     )
     group.add_argument(
         "--follow-links",

@@ -64,6 +64,7 @@ class SearchOptions:
     column: dict[str, str] = dataclasses.field(default_factory=dict)
     parameter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    attribute: tuple[str, ...] = ()
     follow_links: bool = False
     label_per_video: bool = False
     study: str | None = None

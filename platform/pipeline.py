@@ -99,6 +99,8 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         columns=options.column,
         named=options.parameter,
         ignore=options.ignore,
+        attributes=options.attribute,
+        own_parameters=bool(options.parameters),
         folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
         fold_column=options.fold_column,
         follow_links=options.follow_links,
