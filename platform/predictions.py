@@ -17,10 +17,10 @@ from trainables.inference.ensemble import (
     Ensemble,
     Prediction,
     load_frozen,
-    open_ensemble,
     predictions,
     score_videos,
 )
+from trainables.inference.exported import open_model
 from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text
 from trainables.study.records import Cohort
@@ -32,7 +32,7 @@ WORDS = "descriptions are what the folds' models learned of the class; nothing i
 
 def predict(options: PredictOptions, console: Console) -> int:
     """Scores the videos by the study's folds, prints the table and writes the files."""
-    ensemble = open_ensemble(options.study, options.fold)
+    ensemble = open_model(options.study, options.fold)
     if options.manifest:
         videos = read_manifest_videos(options.manifest, follow_links=options.follow_links)
     else:
@@ -74,7 +74,7 @@ def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console:
     which = "one model of all subjects" if ensemble.refitted else which
     console.say(
         f"study {ensemble.record.name}, {which} of trial {trial.number}, chosen by its {ensemble.record.metric} of "
-        f"{trial.value or 0.0:.3f} over {len(ensemble.cohort.subjects())} held-out subjects"
+        f"{trial.value or 0.0:.3f} over {ensemble.subjects} held-out subjects"
     )
     console.say("")
     shown = [p for p in found if p.level != "window"]
