@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from reports.labels import BASELINES
+from reports.wording import BASELINES
 from trainables.study.progress import FoldProgress
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reports.labels import KNOWLEDGE_SOURCES, MODELS, metric, scientific, value
+from reports.wording import KNOWLEDGE_SOURCES, MODELS, metric, scientific, value
 from trainables.config import TrainConfig
 
 

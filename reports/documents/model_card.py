@@ -9,11 +9,11 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from reports.labels import BASELINES, METRICS, MODELS, metric, sentence
 from reports.numbers.analysis import Analysis, Results
 from reports.numbers.comparisons import Comparison
 from reports.numbers.descriptions import ClassWords
 from reports.numbers.statistics import Level, Score
+from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
 from trainables.study.vocabulary import parse_metric
 
 LICENSE = (

@@ -10,13 +10,13 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import labels as wording
+from reports import wording
 from reports.documents.methods import methods
 from reports.documents.model_card import model_card
 from reports.documents.pdf import write_pdf
 from reports.documents.pseudonyms import pseudonymised
 from reports.documents.tripod import checklist, references
-from reports.figures import scores as figures
+from reports.figures import scores as score_figures
 from reports.figures import search as search_figures
 from reports.figures.calibration import draw_calibration
 from reports.figures.curves import draw_curves
@@ -212,9 +212,9 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
     permuted = analysis.study.permutations
     chance = answer["score"].chance if answer else None
     drawings: dict[str, Drawing | Sequence[Drawing | None] | None] = {
-        "intervals": figures.intervals(answer["subjects"]) if answer else None,
-        "permutation": figures.permutation(found.null, permuted, metric) if found and found.null else None,
-        "folds": figures.folds(found.folds) if found else None,
+        "intervals": score_figures.intervals(answer["subjects"]) if answer else None,
+        "permutation": score_figures.permutation(found.null, permuted, metric) if found and found.null else None,
+        "folds": score_figures.folds(found.folds) if found else None,
         "training": draw_curves(found.folds_done) if found else (),
         "history": search_figures.history(
             analysis.leaderboard, analysis.search, metric, chance, len(analysis.splits.folds)
@@ -226,7 +226,7 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
         "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
         "planes": [draw_plane(found.maps, i) for i in range(len(found.maps.planes))] if found and found.maps else [],
         "numbers": draw_numbers(found.maps) if found and found.maps else None,
-        "decoded": [figures.decoded(c, i) for i, c in enumerate(analysis.words.classes)],
+        "decoded": [score_figures.decoded(c, i) for i, c in enumerate(analysis.words.classes)],
     }
     return drawings
 

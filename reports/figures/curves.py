@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.figures.style import COLOURS, GRID, INK, PHONE, WIDE, Drawing, draw
-from reports.labels import sentence
 from reports.numbers.training_curves import Point, curve
+from reports.wording import sentence
 from trainables.study.records import FoldResult
 
 LOSSES = {

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from matplotlib.tri import Triangulation
 
-from reports import labels as wording
+from reports import wording
 from reports.figures.scales import LETTER, Scale, scale_of, shortened, spaced
 from reports.figures.style import BLUE, INK, MUTED, PAPER, PHONE, VERMILLION, WIDE, Drawing, draw, named_rows
 from reports.numbers.search import NUMERACY_OFF, SearchStory, Slice, tell_search

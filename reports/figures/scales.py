@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from reports import labels as wording
+from reports import wording
 from reports.numbers.search import NUMERACY_OFF, Slice
 
 NOT_USED = "not used"

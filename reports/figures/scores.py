@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports import labels as wording
+from reports import wording
 from reports.figures.style import (
     BAND,
     BLUE,

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
-from reports import labels as wording
+from reports import wording
 from reports.figures.style import BLUE, GRID, MUTED, PAPER, PHONE, SMALL, VERMILLION, WIDE, Drawing, draw, named_rows
 from reports.numbers.search import NUMERACY_OFF, SearchStory, Slice
 from trainables.study.leaderboard import TrialRecord

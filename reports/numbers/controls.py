@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from reports.labels import metric as metric_in_words
 from reports.numbers.comparisons import SAME, Comparison, compare
 from reports.numbers.statistics import Array
+from reports.wording import metric as metric_in_words
 from trainables.config import TrainConfig
 from trainables.study.metrics import at_level, score
 from trainables.study.records import FoldResult

@@ -10,7 +10,7 @@ or how often and in which order random numbers are drawn. Float error is not ano
 setting whose default computes what was computed before, a message, a comment or a docstring.
 
 It is part of every fold's key: results of one version are reused by no other, and a study is continued only by the version
-that began it. Version 1 is whatever computed the studies that note no version. tests/test_training_version.py holds what this
+that began it. Version 1 is whatever computed the studies that note no version. tests/trainables/training/test_training_version.py holds what this
 version computes on a small fold, and fails where that changes and this number does not."""
 
 

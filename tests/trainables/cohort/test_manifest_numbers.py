@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from tests import test_manifest
-from tests.test_manifest import FOUR, HEADER, column_problems, manifest, problems, read
+from tests.trainables.cohort import test_manifest
+from tests.trainables.cohort.test_manifest import FOUR, HEADER, column_problems, manifest, problems, read
 from trainables.errors import CohortError, ConfigurationError
 from trainables.knowledge.parameters import load_parameters
 

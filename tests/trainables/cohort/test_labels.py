@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests import test_manifest
-from tests.test_manifest import FOUR, manifest, problems, read, task
+from tests.trainables.cohort import test_manifest
+from tests.trainables.cohort.test_manifest import FOUR, manifest, problems, read, task
 from trainables.cohort.new_videos import seen_in_study
 from trainables.cohort.spelling import look_of_id
 from trainables.study.records import Fold, Splits

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reports.documents.page import write_report
+from tests import ROOT
 from tests.make_study import add_outer_folds, make_study
 from trainables.study.leaderboard import best, read_trials
 from trainables.study.records import StudyRecord
@@ -16,7 +17,7 @@ from trainables.study.records import StudyRecord
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium")
 MISSING = "Chromium is not installed, so nobody looked at the report in a browser (apt-get install chromium)"
-SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
+SCREENSHOTS = ROOT / "screenshots"
 """For a person to look at; git ignores it."""
 SCHEMES = ("light", "dark")
 

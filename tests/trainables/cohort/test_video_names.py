@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import test_manifest
-from tests.test_manifest import FOUR, manifest, read
-from tests.test_manifest_files import video_problem
+from tests.trainables.cohort import test_manifest
+from tests.trainables.cohort.test_manifest import FOUR, manifest, read
+from tests.trainables.cohort.test_manifest_files import video_problem
 from tests.videos import write_video
 from trainables.cohort.new_videos import read_manifest_videos, read_videos
 from trainables.errors import CohortError, StridefoldError

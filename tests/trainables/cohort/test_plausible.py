@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import test_manifest
-from tests.test_manifest import HEADER, manifest, problems, read
+from tests.trainables.cohort import test_manifest
+from tests.trainables.cohort.test_manifest import HEADER, manifest, problems, read
 from trainables.cohort.plausible import is_code, likely_units, rows_in_words
 from trainables.errors import ConfigurationError
 from trainables.knowledge.parameters import load_parameters

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from reports.documents.model_card import inert, model_card
 from reports.numbers.analysis import Analysis, analyse
 from tests.make_study import add_outer_folds, make_study
-from tests.test_tripod import with_settings
+from tests.reports.test_tripod import with_settings
 
 HOSTILE = (
     "</script><img src=x onerror=alert(1)>",

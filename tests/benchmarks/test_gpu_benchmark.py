@@ -13,7 +13,7 @@ from benchmarks.gpu_agreement import one_step
 from benchmarks.gpu_models import TINY, make_clip, make_step
 from benchmarks.gpu_rows import count
 from benchmarks.release_step import ReleaseEncoder
-from tests.test_video_encoder import encoder, video
+from tests.trainables.model.test_video_encoder import encoder, video
 
 ABSENT = ("polars", "av", "decord", "ray", "optuna")
 CPU = torch.device("cpu")

@@ -1,7 +1,6 @@
 """The video encoder against the public implementation's numbers, and what its prompts, frames and gradients must do."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,10 +9,11 @@ from torch import Tensor
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
 
+from tests import DATA
 from trainables.model.frozen_layer import written_out
 from trainables.model.video_encoder import VideoEncoder
 
-REFERENCE = Path(__file__).parent / "data" / "video_encoder_reference"
+REFERENCE = DATA / "video_encoder_reference"
 PROMPTS = {"n_global": 3, "local": True, "summary": True}
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import test_manifest
-from tests.test_manifest import FOUR, HEADER, manifest, problems, read
+from tests import WALKERS
+from tests.trainables.cohort import test_manifest
+from tests.trainables.cohort.test_manifest import FOUR, HEADER, manifest, problems, read
 from tests.videos import write_video
 from trainables.errors import CohortError
 from trainables.knowledge.parameters import load_parameters
 
 folder, shelf = test_manifest.folder, test_manifest.shelf  # pytest finds fixtures by their name in this module
-WALKERS = Path(__file__).parents[2] / "shared" / "data" / "walkers" / "cohort.csv"
 
 
 def raw(folder: Path, content: bytes, name: str = "cohort.csv") -> Path:

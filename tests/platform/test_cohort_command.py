@@ -6,8 +6,8 @@ from platform.cohort import main
 
 import pytest
 
-from tests import test_manifest
-from tests.test_manifest import HEADER, manifest
+from tests.trainables.cohort import test_manifest
+from tests.trainables.cohort.test_manifest import HEADER, manifest
 
 folder, shelf = test_manifest.folder, test_manifest.shelf  # pytest finds fixtures by their name in this module
 ROWS = [f"S{i},{i}.mp4,{('PD', 'MCI')[i % 2]},{0.8 + i / 20},{90 + 3 * i},{i * i + 40},{60 + i}" for i in range(8)]

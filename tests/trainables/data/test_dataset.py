@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import torch
 
-from tests.test_cache import cohort
+from tests.trainables.data.test_cache import cohort
 from tests.videos import read_number, write_video
 from trainables.config import VideoConfig
 from trainables.data.cache import ingest_cohort

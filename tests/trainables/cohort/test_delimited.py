@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from tests import test_manifest
-from tests.test_manifest import FOUR, HEADER, problems, read
-from tests.test_manifest_files import raw
+from tests.trainables.cohort import test_manifest
+from tests.trainables.cohort.test_manifest import FOUR, HEADER, problems, read
+from tests.trainables.cohort.test_manifest_files import raw
 
 folder, shelf = test_manifest.folder, test_manifest.shelf  # pytest finds fixtures by their name in this module
 SPEEDS = (1.1, 0.7, 0.9, 0.8)

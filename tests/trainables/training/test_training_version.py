@@ -1,6 +1,6 @@
 """What training computes, held against what this version of it is on record to compute.
 
-`python -m tests.test_training_version` puts what it computes now on record, after TRAINING_VERSION was raised.
+`python -m tests.trainables.training.test_training_version` puts what it computes now on record, after TRAINING_VERSION was raised.
 """
 
 import json
@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests import DATA
 from tests.tiny import save_tiny_clip
 from tests.tiny_cohort import CONFIG, TASK
 from trainables.config import TrainConfig
@@ -23,7 +24,7 @@ from trainables.training.fold import train_fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob
 
-RECORD = Path(__file__).with_name("data") / "training-version.json"
+RECORD = DATA / "training-version.json"
 PARAMETERS = tuple(Parameter(key=name, name=name, unit="") for name in ("speed", "cadence", "step length"))
 TOLERANCE = 1e-3
 """Of every number, and of its size. Between processors the numbers below differ by less than 1e-5."""
@@ -103,7 +104,7 @@ def test_what_training_computes_is_what_its_version_computed(tmp_path: Path) -> 
     assert not found, (
         "training computes something else than it is on record to compute: raise TRAINING_VERSION in "
         "trainables/study/training_version.py, unless it was raised since the last release, and run "
-        f"python -m tests.test_training_version; {found}"
+        f"python -m tests.trainables.training.test_training_version; {found}"
     )
 
 

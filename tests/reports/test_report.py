@@ -17,7 +17,7 @@ import pytest
 
 from reports.documents.methods import methods
 from reports.documents.page import number, quantity, write_report
-from reports.labels import duration, scientific
+from reports.wording import duration, scientific
 from tests.make_study import CLASSES, make_study
 from trainables.config import PUBLISHED, TrainConfig
 from trainables.errors import StridefoldError

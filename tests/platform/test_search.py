@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tests.test_progress import read_events, scalars
+from tests import WALKERS
 from tests.tiny import write_place, write_tiny_cohort
+from tests.trainables.training.test_progress import read_events, scalars
 from trainables.config import TrainConfig
 from trainables.ray_loop import open_jobs
 from trainables.study.leaderboard import TrialRecord, best, read_trials
@@ -287,9 +288,6 @@ def test_every_option_has_its_default_in_the_help() -> None:
         name = {"settings": "set"}.get(field.name, field.name).replace("_", "-")
         assert f"--{name} " in shown.stdout or f"--{name}\n" in shown.stdout
     assert "(default: smoke)" in " ".join(shown.stdout.split())
-
-
-WALKERS = Path(__file__).resolve().parents[2] / "shared" / "data" / "walkers" / "cohort.csv"
 
 
 @pytest.mark.slow

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from tests import test_manifest
-from tests.test_manifest import FOUR, HEADER, manifest, problems, read
+from tests.trainables.cohort import test_manifest
+from tests.trainables.cohort.test_manifest import FOUR, HEADER, manifest, problems, read
 
 folder, shelf = test_manifest.folder, test_manifest.shelf  # pytest finds fixtures by their name in this module
 SPEEDS = ("1.1", "0.9", "0.7", "0.8")
@@ -128,7 +128,7 @@ def test_row_numbers_in_parquet(folder):
 
 def test_all_parameters_of_the_file_are_one_phrase(folder):
     """A walkway export with all 29 columns is not listed column by column."""
-    from tests.test_plausible import PARAMETERS
+    from tests.trainables.cohort.test_plausible import PARAMETERS
 
     middle = {
         p.key: (p.median_low + p.median_high) / 2 if abs(p.median_low) < 1e9 else 0.1 for p in PARAMETERS.values()

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from tests import WALKERS
 from trainables.data.cache import ingest, open_cached
 from trainables.data.near_duplicates import MIRROR, WORDS, NearDuplicate, candidates, near_duplicates
 from trainables.errors import StridefoldError
@@ -17,7 +18,6 @@ from trainables.simulation.cohort import Settings, draw_subjects, draw_walks, wr
 from trainables.study.files import file_sha256
 
 SEARCHES = {"every two": 2000, "index": 0}
-WALKERS = Path(__file__).resolve().parents[2] / "shared" / "data" / "walkers" / "cohort.csv"
 SIZE = 80
 """Of the small backbone."""
 

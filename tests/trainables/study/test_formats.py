@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests import DATA
 from trainables.errors import StridefoldError
 from trainables.inference.ensemble import open_ensemble
 from trainables.knowledge.tasks import task_from_dict
@@ -25,7 +26,7 @@ from trainables.study.outer_records import OuterResult
 from trainables.study.records import Cohort, FoldResult, Splits, StudyRecord
 from trainables.study.training_version import TRAINING_VERSION, source_hash
 
-FIRST = Path(__file__).with_name("data") / "study-schema-1"
+FIRST = DATA / "study-schema-1"
 FOLD = "folds/825df766499c5a9fd16a"
 LOADERS: dict[str, Callable[[Path], Any]] = {
     "study.json": StudyRecord.load,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_cache import cohort
+from tests.trainables.data.test_cache import cohort
 from tests.videos import read_number, write_video
 from trainables.data.cache import ingest, ingest_cohort, open_cached
 from trainables.errors import ConfigurationError
