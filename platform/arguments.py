@@ -58,9 +58,10 @@ def _folds(text: str) -> int:
     return 0 if text == "subjects" else int(text)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    return () if names == ("none",) else names
+def names(text: str) -> tuple[str, ...]:
+    """Returns ('age', 'sex') of 'age,sex', and nothing of 'none'."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if found == ("none",) else found
 
 
 _BASELINES_IN_WORDS = {
@@ -134,7 +135,7 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
     )
     group.add_argument(
         "--attribute",
-        type=_names,
+        type=names,
         metavar="A,B",
         action="append",
         default=[],
@@ -245,7 +246,7 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
     )
     group.add_argument(
         "--baselines",
-        type=_names,
+        type=names,
         metavar="A,B",
         default=",".join(default.baselines),
         help="simpler methods on the same folds, compared subject by subject: none, or some of "

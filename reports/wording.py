@@ -133,13 +133,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def contents(compared: bool, mapped: bool) -> tuple[tuple[str, str], ...]:
-    """Returns (id, heading) of the page's sections, in order; the comparisons and the maps only where there are any."""
+def contents(compared: bool, mapped: bool, grouped: bool = False) -> tuple[tuple[str, str], ...]:
+    """Returns (id, heading) of the page's sections, in order; comparisons, subgroups and maps only where there are any."""
     return (
         ("answer", "The answer"),
         ("cohort", "The cohort"),
         ("results", "Results in detail"),
         *((("comparisons", "Beside simpler methods"),) if compared else ()),
+        *((("subgroups", "Subgroups"),) if grouped else ()),
         ("search", "The search"),
         ("words", "What the classes mean"),
         *((("maps", "Maps"),) if mapped else ()),

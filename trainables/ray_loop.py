@@ -19,6 +19,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from trainables.config import TrainConfig
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
+from trainables.study.metrics import mean_of_folds
 from trainables.study.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
@@ -172,20 +173,26 @@ def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: 
     subjects = Splits.load(Path(outer) / "splits.json").folds[fold].test
     videos = Cohort.load(Path(outer)).of_subjects(subjects)
     scores = score_videos(ensemble, videos, load_frozen(ensemble, device), cache=Path(cache), device=device)
-    windows = ["subject", "video", "window"]
-    classes = range(len(ensemble.cohort.classes))
-    means = scores.group_by(windows).agg(pl.col("probabilities").list.get(c).mean().alias(f"p{c}") for c in classes)
-    labels = videos.select("subject", "video", true=pl.col("label"))
-    return (
-        means.join(labels, on=["subject", "video"])
-        .sort(windows)
-        .select(
-            pl.lit(fold, dtype=pl.Int64).alias("fold"),
-            *windows,
-            "true",
-            probabilities=pl.concat_list(f"p{c}" for c in classes),
-        )
-    )
+    return mean_of_folds(scores, videos, fold)
+
+
+def score_new(
+    model: str, cache: str, videos: pl.DataFrame, backbone: str, knowledge_encoder: str, cpus: int, gpus: float
+) -> pl.DataFrame:
+    """Returns what a study's or a given-away model's folds say of new videos, as `score_videos`; a Ray task.
+
+    Args:
+        model: Folder of the study or the model.
+        videos: Of an ingested cohort.
+        backbone: Where it lies now; '' is where it lay in training. knowledge_encoder likewise.
+    """
+    from trainables.inference.ensemble import load_frozen, score_videos
+    from trainables.inference.exported import open_model
+
+    device = start_process(cpus, gpus)
+    ensemble = open_model(Path(model))
+    frozen = load_frozen(ensemble, device, backbone, knowledge_encoder)
+    return score_videos(ensemble, videos, frozen, cache=Path(cache), device=device)
 
 
 def tensorboard(study: str, what: str, fold: int) -> Path:

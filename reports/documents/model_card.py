@@ -13,6 +13,7 @@ from reports.numbers.analysis import Analysis, Results
 from reports.numbers.comparisons import Comparison
 from reports.numbers.descriptions import ClassWords
 from reports.numbers.statistics import Level, Score
+from reports.numbers.subgroups import Subgroups
 from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
 from trainables.study.vocabulary import parse_metric
 
@@ -272,9 +273,24 @@ def _limits(analysis: Analysis) -> str:
             lines.append("There is no nested estimate: on new people expect less than the selection score.")
         if score.low <= score.chance:
             lines.append("The interval is not above chance, so this study does not show that the model learned anything.")  # fmt: skip
-    lines.append("Differences between groups of people, such as by age or sex, were not examined by the software.")
+    lines += (
+        [_gap(s) for s in found.subgroups]
+        if found is not None and found.subgroups
+        else ["Differences between groups of people, such as by age or sex, were not examined by the software."]
+    )
     lines += [inert(notice) for notice in analysis.notices]
     return "## Limitations\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _gap(found: Subgroups) -> str:
+    """Returns a line on one attribute's subgroups; groups of few people are not named."""
+    name, smallest = inert(found.attribute), _count(found.smallest, "subject")
+    if found.gap is None:
+        return f"By {name} there are not two groups of five subjects, so differences were not examined."
+    return (
+        f"By {name}, balanced accuracy differs by {found.gap:.2f} between the best and the worst group (p = {found.adjusted:.3f}, "
+        f"corrected for all attributes looked at; the smallest group has {smallest})."
+    )
 
 
 def _how(analysis: Analysis, found: Results, exported: bool) -> str:

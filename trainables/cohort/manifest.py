@@ -33,6 +33,7 @@ def read_manifest(
     ignore: tuple[str, ...] = (),
     attributes: tuple[str, ...] = (),
     own_parameters: bool = False,
+    only_scored: bool = False,
     fold_column: str | None = None,
     follow_links: bool = False,
     on_note: Callable[[str], None] | None = None,
@@ -51,6 +52,7 @@ def read_manifest(
         ignore: Columns that are not used, though they may be known.
         attributes: Columns that describe subjects or videos, as age, sex and site; the model does not see them.
         own_parameters: Whether the user's own parameter file lists `parameters`, and so vouches for each.
+        only_scored: Whether nothing is trained on the cohort, so that a class may have one subject or none.
         fold_column: Column that names the fold in which a subject is held out; it becomes the cohort's column fold.
         follow_links: Whether a video may be a link to a file outside the manifest's folder.
         on_note: Called with each sentence the user should see though nothing is wrong.
@@ -85,7 +87,7 @@ def read_manifest(
     _check_duplicates(table, files, problems)
     if fold_column:
         _check_fold_column(table, problems)
-    if labels_are_sound:
+    if labels_are_sound and not only_scored:
         check_classes(table, whole, labels, table.called(label), 2 if fold_column else folds, problems)
     problems.check()
     present = replace(whole, classes=tuple(c for c in whole.classes if c.value in labels))

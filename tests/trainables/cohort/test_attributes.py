@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from tests import test_manifest
-from tests.test_cohort_command import check
-from tests.test_manifest import FOUR, HEADER, manifest, problems, read
+from tests.platform.test_cohort_command import check
+from tests.trainables.cohort import test_manifest
+from tests.trainables.cohort.test_manifest import FOUR, HEADER, manifest, problems, read
 from tests.videos import write_video
 from trainables.cohort.separation import auroc, separation
 from trainables.study.records import Attribute, Cohort
