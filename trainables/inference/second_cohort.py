@@ -80,7 +80,7 @@ def refuse_copies(new: Cohort, trained: Cohort, cache: Path) -> tuple[str, ...]:
         return ("Whether a video is a copy of a training video was not checked: their frames are not in the cache.",)
     columns = ["subject", "video", "cached"]
     both = pl.concat(
-        frame.select(columns).with_columnssubject=pl.lit(side) + pl.col("subject")
+        frame.select(columns).with_columns(subject=pl.lit(side) + pl.col("subject"))
         for side, frame in (("new ", new.videos), ("old ", there))
     )
     pairs = [
