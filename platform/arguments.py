@@ -70,6 +70,9 @@ _BASELINES_IN_WORDS = {
     "parameters": "the gait parameters alone",
     "linear_probe": "frozen video features alone",
     "vita_clip": "the video CLIP without knowledge, numbers or motion read-out",
+    "attributes": "what --attribute names alone, added where it is given",
+    "recording": "length, size, frame rate and light of the file alone",
+    "single_frame": "one frame of each video alone",
 }
 
 

@@ -1,6 +1,7 @@
 """`python -m platform.export STUDY DEST`: writes a study's model as a folder that can be given away."""
 
 import argparse
+import os
 from platform.cli import leave, run
 from platform.console import Console
 from platform.options import home_path
@@ -18,6 +19,13 @@ def main(arguments: list[str] | None = None) -> int:
         "destination", type=home_path, metavar="DEST", help="new folder; NAME.zip packs it into one file instead"
     )
     parser.add_argument("--zip", action="store_true", help="pack the folder into DEST.zip too")
+    parser.add_argument(
+        "--cache",
+        type=os.path.expanduser,
+        default="",
+        metavar="FOLDER",
+        help="decoded frames of the study, beside which lies what says whether a new video is unlike its own; none: ~/.cache/stridefold",
+    )
     parser.add_argument("--name", default="", help="what the model is called; none: the name of DEST")
     parser.add_argument(
         "--backbone-id",

@@ -15,9 +15,12 @@ from reports.documents.model_card import model_card
 from reports.documents.pseudonyms import pseudonymised
 from reports.numbers.analysis import Analysis, analyse
 from reports.numbers.statistics import Score
+from trainables.data.cache_folder import open_frames
 from trainables.errors import ConfigurationError, StridefoldError
 from trainables.inference.ensemble import Ensemble, open_ensemble
 from trainables.inference.exported import Estimate, ModelRecord, exported_folds, given_away, write_model
+from trainables.inference.likeness import Likeness, training_likeness
+from trainables.model.backbone import load_backbone
 from trainables.study.files import write_text
 from trainables.study.vocabulary import parse_metric
 
@@ -44,6 +47,7 @@ class Export:
     study: Path
     destination: Path
     zip: bool = False
+    cache: str = ""
     name: str = ""
     backbone_id: str = ""
     push_to_hub: str = ""
@@ -88,7 +92,7 @@ def export_model(asked: Export) -> Iterator[str]:
     asked.folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{asked.folder.name}-", dir=asked.folder.parent))
     try:
-        write_model(making, ensemble, model_record(ensemble, analysis, name))
+        write_model(making, ensemble, model_record(ensemble, analysis, name, asked.cache))
         write_text(making / "README.md", model_card(analysis, exported=True))
         write_text(making / "LICENSE-NOTE.md", LICENSE_NOTE)
         making.chmod(0o755)
@@ -106,11 +110,13 @@ def export_model(asked: Export) -> Iterator[str]:
     yield needs(backbone)
 
 
-def model_record(ensemble: Ensemble, analysis: Analysis, name: str) -> ModelRecord:
+def model_record(ensemble: Ensemble, analysis: Analysis, name: str, cache: str) -> ModelRecord:
     """Returns what model.json says.
 
     Args:
         analysis: Of the study, without the names of people and files.
+        name: Of the model.
+        cache: Folder of decoded frames, beside which the training videos' features lie; '' is the usual one.
     """
     record, found = ensemble.record, analysis.results
     calibrated = found.calibration if found is not None else None
@@ -131,8 +137,18 @@ def model_record(ensemble: Ensemble, analysis: Analysis, name: str) -> ModelReco
         code=record.code,
         versions=record.versions,
         estimate=estimate(analysis),
+        likeness=likeness_of(ensemble, cache),
         calibration=None if calibrated is None else {key: getattr(calibrated, key) for key in shown},
     )
+
+
+def likeness_of(ensemble: Ensemble, cache: str) -> Likeness | None:
+    """Returns where the training videos lie; None where the backbone or their features are not at hand."""
+    try:
+        backbone = load_backbone(ensemble.record.backbone["name"])
+    except ConfigurationError:
+        return None
+    return training_likeness(backbone, ensemble.cohort, open_frames(cache), ensemble.config.video.window)
 
 
 def estimate(analysis: Analysis) -> Estimate | None:

@@ -14,6 +14,7 @@ from platform.options import SearchOptions
 from platform.resources import ray_session
 from platform.sampling import check_space
 from platform.session import Session, frame_cache
+from platform.sites import read_places
 from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study, permuted
 
@@ -59,6 +60,7 @@ def search(options: SearchOptions, console: Console) -> int:
             write_best(study, chosen, session)
             write_report(study.folder, pdf=False)
             study = run_baselines(study, session)
+            read_places(study, session)
             if options.outer_folds:
                 run_nested(study, session)
             null = tuple(run_permutation(study, n, session) for n in range(options.permutations))

@@ -23,7 +23,11 @@ PRECISIONS = ("auto", "float32", "bf16")
 GPU_STEPS = ("eager", "graph", "compiled")
 TAILS = ("shift", "pad")
 READOUTS = ("off", "statistics", "convolution")
-BASELINES = ("untrained", "frozen_motion", "parameters", "linear_probe", "vita_clip")
+SHORTCUTS = ("attributes", "recording", "single_frame")
+"""What could be scored without looking at the gait; a model that is not better may have learned it."""
+BASELINES = ("untrained", "frozen_motion", "parameters", "linear_probe", "vita_clip", *SHORTCUTS)
+FITTED = ("parameters", "linear_probe", *SHORTCUTS)
+"""Baselines that are logistic regressions on something simple, and keep no weights."""
 MODELS = ("clip", *BASELINES)
 LARGEST_SEED = 2**31 - 1
 """What NumPy takes as a seed, with room for the seeds that are derived from it."""
@@ -331,7 +335,17 @@ class DecoderConfig:
 class TrainConfig:
     """Everything that decides what one fold's training computes, but for its data."""
 
-    model: Literal["clip", "untrained", "frozen_motion", "vita_clip", "linear_probe", "parameters"] = "clip"
+    model: Literal[
+        "clip",
+        "untrained",
+        "frozen_motion",
+        "vita_clip",
+        "linear_probe",
+        "parameters",
+        "attributes",
+        "recording",
+        "single_frame",
+    ] = "clip"
     """The knowledge-augmented video CLIP, or a baseline on the same folds."""
     seed: int = 0
     """Seed of initialisation, order and draws."""

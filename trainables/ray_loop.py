@@ -195,6 +195,29 @@ def score_new(
     return score_videos(ensemble, videos, frozen, cache=Path(cache), device=device)
 
 
+def read_group(study: str, cache: str, column: str, window: int, cpus: int, gpus: float) -> "dict[str, float] | str":
+    """Returns how well a column of the cohort can be read from the subjects' frozen features, or why it cannot; a Ray task.
+
+    Args:
+        column: Of the cohort's videos, as 'attribute site'; a subject has the value of its first video.
+        window: Frames of a window, under which the features are kept.
+    """
+    from trainables.training.shortcuts import read_in_features, subject_features
+
+    device = start_process(cpus, gpus)
+    record, cohort = StudyRecord.load(Path(study)), Cohort.load(Path(study))
+    names = tuple(p.name for p in cohort.parameters)
+    about = json.dumps([record.backbone, record.task])
+    backbone = _frozen_features(about, names, record.options["knowledge_encoder"], device).backbone
+    groups = cohort.videos.sort("video").group_by("subject").agg(pl.col(column).drop_nulls().first()).sort("subject")
+    features = subject_features(backbone, cohort, Path(cache), window)
+    known = groups[column].is_not_null().to_numpy()
+    try:
+        return read_in_features(features[known], groups[column].drop_nulls().to_list(), seed=0)
+    except StridefoldError as error:
+        return str(error)
+
+
 def tensorboard(study: str, what: str, fold: int) -> Path:
     """Returns the folder of a fold's TensorBoard events.
 

@@ -45,6 +45,7 @@ from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.study.metrics import at_level, log_loss, score
+from trainables.study.readable import Readable, ReadableRecord
 from trainables.study.records import CODE_CHANGED, Attribute, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 from trainables.study.vocabulary import LEVELS, parse_metric
 
@@ -81,6 +82,8 @@ class Results:
     calibration: Calibration | None
     subgroups: tuple[Subgroups, ...]
     """By each attribute of the cohort, and by the manifest's own folds where they were used."""
+    readable: tuple[Readable, ...]
+    """Whether places of recording can be read from the video features."""
     maps: Maps | None
     """Of the first fold that has them; None where numbers are off."""
     class_windows: tuple[int, ...]
@@ -176,7 +179,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
     if found is not None:
         parts = {
             name: [dataclasses.asdict(p) for p in getattr(found, name)]
-            for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups")
+            for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups", "readable")
         }
         plain["chosen"] = parts | {
             "trial": found.trial.number,
@@ -265,6 +268,7 @@ def _results(
         loss_fall=loss_fall(done, ordinal=bool(study.task.get("ordinal")), classes=classes),
         calibration=calibration(predictions),
         subgroups=_by_attribute(study, cohort, predictions),
+        readable=ReadableRecord.load(folder).found,
         maps=_maps(folder, done, cohort.classes),
         class_windows=tuple(int((predictions["true"] == c).sum()) for c in range(classes)),
         mistakes=mistakes(predictions),

@@ -22,6 +22,7 @@ import polars as pl
 from trainables.config import TrainConfig
 from trainables.errors import StridefoldError
 from trainables.inference.ensemble import Ensemble, open_ensemble
+from trainables.inference.likeness import Likeness
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task, task_from_dict
 from trainables.knowledge.toml_files import parameters_toml, task_toml
@@ -100,6 +101,8 @@ class ModelRecord:
     code: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     estimate: Estimate | None = None
+    likeness: Likeness | None = None
+    """Where the training videos lie; None where their features were not at hand."""
     calibration: dict[str, float] | None = None
     """expected_error, brier and log_loss of held-out videos, as the study's page has them."""
 

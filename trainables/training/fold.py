@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from trainables.config import TrainConfig
+from trainables.config import FITTED, TrainConfig
 from trainables.data.dataset import WindowDataset
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.knowledge.controls import with_knowledge
@@ -71,7 +71,7 @@ def train_fold(
         return result
     if config.trainings > 1:
         return _train_seeds(config, job, workers, device, on_epoch, events)
-    if config.model in ("parameters", "linear_probe"):
+    if config.model in FITTED:
         result = score_baseline(config, job)
         if workers.leads:
             result.save(job.folder)
