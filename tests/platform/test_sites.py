@@ -66,7 +66,7 @@ def test_leave_one_site_out_is_nested(walkers: Path, tmp_path: Path) -> None:
 def test_another_number_of_outer_folds_than_sites(walkers: Path, tmp_path: Path) -> None:
     """Two outer folds of three sites are an error that says how many there are."""
     study, options = study_of(walkers, tmp_path / "s", outer_folds=2)
-    with pytest.raises(ConfigurationError, match="names 3 folds.*give --outer-folds 3"):
+    with pytest.raises(ConfigurationError, match=r"names 3 folds.*give --outer-folds 3"):
         outer_study(study, options)
 
 
