@@ -11,7 +11,8 @@ from reports.numbers.comparisons import SAME, Comparison, compare
 from reports.numbers.statistics import Array
 from reports.wording import BASELINES
 from reports.wording import metric as metric_in_words
-from trainables.config import SHORTCUTS, TrainConfig
+from trainables.config import TrainConfig
+from trainables.model_kinds import SHORTCUTS
 from trainables.study.metrics import at_level, score
 from trainables.study.records import FoldResult
 

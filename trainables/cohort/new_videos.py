@@ -19,7 +19,25 @@ from trainables.cohort.video_files import VideoFile, inspect
 from trainables.errors import CohortError, StridefoldError
 from trainables.study.records import Cohort, Splits
 
-VIDEOS = frozenset([".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".mxf", ".3gp", ".ogv"])
+VIDEOS = frozenset(
+    [
+        ".mp4",
+        ".mov",
+        ".m4v",
+        ".avi",
+        ".mkv",
+        ".webm",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".wmv",
+        ".mxf",
+        ".3gp",
+        ".ogv",
+    ]
+)
 """Endings of the files of a folder that are taken for videos; a file that is named may have any."""
 
 

@@ -13,11 +13,12 @@ from reports.numbers.controls import study_warnings
 from reports.numbers.subgroups import subgroups
 from tests.tiny import save_tiny_clip
 from trainables.cohort.manifest import read_manifest
-from trainables.config import SHORTCUTS, TrainConfig
+from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.errors import ConfigurationError, StridefoldError
 from trainables.knowledge.parameters import load_parameters
 from trainables.model.backbone import load_backbone
+from trainables.model_kinds import SHORTCUTS
 from trainables.simulation.cohort import simulate_cohort
 from trainables.study.metrics import FUNCTIONS, at_level
 from trainables.study.records import Attribute, Cohort, FoldResult
