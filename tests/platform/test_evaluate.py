@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests import WALKERS
 from tests.platform.test_predict import make_study
 from tests.tiny import save_tiny_clip, write_tiny_cohort
 from tests.videos import write_video
@@ -237,3 +238,37 @@ def test_on_ray(study: Study, place: Path, tmp_path: Path) -> None:
     assert run(place, tmp_path / "ray", study.folder, "--address", "local") == 0
     a, b = (pl.read_parquet(tmp_path / n / "predictions.parquet") for n in ("here", "ray"))
     assert np.allclose(a["probabilities"].to_list(), b["probabilities"].to_list(), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not WALKERS.exists(), reason="the real walkers are not next to the checkout")
+def test_half_of_the_real_walkers_by_the_other_half(tmp_path: Path, capsys) -> None:
+    """A model of eleven people is evaluated on eleven others, by the view of the camera, which changes within each person."""
+    table = pl.read_csv(WALKERS).drop("diagnosis").rename({"impaired": "diagnosis"})
+    people = sorted(table["subject"].unique())
+    sides = {"videos": people[::2], "second": people[1::2]}
+    for name, own in sides.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "videos").mkdir()
+        rows = table.filter(pl.col("subject").is_in(own))
+        for video in rows["video"]:
+            shutil.copy(WALKERS.parent / video, tmp_path / name / video)
+        rows.select("subject", "video", "diagnosis", "view_degree").write_csv(tmp_path / name / "cohort.csv")
+    save_tiny_clip(tmp_path / "clip")
+    study = make_study(tmp_path, "first", folds=2, numbers=False)
+    given = [
+        study.folder,
+        "--cohort",
+        tmp_path / "second" / "cohort.csv",
+        "--label",
+        "diagnosis",
+        "--attribute",
+        "view_degree",
+    ]
+    assert main([*map(str, given), "--out", str(tmp_path / "e"), "--cache", str(tmp_path / "cache")]) == 0
+    found = json.loads((tmp_path / "e" / "results.json").read_text())
+    assert found["cohort"]["subjects"] == len(sides["second"])
+    (view,) = found["subgroups"]
+    assert view["within"]
+    assert [g["value"] for g in view["groups"]] == ["45", "90"]
+    assert "No file is one of" in capsys.readouterr().out
