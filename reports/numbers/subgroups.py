@@ -21,7 +21,7 @@ FEWEST_SUBJECTS = 5
 PERMUTATIONS = 2000
 METRIC = "balanced_accuracy"
 """Of a group: it is over the classes that the group has, where macro F1 would count a class that is absent as missed."""
-BANDS = {
+BANDS: dict[str, tuple[float, ...]] = {
     "age": (65.0, 75.0, 85.0),
     "mmse": (10.0, 21.0, 27.0),
     "moca": (10.0, 18.0, 26.0),

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from trainables.knowledge.tasks import Task
 from trainables.study.records import Parameter
 
+Values = dict[str, str | bool | tuple[str, ...] | None]
+
 
 def task_toml(task: Task) -> str:
     """Returns a task file with everything that the task says."""
-    head = {
+    head: Values = {
         "name": task.name,
         "title": task.title,
         "label": task.label,
@@ -20,7 +22,7 @@ def task_toml(task: Task) -> str:
     for one in task.classes:
         lines += ["", "[[class]]", *_entries({"value": one.value, "name": one.name})]
         for d in one.descriptions:
-            about = {"keywords": d.keywords, "notion": d.notion, "sources": d.sources}
+            about: Values = {"keywords": d.keywords, "notion": d.notion, "sources": d.sources}
             lines += ["", "[[class.description]]", *_entries(about)]
     return "\n".join(lines) + "\n"
 
@@ -31,13 +33,13 @@ def parameters_toml(parameters: Iterable[Parameter]) -> str:
     keys = {p.key for p in listed}
     lines: list[str] = [] if listed else ["parameter = []"]
     for p in listed:
-        about = {"key": p.key, "name": p.name, "unit": p.unit, "leg_scaled": p.leg_scaled, "side": p.side,
+        about: Values = {"key": p.key, "name": p.name, "unit": p.unit, "leg_scaled": p.leg_scaled, "side": p.side,
                  "mirror": p.mirror if p.mirror in keys else None}  # fmt: skip
         lines += ["[[parameter]]", *_entries(about), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _entries(values: dict[str, str | bool | tuple[str, ...] | None]) -> list[str]:
+def _entries(values: Values) -> list[str]:
     """Returns one line for each value that is there; text, truth and lists of text are written in TOML as in JSON."""
     return [f"{name} = {_written(value)}" for name, value in values.items() if value is not None]
 
