@@ -214,6 +214,10 @@ def push(folder: Path, name: str) -> str:
     api = HfApi()
     try:
         repository = api.create_repo(name, private=True, exist_ok=True)
+        if api.model_info(repository.repo_id).private is False:  # it was there before
+            raise StridefoldError(
+                f"--push-to-hub {name}: that repository is public; make it private first, or name another one"
+            )
         api.upload_folder(repo_id=repository.repo_id, folder_path=folder, commit_message="Upload a stridefold model")
     except (HTTPError, HFValidationError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
