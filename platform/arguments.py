@@ -3,7 +3,8 @@
 import argparse
 from functools import partial
 from os.path import abspath, expanduser, isdir  # a shell leaves the ~ of --cohort=~/cohort.csv as it is
-from platform.options import REFITS, SAMPLERS, SearchOptions
+from platform.config_file import as_defaults, merged, read_config
+from platform.options import REFITS, SAMPLERS, SearchOptions, home_path
 
 from search_spaces import SHIPPED
 from trainables.choices import COSTS, READERS, RULES, parse_metric
@@ -13,10 +14,17 @@ from trainables.errors import ConfigurationError
 
 def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     """Returns the options of a command line; --help and a wrong line end the program as argparse does."""
-    given = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
+    file = read_config(path) if (path := given.pop("config")) else {}
+    if file:
+        as_defaults(parser, file)
+        given = vars(parser.parse_args(arguments))
+        del given["config"]
     given["metric"] = "/".join(parse_metric(given["metric"]))
     given["settings"] = TrainConfig.checked(dict(parse_setting(text) for text in given["settings"]))
     given["column"] = dict(parse_column(text) for text in given["column"])
+    given = merged(given, file)
     for name in ("parameter", "ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
     return SearchOptions(**given)
@@ -133,11 +141,13 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
     )
     group.add_argument(
         "--follow-links",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="a video may be a symbolic link to any file that you may read, as DVC, git-annex and mounted drives need it; "
         "else links may not lead out of the manifest's folder",
     )
-    group.add_argument("--label-per-video", action="store_true", help="a subject's videos may carry different labels")
+    group.add_argument("--label-per-video", action=argparse.BooleanOptionalAction,
+        default=False, help="a subject's videos may carry different labels")
     group.add_argument(
         "--allow-duplicate",
         metavar="VIDEO",
@@ -149,6 +159,17 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
 
 def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("study")
+    group.add_argument(
+        "--config",
+        type=home_path,
+        metavar="FILE",
+        help="options and settings from a file (.toml), as each study writes one as study.toml; the command line goes before it",
+    )
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything, time a training step, and say what would run where and how long, and then end",
+    )
     group.add_argument(
         "--study", type=expanduser, help="name of the study, or its folder; none: made from cohort and label"
     )
@@ -311,4 +332,6 @@ def _machine_options(parser: argparse.ArgumentParser, default: SearchOptions) ->
         default=default.reader,
         help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
     )
-    group.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")
+    group.add_argument(
+        "--plain", action=argparse.BooleanOptionalAction, default=False, help="plain lines, also on a terminal"
+    )

@@ -43,6 +43,7 @@ CONTINUES = (
     "cache",
     "reader",
     "studies",
+    "dry_run",
 )
 """Options that may change when a study is continued; the others decide what was computed."""
 
@@ -109,6 +110,7 @@ class SearchOptions:
     cache: str = ""
     reader: str = "pyav"
     plain: bool = False
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         for name in (
