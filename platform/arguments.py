@@ -7,9 +7,9 @@ from platform.config_file import as_defaults, merged, read_config
 from platform.options import REFITS, SAMPLERS, SearchOptions, home_path
 
 from search_spaces import SHIPPED
-from trainables.choices import COSTS, READERS, RULES, parse_metric
 from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
+from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
 
 
 def parse_search(arguments: list[str] | None = None) -> SearchOptions:
