@@ -4,7 +4,8 @@ import argparse
 from functools import partial
 from os.path import abspath, expanduser, isdir  # a shell leaves the ~ of --cohort=~/cohort.csv as it is
 from platform.config_file import as_defaults, merged, read_config
-from platform.options import REFITS, SAMPLERS, SearchOptions, home_path
+from platform.options import REFITS, SAMPLERS, SearchOptions
+from platform.run_options import add_run_options
 
 from search_spaces import SHIPPED
 from trainables.config import BASELINES, TrainConfig
@@ -14,7 +15,7 @@ from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
 
 def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     """Returns the options of a command line; --help and a wrong line end the program as argparse does."""
-    parser = _parser()
+    parser = search_parser()
     given = vars(parser.parse_args(arguments))
     file = read_config(path) if (path := given.pop("config")) else {}
     if file:
@@ -79,7 +80,7 @@ _BASELINES_IN_WORDS = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
+def search_parser() -> argparse.ArgumentParser:
     """Returns the parser; every option says its default."""
     parser = argparse.ArgumentParser(
         prog="python -m platform.search",
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         _evaluation_options,
         _training_options,
         _machine_options,
+        add_run_options,
     ):
         add(parser, default)
     return parser
@@ -146,8 +148,12 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         help="a video may be a symbolic link to any file that you may read, as DVC, git-annex and mounted drives need it; "
         "else links may not lead out of the manifest's folder",
     )
-    group.add_argument("--label-per-video", action=argparse.BooleanOptionalAction,
-        default=False, help="a subject's videos may carry different labels")
+    group.add_argument(
+        "--label-per-video",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="a subject's videos may carry different labels",
+    )
     group.add_argument(
         "--allow-duplicate",
         metavar="VIDEO",
@@ -159,17 +165,6 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
 
 def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("study")
-    group.add_argument(
-        "--config",
-        type=home_path,
-        metavar="FILE",
-        help="options and settings from a file (.toml), as each study writes one as study.toml; the command line goes before it",
-    )
-    group.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="check everything, time a training step, and say what would run where and how long, and then end",
-    )
     group.add_argument(
         "--study", type=expanduser, help="name of the study, or its folder; none: made from cohort and label"
     )
@@ -319,9 +314,13 @@ def _machine_options(parser: argparse.ArgumentParser, default: SearchOptions) ->
     group.add_argument(
         "--workers", type=int, default=default.workers, help="Ray Train workers of one trial; they share each batch"
     )
-    group.add_argument("--cpus-per-worker", type=int, default=default.cpus_per_worker, help="CPUs of a worker")
     group.add_argument(
-        "--gpus-per-worker", type=float, default=default.gpus_per_worker, help="GPUs of a worker; a fraction shares one"
+        "--cpus-per-worker", type=int, help="CPUs of a worker (default: a GPU's share of its machine's, 1 without GPUs)"
+    )
+    group.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        help="GPUs of a worker; a fraction shares one (default: 1 where there are any, else 0)",
     )
     group.add_argument(
         "--cache", type=expanduser, default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold"

@@ -19,8 +19,8 @@ import tomli_w
 
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
-from trainables.files import write_text
 from trainables.setting_types import checked
+from trainables.study.files import write_text
 
 NAME = "study.toml"
 TABLES = {"set": "settings", "column": "column"}
@@ -58,7 +58,9 @@ def read_config(path: Path) -> dict[str, Any]:
 def _value(where: str, name: str, value: Any, kind: Any) -> Any:
     if name == "settings":
         if not isinstance(value, Mapping):
-            raise ConfigurationError(f"{where} is {value!r}, but must be a table, as in [set] with optimizer.lr = 0.001")
+            raise ConfigurationError(
+                f"{where} is {value!r}, but must be a table, as in [set] with optimizer.lr = 0.001"
+            )
         try:
             return TrainConfig.checked(_dotted(value))
         except ConfigurationError as error:
@@ -83,11 +85,11 @@ def _meant(key: str, kinds: Mapping[str, Any]) -> str:
     options = [*(name.replace("_", "-") for name in kinds if name not in TABLES.values()), *TABLES]
     if near := difflib.get_close_matches(key.replace("_", "-"), options, n=1):
         return f"; did you mean {near[0]!r}?"
-    if near := difflib.get_close_matches(key, TrainConfig().flat(), n=1):
-        return f"; did you mean the setting {near[0]!r}, in the table [set]?"
     sections = [field.name for field in dataclasses.fields(TrainConfig)]
     if key in sections:
         return "; settings stand in the table [set], as in [set] with optimizer.lr = 0.001"
+    if near := difflib.get_close_matches(key, TrainConfig().flat(), n=1):
+        return f"; did you mean the setting {near[0]!r}, in the table [set]?"
     return f"; options are {', '.join(sorted(options))}"
 
 
@@ -138,11 +140,11 @@ def write_config(folder: Path, options: SearchOptions, reference: TrainConfig) -
         f"# Paths are those of {Path.cwd()}, where the study was begun.",
         tomli_w.dumps(plain | {key: values for key, values in tables.items() if values}),
         "# The other settings of the reference configuration; to change one, put it into [set]:",
-        *(
-            "# " + tomli_w.dumps({name: value}).strip().replace('"', "", 2)
-            for name, value in reference.flat().items()
-            if name not in tables["set"]
-        ),
+        *(f"# {name} = {_as_toml(value)}" for name, value in reference.flat().items() if name not in tables["set"]),
     ]
     write_text(path, "\n".join(lines) + "\n")
     return path
+
+
+def _as_toml(value: Any) -> str:
+    return tomli_w.dumps({"value": value}).removeprefix("value = ").rstrip()

@@ -22,6 +22,7 @@ from trainables.knowledge.tasks import task_from_dict
 from trainables.study.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
+    from trainables.inference.timing import Times
     from trainables.training.distributed import Workers
     from trainables.training.frozen import FrozenFeatures
     from trainables.training.job import FoldJob
@@ -185,6 +186,26 @@ def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: 
             "true",
             probabilities=pl.concat_list(f"p{c}" for c in classes),
         )
+    )
+
+
+def time_models(about: dict[str, Any], config: dict[str, Any], cpus: int, gpus: float) -> "Times":
+    """Returns what the parts of a fold's training take on this worker; a Ray task that keeps nothing.
+
+    Args:
+        about: backbone (name), task (as a dict), knowledge_encoder, cohort, fold and reader.
+        config: flat.
+    """
+    from trainables.inference.timing import time_training
+    from trainables.model.backbone import load_backbone
+    from trainables.training.frozen import FrozenFeatures
+
+    device = start_process(cpus, gpus)
+    cohort, task = about["cohort"], task_from_dict(about["task"])
+    names = [parameter.name for parameter in cohort.parameters]
+    frozen = FrozenFeatures(load_backbone(about["backbone"]), task, names, about["knowledge_encoder"], device)
+    return time_training(
+        TrainConfig.from_flat(config), cohort, about["fold"], frozen, device=device, reader=about["reader"]
     )
 
 

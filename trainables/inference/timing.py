@@ -8,29 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import torch
 
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
-from trainables.records import Cohort, Fold
-from trainables.training.describe import train_decoder
+from trainables.inference.class_descriptions import train_decoder
+from trainables.study.records import Cohort, Fold
+from trainables.training.distributed import Workers
 from trainables.training.draws import Draws, windows_of
 from trainables.training.fold import EVALUATION_BATCH, as_baseline, prepare, train_epoch
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob, load
 from trainables.training.monitor import Monitor
 from trainables.training.optimizer import make_optimizer
-from trainables.training.parallel import Workers
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 from trainables.training.window_motion import WindowMotion
 
 STEPS = 2
 """Optimiser steps that are timed, after as many that warm up."""
 DECODER_STEPS = 3
-PER_CLASS = 1
-"""Videos of each class that are decoded and trained on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,8 +91,8 @@ def time_training(
 
 
 def _few_videos(cohort: Cohort) -> Cohort:
-    first = pl.int_range(pl.len()).over("label") < PER_CLASS
-    return dataclasses.replace(cohort, videos=cohort.videos.filter(first))
+    """Returns the cohort with the first video of each class alone."""
+    return dataclasses.replace(cohort, videos=cohort.videos.unique("label", keep="first", maintain_order=True))
 
 
 def _read_motion(task: GaitTask, job: FoldJob) -> None:
@@ -113,7 +109,9 @@ def _step_seconds(task: GaitTask, job: FoldJob) -> float:
     monitor.begin(2, STEPS, config.numeracy.weight, done=0, curve=[])
     train_epoch(task, job, draws, 0, optimizer, schedule, monitor)
     _finish(task.device)
-    seconds, _ = _seconds(lambda: (train_epoch(task, job, draws, 1, optimizer, schedule, monitor), _finish(task.device)))
+    seconds, _ = _seconds(
+        lambda: (train_epoch(task, job, draws, 1, optimizer, schedule, monitor), _finish(task.device))
+    )
     return seconds / STEPS
 
 
@@ -121,8 +119,8 @@ def _window_seconds(task: GaitTask, job: FoldJob) -> float:
     task.model.eval()
     data = job.training(task.config)
     windows = windows_of(data)[:EVALUATION_BATCH]
-    readout, off = task.config.motion.readout, None
-    motion = WindowMotion(job.frozen.backbone, job.cache, data).read(readout, windows) if readout != "off" else off
+    readout = task.config.motion.readout
+    motion = WindowMotion(job.frozen.backbone, job.cache, data).read(readout, windows) if readout != "off" else None
     task.end()
     with torch.inference_mode():
         classes = task.model.class_features()
@@ -148,10 +146,3 @@ def _finish(device: torch.device) -> None:
     """Waits for what a GPU still computes."""
     if device.type == "cuda":
         torch.cuda.synchronize()
-
-
-def held_out_windows(frames: np.ndarray, config: TrainConfig) -> int:
-    """Returns how many windows videos of these lengths have when they are held out."""
-    from trainables.data.windows import heldout_windows
-
-    return sum(len(heldout_windows(int(length), config.video)) for length in frames)
