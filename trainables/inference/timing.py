@@ -109,9 +109,12 @@ def _step_seconds(task: GaitTask, job: FoldJob) -> float:
     monitor.begin(2, STEPS, config.numeracy.weight, done=0, curve=[])
     train_epoch(task, job, draws, 0, optimizer, schedule, monitor)
     _finish(task.device)
-    seconds, _ = _seconds(
-        lambda: (train_epoch(task, job, draws, 1, optimizer, schedule, monitor), _finish(task.device))
-    )
+
+    def steps() -> None:
+        train_epoch(task, job, draws, 1, optimizer, schedule, monitor)
+        _finish(task.device)
+
+    seconds, _ = _seconds(steps)
     return seconds / STEPS
 
 
