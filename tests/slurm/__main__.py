@@ -44,7 +44,8 @@ def main() -> int:
         except BaseException:
             print(daemon_logs(hosts), file=sys.stderr)
             for path in sorted((hosts.shared / "project").glob("stridefold-*.log")):
-                print(f"--- {path.name}\n{path.read_text(errors='replace')[-6000:]}", file=sys.stderr)
+                kept = [line for line in path.read_text(errors="replace").splitlines() if "VINFO" not in line]
+                print(f"--- {path.name}", *kept[-80:], sep="\n", file=sys.stderr)
             raise
         finally:
             hosts.close()
@@ -107,7 +108,7 @@ def run_into_time_limit(hosts: Hosts) -> None:
         f"the time limit: stopped cleanly and queued again after {time.monotonic() - limited:.0f} s, {len(before)} of 8 folds finished"
     )
     until(lambda: not any(trains(hosts, node) for node in NODES), 60)
-    hosts.run("laptop", f"scontrol update JobId={job} TimeLimit=30 StartTime=now")
+    hosts.run("laptop", f"scontrol update JobId={job} TimeLimit=30")
     until(lambda: state(hosts, job)["JobState"] not in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING"), PATIENCE)
     found, after = state(hosts, job), finished(study)
     assert found["JobState"] == "COMPLETED", found
