@@ -8,8 +8,9 @@ from platform.options import REFITS, SAMPLERS, SearchOptions
 from platform.run_options import add_run_options
 
 from search_spaces import SHIPPED
-from trainables.config import BASELINES, TrainConfig
+from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
+from trainables.model_kinds import BASELINES
 from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
 
 

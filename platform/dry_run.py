@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from trainables.data.cache import missing_frames
+from trainables.model_kinds import KINDS
 from trainables.study.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _time_models(plan: Plan, splits: Splits, session: Session) -> dict[str, "Tim
         "reader": plan.options.reader,
     }
     reference = plan.options.reference()
-    models = ["clip", *(name for name in plan.options.baselines if name == "vita_clip")]
+    models = ["clip", *(name for name in plan.options.baselines if KINDS[name].trained)]
     # One after the other: side by side they would slow each other down.
     return {
         name: session.tasks(time_models, [(about_fold, reference.with_values({"model": name}).flat())])[0]

@@ -62,7 +62,9 @@ def mirrored(uri: str | None, folder: Path, console: Console) -> Iterator[None]:
         except Exception as error:  # of MLflow, of requests, of a file that is being written
             if not told.is_set():
                 told.set()
-                console.say(f"note: --mlflow {uri}: {_first_line(error)}; the search goes on, and the study keeps everything")
+                console.say(
+                    f"note: --mlflow {uri}: {_first_line(error)}; the search goes on, and the study keeps everything"
+                )
 
     status = "KILLED"
     try:

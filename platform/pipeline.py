@@ -31,7 +31,7 @@ from trainables.simulation.cohort import VERSION, simulate_cohort
 from trainables.study.files import read_json
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import CODE_CHANGED, Cohort
-from trainables.training.fold import as_baseline, check_prompts
+from trainables.training.fold import check_prompts
 
 
 def search(options: SearchOptions, console: Console) -> int:
@@ -91,7 +91,7 @@ def make_plan(options: SearchOptions, console: Console) -> Plan:
     options = options.for_task(ordinal=task.ordinal)
     check_baselines(options.baselines, cohort)
     backbone = load_backbone(options.backbone)
-    check_prompts(as_baseline(reference), backbone, task)
+    check_prompts(reference.effective(), backbone, task)
     return Plan(options=options, space=space, cohort=cohort, task=task, backbone=backbone)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainables.config import TrainConfig
 from trainables.data.windows import heldout_windows, training_windows
+from trainables.model_kinds import KINDS
 
 if TYPE_CHECKING:
     from trainables.inference.timing import Times
@@ -15,10 +16,6 @@ FLOAT = 4
 """Bytes."""
 FROZEN_SHARE = 1 / 6
 """Bytes of what the frozen tower says of a video, for each byte of its frames (trainables.training.frozen_video)."""
-STEPLESS = ("untrained", "frozen_motion")
-"""Baselines that take no optimiser step."""
-WITHOUT_NETWORK = ("parameters", "linear_probe")
-"""Baselines that are fitted in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,8 +97,8 @@ def training_seconds(
     clip = times["clip"]
     seconds = work.clips * fold_seconds(fold, clip, workers=workers)
     for name, count in work.baselines.items():
-        if name not in WITHOUT_NETWORK:
-            seconds += count * fold_seconds(fold, times.get(name, clip), steps=name not in STEPLESS)
+        if KINDS[name].network:  # the others are fitted in seconds
+            seconds += count * fold_seconds(fold, times.get(name, clip), steps=KINDS[name].trained)
     seconds += work.described * (clip.prepare + config.decoder.steps * clip.decoder_step)
     return seconds / concurrent
 
@@ -113,5 +110,5 @@ def frame_bytes(frames: int, size: int) -> int:
 
 def weight_bytes(work: Workload, times: "Times") -> int:
     """Returns the bytes of the weights that a study keeps: those of every fold."""
-    trained = work.clips + work.baselines.get("vita_clip", 0)
-    return FLOAT * times.trained_parameters * trained
+    baselines = sum(count for name, count in work.baselines.items() if KINDS[name].network)
+    return FLOAT * times.trained_parameters * (work.clips + baselines)

@@ -16,11 +16,12 @@ from trainables.inference.class_descriptions import train_decoder
 from trainables.study.records import Cohort, Fold
 from trainables.training.distributed import Workers
 from trainables.training.draws import Draws, windows_of
-from trainables.training.fold import EVALUATION_BATCH, as_baseline, prepare, train_epoch
+from trainables.training.fold import prepare, train_epoch
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob, load
 from trainables.training.monitor import Monitor
 from trainables.training.optimizer import make_optimizer
+from trainables.training.scoring import EVALUATION_BATCH
 from trainables.training.step import GaitTask
 from trainables.training.window_motion import WindowMotion
 
@@ -62,7 +63,7 @@ def time_training(
     Raises:
         CohortError: One of these videos cannot be read.
     """
-    config = as_baseline(config).with_values({"optimizer.steps": STEPS, "optimizer.epochs": 1})
+    config = config.effective().with_values({"optimizer.steps": STEPS, "optimizer.epochs": 1})
     few = _few_videos(cohort)
     with tempfile.TemporaryDirectory(prefix="stridefold-") as scratch:
         cache = Path(scratch)
