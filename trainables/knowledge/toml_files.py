@@ -1,7 +1,7 @@
 """Writes tasks and gait parameters as the TOML files that `load_task` and `load_parameters` read."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from trainables.knowledge.tasks import Task
 from trainables.study.records import Parameter
@@ -37,11 +37,11 @@ def parameters_toml(parameters: Iterable[Parameter]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _entries(values: dict[str, str | bool | tuple[str, ...] | None]) -> list[str]:
+def _entries(values: Mapping[str, object]) -> list[str]:
     """Returns one line for each value that is there; text, truth and lists of text are written in TOML as in JSON."""
     return [f"{name} = {_written(value)}" for name, value in values.items() if value is not None]
 
 
-def _written(value: str | bool | tuple[str, ...]) -> str:
+def _written(value: object) -> str:
     # JSON leaves DEL as it is, which TOML does not allow.
     return json.dumps(value, ensure_ascii=False, default=list).replace("\x7f", "\\u007f")
