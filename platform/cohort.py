@@ -7,12 +7,12 @@ from platform.console import Console
 from platform.options import SearchOptions, home_path
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0, 1 for a problem, 130 when stopped by the user."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of this command."""
+    made = argparse.ArgumentParser(
         prog="python -m platform.cohort", description="Simulate a cohort or check a manifest."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = made.add_subparsers(dest="command", required=True)
     simulate = commands.add_parser("simulate", help="write simulated walkers as videos with a manifest")
     simulate.add_argument("folder", type=home_path, help="new folder")
     simulate.add_argument("--subjects", type=int, default=24, help="subjects (default 24)")
@@ -30,10 +30,15 @@ def main(arguments: list[str] | None = None) -> int:
     )
     check = commands.add_parser("check", help="check a manifest; takes the cohort options of platform.search")
     check.add_argument("manifest", help="manifest (.csv or .parquet)")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0, 1 for a problem, 130 when stopped by the user."""
     console = Console(plain=True)
 
     def command() -> int:
-        given, rest = parser.parse_known_args(arguments)
+        given, rest = parser().parse_known_args(arguments)
         if given.command == "check":
             from platform.pipeline import gather_cohort
 
@@ -42,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
             console.say("no problems")
             return 0
         if rest:
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+            parser().error(f"unrecognized arguments: {' '.join(rest)}")
         from trainables.simulation.cohort import simulate_cohort
 
         manifest = simulate_cohort(

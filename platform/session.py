@@ -48,8 +48,8 @@ class Session:
             seed=options.seed_of_sampler,
             prune=0.0 if options.cost else options.prune,
             workers=options.workers,
-            cpus=options.cpus_per_worker,
-            gpus=options.gpus_per_worker,
+            cpus=self.machines.cpus_per_worker,
+            gpus=self.machines.gpus_per_worker,
             memory=self.machines.memory,
         )
         optuna_study = open_optuna(study, options.cost)
@@ -100,7 +100,7 @@ class Session:
         """
         import ray
 
-        cpus, gpus = self.options.cpus_per_worker, self.options.gpus_per_worker
+        cpus, gpus = self.machines.cpus_per_worker, self.machines.gpus_per_worker
         task = ray.remote(function).options(
             num_cpus=cpus,
             num_gpus=gpus,

@@ -84,7 +84,7 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
     asked = {name: getattr(options, name) for name in growing}
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
-        _require_same(folder, record, identity, cohort, task, backbone)
+        require_same(folder, record, identity, cohort, task, backbone)
         codes = record.code if code in record.code else (*record.code, code)
         record = dataclasses.replace(record, options=record.options | identity | asked, finished=None, code=codes)
     else:
@@ -129,8 +129,13 @@ def _saved(study: Study) -> Study:
     return study
 
 
-def _require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], cohort: Cohort, task: Task,
+def require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], cohort: Cohort, task: Task,
                   backbone: dict[str, Any]) -> None:  # fmt: skip
+    """Checks that a study in a folder goes on with these options and data.
+
+    Raises:
+        StridefoldError: Says what has changed.
+    """
     if (version := record.training_version) != TRAINING_VERSION:
         raise StridefoldError(
             f"{folder} was computed by version {version} of the trainers, and this is version {TRAINING_VERSION}, which computes "

@@ -23,6 +23,7 @@ from trainables.study.metrics import mean_of_folds
 from trainables.study.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
+    from trainables.inference.timing import Times
     from trainables.training.distributed import Workers
     from trainables.training.frozen import FrozenFeatures
     from trainables.training.job import FoldJob
@@ -216,6 +217,26 @@ def read_group(study: str, cache: str, column: str, window: int, cpus: int, gpus
         return read_in_features(features[known], groups[column].drop_nulls().to_list(), seed=0)
     except StridefoldError as error:
         return str(error)
+
+
+def time_models(about: dict[str, Any], config: dict[str, Any], cpus: int, gpus: float) -> "Times":
+    """Returns what the parts of a fold's training take on this worker; a Ray task that keeps nothing.
+
+    Args:
+        about: backbone (name), task (as a dict), knowledge_encoder, cohort, fold and reader.
+        config: flat.
+    """
+    from trainables.inference.timing import time_training
+    from trainables.model.backbone import load_backbone
+    from trainables.training.frozen import FrozenFeatures
+
+    device = start_process(cpus, gpus)
+    cohort, task = about["cohort"], task_from_dict(about["task"])
+    names = [parameter.name for parameter in cohort.parameters]
+    frozen = FrozenFeatures(load_backbone(about["backbone"]), task, names, about["knowledge_encoder"], device)
+    return time_training(
+        TrainConfig.from_flat(config), cohort, about["fold"], frozen, device=device, reader=about["reader"]
+    )
 
 
 def tensorboard(study: str, what: str, fold: int) -> Path:

@@ -126,8 +126,9 @@ def grouped(column: pl.Series, attribute: Attribute) -> pl.Series:
     """Returns each video's group: its category, its clinical band, or its third of the cohort's videos."""
     if attribute.kind == "category":
         return column.cast(pl.String)
-    edges = next((BANDS[w] for w in attribute.name.lower().replace("_", " ").split() if w in BANDS), None)
-    if edges is None:
+    words = attribute.name.lower().replace("_", " ").split()
+    edges: tuple[float, ...] = next((BANDS[word] for word in words if word in BANDS), ())
+    if not edges:
         edges = tuple(sorted({float(q) for q in np.quantile(column.drop_nulls().to_numpy(), [1 / 3, 2 / 3])}))
     names = [
         f"below {edges[0]:g}",
