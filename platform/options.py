@@ -18,7 +18,7 @@ SCALED_TO_SMALL: dict[str, Any] = {
     "numeracy.temperature": 20.0,
     "decoder.width": 128,
     "decoder.layers": 2,
-    "decoder.steps": 400,
+    "decoder.steps": 150,
     "decoder.batch_size": 32,
     "decoder.lr": 3e-3,
 }

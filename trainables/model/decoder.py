@@ -94,11 +94,12 @@ class SentenceGrammar:
         about = frozenset(range(len(self.phrases))) if about is None else about
         starts = [i for i, t in enumerate(tokens) if t == self.comma]
         phrase = tokens[starts[-1] + 1 :] if starts else tokens
-        if phrase and phrase[-1] >= self.first_number:
-            return [self.end] if len(starts) + 1 >= parameters else [self.comma, self.end]
         told = set()
         for begin, end in zip([0, *(s + 1 for s in starts)], starts, strict=False):
             told.add(self.phrases.index(tuple(tokens[begin : end - 1])))
+        if phrase and phrase[-1] >= self.first_number:
+            told.add(self.phrases.index(tuple(phrase[:-1])))
+            return [self.end] if len(told) >= parameters or about <= told else [self.comma, self.end]
         fitting = [self.phrases[i] for i in sorted(about - told) if self.phrases[i][: len(phrase)] == tuple(phrase)]
         following = sorted({p[len(phrase)] for p in fitting if len(p) > len(phrase)})
         if any(len(p) == len(phrase) for p in fitting):
@@ -203,7 +204,7 @@ class ParameterDecoder(nn.Module):
             max_new_tokens=self.grammar.longest(self.most),
             do_sample=False,
             num_beams=beams,
-            length_penalty=0.0,  # the likeliest sentence, not the likeliest per token
+            length_penalty=0.0 if beams > 1 else None,  # the likeliest sentence, not the likeliest per token
             renormalize_logits=True,  # over what may follow
             prefix_allowed_tokens_fn=following,
             pad_token_id=self.grammar.end,

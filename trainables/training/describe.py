@@ -22,7 +22,7 @@ from trainables.training.subject_records import SubjectRecords, record_table
 from trainables.training.task import GaitTask
 
 ThreeQueries = tuple[Queries, Queries, Queries]
-HELD_OUT_RECORDS = 256
+HELD_OUT_RECORDS = 128
 MAP_RECORDS = 240
 MAP_STEP = 20
 """Bins between two numbers whose embeddings are compared."""

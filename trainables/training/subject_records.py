@@ -19,6 +19,9 @@ SHARPNESS = 100.0
 MOST_RECORDS = 8192
 """Records of all subjects together that keys and the number head are computed from; each subject has its part of them."""
 
+RecordTable = tuple[Tensor, Tensor, Tensor]
+"""Features [M, D], shares [M, P] and values [M, P] of records."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SubjectRecords:
@@ -116,7 +119,7 @@ def capped(weights: np.ndarray, subjects: np.ndarray, cap: float) -> np.ndarray:
     return weights * factors[place]
 
 
-def record_table(memory: NumericMemory, records: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+def record_table(memory: NumericMemory, records: np.ndarray) -> RecordTable:
     """Returns features [M, D], shares [M, P] and values [M, P] of records [M, 2]; a parameter not in a record has 0 and 0."""
     parameters = memory.subsets[records[:, 1]]  # [M, G]
     shares, values = (torch.zeros(len(records), memory.bins.shape[1], dtype=torch.float64) for _ in range(2))
