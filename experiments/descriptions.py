@@ -22,24 +22,24 @@ from platform.splits import make_splits
 import numpy as np
 import torch
 
+from trainables.cohort.manifest import read_manifest
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import user_cache
-from trainables.data.manifest import read_manifest
-from trainables.data.simulate import VERSION, simulate_cohort
-from trainables.descriptions import CONTROLS, ClassDescription, FoldDescriptions
-from trainables.files import digest
-from trainables.formats import build, read_record, write_record
+from trainables.inference.class_descriptions import describe_task
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import load_backbone
-from trainables.records import Cohort, Fold
-from trainables.training.describe import describe_task
+from trainables.simulation.cohort import VERSION, simulate_cohort
+from trainables.study.descriptions import CONTROLS, ClassDescription, FoldDescriptions
+from trainables.study.files import digest
+from trainables.study.formats import build, read_record, write_record
+from trainables.study.records import Cohort, Fold
+from trainables.study.training_version import TRAINING_VERSION
+from trainables.training.distributed import Workers
 from trainables.training.fold import prepare, train_fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob
-from trainables.training.parallel import Workers
-from trainables.training_version import TRAINING_VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
