@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import importlib.metadata
+from collections.abc import Iterator
 from pathlib import Path
 from platform.console import Console
 from platform.predict_options import NOTICE, PredictOptions
@@ -21,12 +22,15 @@ from trainables.inference.ensemble import (
     predictions,
     score_videos,
 )
+from trainables.inference.video_parameters import Estimate, estimate_videos
 from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text
 from trainables.study.records import Cohort
 from trainables.study.training_version import TRAINING_VERSION, source_hash
 from trainables.study.vocabulary import LEVELS
 
+Estimates = dict[str, tuple[Estimate, ...]]
+"""Each video's estimated parameters by its name."""
 WORDS = "descriptions are what the folds' models learned of the class; nothing in them was measured in the video"
 
 
@@ -44,10 +48,11 @@ def predict(options: PredictOptions, console: Console) -> int:
     scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
     levels = LEVELS if options.manifest else LEVELS[1:]
     found = [p for level in levels for p in predictions(ensemble, scores, level)]
+    estimated = estimate_videos(ensemble, videos, frozen, cache)
     seen = list(seen_in_study(ensemble.cohort, ensemble.splits, ensemble.folds, videos))
-    show(ensemble, found, seen, console)
+    show(ensemble, found, seen, console, estimated)
     for path in (options.out,) if options.out else free_paths(Path()):
-        write(path, ensemble, videos, found, seen)
+        write(path, ensemble, videos, found, seen, estimated)
         console.say(f"written: {path}")
     return 0
 
@@ -67,7 +72,9 @@ def ingest(
     return ingest_cohort(new, size=size, folder=cache, reader=reader, on_video=on_video).videos
 
 
-def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console) -> None:
+def show(
+    ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console, estimated: Estimates | None = None
+) -> None:
     """Prints where the models come from, the table, the nearest descriptions, and what to be careful about."""
     trial, classes = ensemble.trial, ensemble.cohort.classes
     which = f"{len(ensemble.folds)} folds" if len(ensemble.folds) > 1 else f"fold {ensemble.folds[0]}"
@@ -81,7 +88,9 @@ def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console:
     console.table(*as_table(ensemble, shown))
     console.say("")
     for p in shown:
-        console.say(f"{p.video or p.subject}: {description(p, classes)}")
+        console.say(f"{p.video or p.subject}: {description(p, classes, ensemble)}")
+    for line in estimate_lines(estimated or {}):
+        console.say(line)
     for line in cautions(ensemble, seen):
         console.say(line)
 
@@ -99,12 +108,35 @@ def as_table(ensemble: Ensemble, shown: list[Prediction]) -> tuple[list[str], li
     return header, [list(row) for row in zip(*columns.values(), *probabilities, strict=True)]
 
 
-def description(p: Prediction, classes: tuple[str, ...]) -> str:
-    """Returns the nearest decoded description of a prediction's class in one line."""
+def description(p: Prediction, classes: tuple[str, ...], ensemble: Ensemble) -> str:
+    """Returns the nearest decoded description of a prediction's class in one line, or why there is none."""
     if p.description is None:
-        return f"no decoded description of {classes[p.predicted]}"
+        return f"no description of {classes[p.predicted]}: {no_description(ensemble, classes[p.predicted])}"
     near = p.description
     return f"nearest description of {classes[p.predicted]} (fold {near.fold}, cosine {near.similarity:.2f}): {near.decoded.sentence}"
+
+
+def no_description(ensemble: Ensemble, label: str) -> str:
+    """Returns why no fold has words of a class that may stand beside a prediction."""
+    for fold in ensemble.folds:
+        found = ensemble.result(fold).descriptions
+        about = found.of(label) if found is not None else None
+        if about is not None:
+            return about.refusal or (
+                f"in fold {fold} its query gives {about.attention.own if about.attention else 0:.0%} of the weight to the class's "
+                "own subjects, no more than chance"
+            )
+    return "its folds were not put into words, or by an older version"
+
+
+def estimate_lines(estimated: Estimates) -> Iterator[str]:
+    """Yields the estimates of each video's own parameters, apart from the class's words."""
+    for video, found in estimated.items():
+        if found:
+            values = ", ".join(
+                f"{e.parameter} {e.value:.3g} {e.unit}".rstrip() + f" (± {e.error:.2g})" for e in found[:4]
+            )
+            yield f"{video}: estimated from the video, not measured, ± the mean error on people held out: {values}"
 
 
 def cautions(ensemble: Ensemble, seen: list[Seen]) -> list[str]:
@@ -150,12 +182,19 @@ def free_paths(folder: Path) -> tuple[Path, Path]:
     return folder / f"predictions-{number}.json", folder / f"predictions-{number}.csv"
 
 
-def write(path: Path, ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction], seen: list[Seen]) -> None:
+def write(
+    path: Path,
+    ensemble: Ensemble,
+    videos: pl.DataFrame,
+    found: list[Prediction],
+    seen: list[Seen],
+    estimated: Estimates | None = None,
+) -> None:
     """Writes all predictions, as JSON or CSV by the path's ending."""
     if path.suffix.lower() == ".csv":
         write_text(path, as_rows(ensemble, found).write_csv())
     else:
-        write_json(path, as_document(ensemble, videos, found, seen))
+        write_json(path, as_document(ensemble, videos, found, seen, estimated))
 
 
 def label_values(ensemble: Ensemble) -> list[str]:
@@ -163,7 +202,13 @@ def label_values(ensemble: Ensemble) -> list[str]:
     return [c["value"] for c in ensemble.record.task["classes"]]
 
 
-def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction], seen: list[Seen]) -> dict[str, Any]:
+def as_document(
+    ensemble: Ensemble,
+    videos: pl.DataFrame,
+    found: list[Prediction],
+    seen: list[Seen],
+    estimated: Estimates | None = None,
+) -> dict[str, Any]:
     """Returns the contents of the JSON file: where the models come from, then windows, videos and subjects."""
     record, classes, values = ensemble.record, ensemble.cohort.classes, label_values(ensemble)
     hashes = dict(videos.select("video", "sha256").rows())
@@ -175,6 +220,7 @@ def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction
             about["seconds"] = (p.window or 0) / RATE
         if p.level == "video":
             about["sha256"] = hashes[p.video]
+            about["estimated_not_measured"] = [dataclasses.asdict(e) for e in (estimated or {}).get(p.video or "", ())]
         near = p.description
         return about | {
             "class": classes[p.predicted],

@@ -10,6 +10,7 @@ from trainables.config import TrainConfig
 from trainables.inference.class_words import ClassWriter, Ground, Queries, class_weights
 from trainables.inference.reader import Reader, named_share, train_reader
 from trainables.inference.subject_records import SubjectRecords, record_table
+from trainables.inference.video_parameters import fit_videos
 from trainables.model.numeracy import NumericMemory, mean_features
 from trainables.model.scaling import BINS, from_bin, to_bin
 from trainables.study.descriptions import LEAST_SUBJECTS, ClassDescription, FoldDescriptions, ParameterSkill, skilled
@@ -56,7 +57,7 @@ class Described:
 
 
 def describe_task(task: GaitTask, job: FoldJob, seed: int) -> Described:
-    """Returns the words of a fold's classes and what they rest on; writes the fold's maps.
+    """Returns the words of a fold's classes and what they rest on; writes the fold's maps and its video head.
 
     Args:
         task: untrained, as `prepare` makes it, with a numerical memory; it gets the fold's trained weights.
@@ -77,6 +78,9 @@ def describe_task(task: GaitTask, job: FoldJob, seed: int) -> Described:
     reader = train_reader(config, job, memory, units, task.device) if max(counts) >= LEAST_SUBJECTS else None
     decoded, classes = describe_classes(config, job, memory, units, reader, queries)
     held_out = held_out_skills(reader, memory, job, config) if reader is not None else ()
+    videos = fit_videos(config, job, seed)
+    if videos is not None:
+        videos[0].save(job.folder)
     return Described(
         decoded=decoded,
         reconstruction={s.parameter: s.error for s in held_out} if held_out else None,
@@ -84,6 +88,7 @@ def describe_task(task: GaitTask, job: FoldJob, seed: int) -> Described:
             classes=classes,
             training=reader.skills if reader is not None else (),
             held_out=held_out,
+            video=videos[1] if videos is not None else (),
             steps=reader.steps if reader is not None else 0,
             penalty=reader.penalty if reader is not None else 0.0,
         ),
