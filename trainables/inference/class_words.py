@@ -24,7 +24,8 @@ from trainables.study.descriptions import (
     ClassDescription,
     ClassValue,
     Control,
-    group_quantiles,
+    class_range,
+    group_median,
     inside_ranges,
     skilled,
     subject_means,
@@ -75,14 +76,14 @@ class Ground:
         train = job.cohort.of_subjects(job.fold.train)
         values, subjects, labels = parameter_values(job.cohort, train), train["subject"].to_numpy(), train["label"]
         ranges = [
-            group_quantiles(subject_means(values[own], subjects[own]), (0.05, 0.5, 0.95))
+            class_range(subject_means(values[own], subjects[own]))
             for own in (labels.to_numpy() == label for label in range(len(job.cohort.classes)))
         ]
         every = subject_means(values, subjects)
         count = np.isfinite(every).sum(0)
         deviation = np.zeros(every.shape[1])
         deviation[count > 1] = np.nanstd(every[:, count > 1], axis=0)
-        return cls(ranges=np.stack(ranges), pooled=group_quantiles(every, (0.5,))[0], deviation=deviation)
+        return cls(ranges=np.stack(ranges), pooled=group_median(every), deviation=deviation)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,8 @@ import numpy as np
 
 LEAST_SUBJECTS = 3
 """k: no subject has more than 1/k of the weight of a description, and no quantile is of fewer subjects."""
+NORMAL_95 = 1.645
+"""Standard deviations from the mean to the 95 % quantile of a normal distribution."""
 UNTRAINED, UNTRAINED_TEXTS, CLASS_MEAN, OTHER_CLASS = CONTROLS = (
     "the untrained model",
     "untrained texts, trained heads",
@@ -160,18 +162,26 @@ def skilled(skills: Sequence[ParameterSkill]) -> frozenset[str]:
     return frozenset(s.parameter for s in skills if s.skill > 0 and (s.mixed is None or s.mixed > 0))
 
 
-def group_quantiles(values: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
-    """Returns quantiles [Q, P] of values [S, P] that are never one subject's value; NaN where too few are measured.
+def class_range(values: np.ndarray) -> np.ndarray:
+    """Returns 5 %, median and 95 % [3, P] of subjects' values [S, P], none of them one subject's; NaN where too few are measured.
 
-    The sorted values are replaced by the means of LEAST_SUBJECTS neighbours, so the quantiles of few subjects lie a
-    little closer to the median than those of the single values.
+    The limits are those of a normal distribution, mean -+ 1.645 SD; an empirical quantile of few people is a person's value.
     """
-    found = np.full((len(quantiles), values.shape[1]), np.nan)
+    found = np.full((3, values.shape[1]), np.nan)
+    found[1] = group_median(values)
+    known = np.isfinite(found[1])
+    mean, deviation = np.nanmean(values[:, known], axis=0), np.nanstd(values[:, known], axis=0, ddof=1)
+    found[0, known], found[2, known] = mean - NORMAL_95 * deviation, mean + NORMAL_95 * deviation
+    return found
+
+
+def group_median(values: np.ndarray) -> np.ndarray:
+    """Returns the median [P] of subjects' values [S, P] smoothed over LEAST_SUBJECTS neighbours; NaN where too few are measured."""
+    found = np.full(values.shape[1], np.nan)
     for p, column in enumerate(values.T):
         present = np.sort(column[np.isfinite(column)])
         if len(present) >= LEAST_SUBJECTS:
-            windows = np.lib.stride_tricks.sliding_window_view(present, LEAST_SUBJECTS)
-            found[:, p] = np.quantile(windows.mean(1), quantiles)
+            found[p] = np.median(np.lib.stride_tricks.sliding_window_view(present, LEAST_SUBJECTS).mean(1))
     return found
 
 

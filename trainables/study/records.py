@@ -172,7 +172,7 @@ class DecodedValue:
     value: float
     """Decoded, in the parameter's unit."""
     median: float
-    """Median of the class's training videos; low and high are their 5 and 95 % quantiles."""
+    """Median of the class's training subjects; low and high are their 5 and 95 % quantiles. None is one subject's value."""
     low: float
     high: float
 
