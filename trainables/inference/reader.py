@@ -167,7 +167,8 @@ class Lessons:
     def scale(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the median and the deviation of the units' values, [P] each; 0 and 1 of a parameter that none has."""
         present = self.units.shares.numpy() > 0
-        held, known = np.where(present, self.units.values.numpy(), np.nan), present.any(0)
+        known: np.ndarray = np.any(present, axis=0)
+        held = np.where(present, self.units.values.numpy(), np.nan)
         centre, spread = np.zeros(len(known)), np.ones(len(known))
         centre[known] = np.nanmedian(held[:, known], axis=0)
         spread[known] = np.maximum(np.nanstd(held[:, known], axis=0), 1e-6)
