@@ -7,27 +7,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from platform.console import Console
 from platform.predict_options import NOTICE, PredictOptions
+from platform.predicting_on import begun, merged, parts, remaining
+from platform.unlike import Unlike, distances, plain
 from typing import Any
 
 import polars as pl
 
-from trainables.cohort.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
+from trainables.cohort.new_videos import Seen, expanded, read_manifest_videos, read_videos, seen_in_study
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import open_frames
 from trainables.inference.ensemble import (
     Ensemble,
     Prediction,
     load_frozen,
-    open_ensemble,
     predictions,
     score_videos,
 )
+from trainables.inference.exported import open_model
 from trainables.inference.video_parameters import Estimate, estimate_videos
 from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text
 from trainables.study.records import Cohort
 from trainables.study.training_version import TRAINING_VERSION, source_hash
 from trainables.study.vocabulary import LEVELS
+from trainables.training.frozen import FrozenFeatures
 
 Estimates = dict[str, tuple[Estimate, ...]]
 """Each video's estimated parameters by its name."""
@@ -36,29 +39,49 @@ WORDS = "descriptions are what the folds' models learned of the class; nothing i
 
 def predict(options: PredictOptions, console: Console) -> int:
     """Scores the videos by the study's folds, prints the table and writes the files."""
-    ensemble = open_ensemble(options.study, options.fold)
+    ensemble = open_model(options.study, options.fold)
     if options.manifest:
         videos = read_manifest_videos(options.manifest, follow_links=options.follow_links)
     else:
-        videos = read_videos(options.videos)
+        videos = read_videos(expanded(options.videos))
+    before = begun(options.out, ensemble) if options.resume and options.out else None
+    if (todo := remaining(videos, before)).is_empty():
+        console.say(f"all {len(videos)} videos are in {options.out} already")
+        return 0
     frozen = load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder)
+    for part in parts(todo) if options.resume else (todo,):
+        before = _predict_part(options, ensemble, part, frozen, before, console)
+    return 0
+
+
+def _predict_part(
+    options: PredictOptions,
+    ensemble: Ensemble,
+    videos: pl.DataFrame,
+    frozen: FrozenFeatures,
+    before: dict[str, Any] | None,
+    console: Console,
+) -> dict[str, Any] | None:
+    """Scores some videos, prints the table, writes the files, and returns what is written so far where a run can go on."""
     cache = open_frames(options.cache)
     with console.ingest() as on_video:
-        videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, options.reader, on_video)
+        videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, options.reader, on_video, options.workers)
     scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
     levels = LEVELS if options.manifest else LEVELS[1:]
     found = [p for level in levels for p in predictions(ensemble, scores, level)]
     estimated = estimate_videos(ensemble, videos, frozen, cache)
     seen = list(seen_in_study(ensemble.cohort, ensemble.splits, ensemble.folds, videos))
-    show(ensemble, found, seen, console, estimated)
+    far = distances(ensemble, videos, frozen.backbone, cache)
+    show(ensemble, found, seen, console, far, estimated)
+    document = merged(before, as_document(ensemble, videos, found, seen, far, estimated))
     for path in (options.out,) if options.out else free_paths(Path()):
-        write(path, ensemble, videos, found, seen, estimated)
+        write(path, ensemble, found, document)
         console.say(f"written: {path}")
-    return 0
+    return document if options.resume else None
 
 
 def ingest(
-    ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, reader: str, on_video: Any
+    ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, reader: str, on_video: Any, workers: int = 1
 ) -> pl.DataFrame:
     """Returns the videos with their frames in the cache."""
     new = Cohort(
@@ -69,11 +92,16 @@ def ingest(
         parameters=(),
         videos=videos,
     )
-    return ingest_cohort(new, size=size, folder=cache, reader=reader, on_video=on_video).videos
+    return ingest_cohort(new, size=size, folder=cache, workers=workers, reader=reader, on_video=on_video).videos
 
 
 def show(
-    ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console, estimated: Estimates | None = None
+    ensemble: Ensemble,
+    found: list[Prediction],
+    seen: list[Seen],
+    console: Console,
+    far: tuple[Unlike, ...] = (),
+    estimated: Estimates | None = None,
 ) -> None:
     """Prints where the models come from, the table, the nearest descriptions, and what to be careful about."""
     trial, classes = ensemble.trial, ensemble.cohort.classes
@@ -81,7 +109,7 @@ def show(
     which = "one model of all subjects" if ensemble.refitted else which
     console.say(
         f"study {ensemble.record.name}, {which} of trial {trial.number}, chosen by its {ensemble.record.metric} of "
-        f"{trial.value or 0.0:.3f} over {len(ensemble.cohort.subjects())} held-out subjects"
+        f"{trial.value or 0.0:.3f} over {ensemble.subjects} held-out subjects"
     )
     console.say("")
     shown = [p for p in found if p.level != "window"]
@@ -91,7 +119,7 @@ def show(
         console.say(f"{p.video or p.subject}: {description(p, classes, ensemble)}")
     for line in estimate_lines(estimated or {}):
         console.say(line)
-    for line in cautions(ensemble, seen):
+    for line in cautions(ensemble, seen, far):
         console.say(line)
 
 
@@ -139,7 +167,7 @@ def estimate_lines(estimated: Estimates) -> Iterator[str]:
             yield f"{video}: estimated from the video, not measured, ± the mean error on people held out: {values}"
 
 
-def cautions(ensemble: Ensemble, seen: list[Seen]) -> list[str]:
+def cautions(ensemble: Ensemble, seen: list[Seen], far: tuple[Unlike, ...] = ()) -> list[str]:
     """Returns what whoever reads the predictions must know, one sentence a line."""
     lines = [f"note: {WORDS}"]
     if ensemble.cohort.simulated:
@@ -155,7 +183,8 @@ def cautions(ensemble: Ensemble, seen: list[Seen]) -> list[str]:
         lines.append(
             "note: the source text of the trainers is not the study's; their version is, so they compute the same"
         )
-    return [*lines, *(caution(s) for s in seen), f"warning: {NOTICE}"]
+    unlike = (one.sentence() for one in far if one.unlike)
+    return [*lines, *(caution(s) for s in seen), *unlike, f"warning: {NOTICE}"]
 
 
 def caution(seen: Seen) -> str:
@@ -182,19 +211,12 @@ def free_paths(folder: Path) -> tuple[Path, Path]:
     return folder / f"predictions-{number}.json", folder / f"predictions-{number}.csv"
 
 
-def write(
-    path: Path,
-    ensemble: Ensemble,
-    videos: pl.DataFrame,
-    found: list[Prediction],
-    seen: list[Seen],
-    estimated: Estimates | None = None,
-) -> None:
+def write(path: Path, ensemble: Ensemble, found: list[Prediction], document: dict[str, Any]) -> None:
     """Writes all predictions, as JSON or CSV by the path's ending."""
     if path.suffix.lower() == ".csv":
         write_text(path, as_rows(ensemble, found).write_csv())
     else:
-        write_json(path, as_document(ensemble, videos, found, seen, estimated))
+        write_json(path, document)
 
 
 def label_values(ensemble: Ensemble) -> list[str]:
@@ -207,6 +229,7 @@ def as_document(
     videos: pl.DataFrame,
     found: list[Prediction],
     seen: list[Seen],
+    far: tuple[Unlike, ...] = (),
     estimated: Estimates | None = None,
 ) -> dict[str, Any]:
     """Returns the contents of the JSON file: where the models come from, then windows, videos and subjects."""
@@ -236,7 +259,7 @@ def as_document(
 
     return {
         "notice": NOTICE,
-        "cautions": cautions(ensemble, seen),
+        "cautions": cautions(ensemble, seen, far),
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "stridefold": importlib.metadata.version("stridefold"),
         "study": record.name,
@@ -248,6 +271,7 @@ def as_document(
         "fold_keys": [ensemble.trial.folds[fold] for fold in ensemble.folds],
         "backbone": {"name": record.backbone["name"], "sha256": record.backbone["sha256"]},
         "in_study": [dataclasses.asdict(s) for s in seen],
+        "unlike_training": plain(far),
         **{f"{level}s": [entry(p) for p in found if p.level == level] for level in LEVELS},
     }
 
