@@ -9,10 +9,10 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from reports.documents.model_card_words import evidence_lines, skill_line
 from reports.numbers.analysis import Analysis, Results
 from reports.numbers.comparisons import Comparison
-from reports.numbers.descriptions import ClassWords, Words
-from reports.numbers.evidence import ClassEvidence
+from reports.numbers.descriptions import ClassWords
 from reports.numbers.statistics import Level, Score
 from reports.numbers.subgroups import Subgroups
 from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
@@ -247,42 +247,14 @@ def _meaning(analysis: Analysis) -> str:
         "gait parameters: what the class looks like to the model of a fold. No subject has more than "
         f"1/{analysis.words.least_subjects} of the weight of a description or of any number in it."
     )
-    skill = [_skill(analysis.words)] if analysis.words.skills else []
+    skill = [skill_line(analysis.words)] if analysis.words.skills else []
     return "\n\n".join(["## What the classes mean", intro, *skill, *(_class(c) for c in analysis.words.classes)])
-
-
-def _skill(words: Words) -> str:
-    skills = sorted(row.skill for row in words.skills)
-    named = [row.named for row in words.skills if row.named is not None]
-    told = f"; {100 * sum(named) / len(named):.0f} % of a record's parameters are named" if named else ""
-    return (
-        f"Skill of the decoder on held-out subjects (1 is exact, 0 no better than the median): {skills[len(skills) // 2]:.2f} for the "
-        f"middle one of {len(skills)} parameters, {skills[0]:.2f} for the worst{told}."
-    )
-
-
-def _evidence(found: ClassEvidence) -> list[str]:
-    lines = [f"- {inert(refusal[0].upper() + refusal[1:])}." for refusal in found.refusals]
-    if not found.folds:
-        return lines
-    if found.sentence:
-        lines.append(f"- What differs from all training subjects: {inert(found.sentence)}")
-    controls = ", ".join(f"{c.name} {c.separation:.2f}" for c in found.controls)
-    lines.append(
-        f"- Separation {found.separation:.2f}: {_share(found.inside)} of the values in the class's own range, {_share(found.others)} in "
-        f"another class's; of the controls: {inert(controls)}"
-    )
-    lines.append(
-        f"- {_share(found.own)} of the query's weight is on the class's own subjects (chance {_share(found.chance)}); effective number of "
-        f"subjects at least {found.effective:.1f}"
-    )
-    return lines
 
 
 def _class(words: ClassWords) -> str:
     lines = [f"- Keywords: {', '.join(inert(k) for k in words.keywords)}"] if words.keywords else []
     lines += [f"- Clinical notion: {inert(notion)}" for notion in words.notions]
-    lines += _evidence(words.evidence) if words.evidence is not None else []
+    lines += [f"- {inert(line)}" for line in evidence_lines(words.evidence)] if words.evidence is not None else []
     for s in words.sentences:
         lines.append(f"- Decoded, fold {s.fold}: {inert(''.join(text for text, _ in s.parts))}")
     if words.sentences:
