@@ -17,10 +17,10 @@ SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.steps": 100,
     "text.context_init": "words",
     "numeracy.temperature": 20.0,
-    "decoder.width": 128,
+    "decoder.width": 64,
     "decoder.layers": 2,
     "decoder.steps": 150,
-    "decoder.batch_size": 32,
+    "decoder.batch_size": 16,
     "decoder.lr": 3e-3,
 }
 """Settings that start elsewhere with the embedded backbone, which is a hundredth of a ViT-B/16 and gets a tenth of the

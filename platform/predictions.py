@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import importlib.metadata
+from collections.abc import Iterator
 from pathlib import Path
 from platform.console import Console
 from platform.predict_options import NOTICE, PredictOptions
@@ -23,6 +24,7 @@ from trainables.inference.ensemble import (
     score_videos,
 )
 from trainables.inference.exported import open_model
+from trainables.inference.video_parameters import Estimate, estimate_videos
 from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text
 from trainables.study.records import Cohort
@@ -30,6 +32,8 @@ from trainables.study.training_version import TRAINING_VERSION, source_hash
 from trainables.study.vocabulary import LEVELS
 from trainables.training.frozen import FrozenFeatures
 
+Estimates = dict[str, tuple[Estimate, ...]]
+"""Each video's estimated parameters by its name."""
 WORDS = "descriptions are what the folds' models learned of the class; nothing in them was measured in the video"
 
 
@@ -65,10 +69,11 @@ def _predict_part(
     scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
     levels = LEVELS if options.manifest else LEVELS[1:]
     found = [p for level in levels for p in predictions(ensemble, scores, level)]
+    estimated = estimate_videos(ensemble, videos, frozen, cache)
     seen = list(seen_in_study(ensemble.cohort, ensemble.splits, ensemble.folds, videos))
     far = distances(ensemble, videos, frozen.backbone, cache)
-    show(ensemble, found, seen, console, far)
-    document = merged(before, as_document(ensemble, videos, found, seen, far))
+    show(ensemble, found, seen, console, far, estimated)
+    document = merged(before, as_document(ensemble, videos, found, seen, far, estimated))
     for path in (options.out,) if options.out else free_paths(Path()):
         write(path, ensemble, found, document)
         console.say(f"written: {path}")
@@ -91,7 +96,12 @@ def ingest(
 
 
 def show(
-    ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console, far: tuple[Unlike, ...] = ()
+    ensemble: Ensemble,
+    found: list[Prediction],
+    seen: list[Seen],
+    console: Console,
+    far: tuple[Unlike, ...] = (),
+    estimated: Estimates | None = None,
 ) -> None:
     """Prints where the models come from, the table, the nearest descriptions, and what to be careful about."""
     trial, classes = ensemble.trial, ensemble.cohort.classes
@@ -106,7 +116,9 @@ def show(
     console.table(*as_table(ensemble, shown))
     console.say("")
     for p in shown:
-        console.say(f"{p.video or p.subject}: {description(p, classes)}")
+        console.say(f"{p.video or p.subject}: {description(p, classes, ensemble)}")
+    for line in estimate_lines(estimated or {}):
+        console.say(line)
     for line in cautions(ensemble, seen, far):
         console.say(line)
 
@@ -124,12 +136,35 @@ def as_table(ensemble: Ensemble, shown: list[Prediction]) -> tuple[list[str], li
     return header, [list(row) for row in zip(*columns.values(), *probabilities, strict=True)]
 
 
-def description(p: Prediction, classes: tuple[str, ...]) -> str:
-    """Returns the nearest decoded description of a prediction's class in one line."""
+def description(p: Prediction, classes: tuple[str, ...], ensemble: Ensemble) -> str:
+    """Returns the nearest decoded description of a prediction's class in one line, or why there is none."""
     if p.description is None:
-        return f"no decoded description of {classes[p.predicted]}"
+        return f"no description of {classes[p.predicted]}: {no_description(ensemble, classes[p.predicted])}"
     near = p.description
     return f"nearest description of {classes[p.predicted]} (fold {near.fold}, cosine {near.similarity:.2f}): {near.decoded.sentence}"
+
+
+def no_description(ensemble: Ensemble, label: str) -> str:
+    """Returns why no fold has words of a class that may stand beside a prediction."""
+    for fold in ensemble.folds:
+        found = ensemble.result(fold).descriptions
+        about = found.of(label) if found is not None else None
+        if about is not None:
+            return about.refusal or (
+                f"in fold {fold} its query gives {about.attention.own if about.attention else 0:.0%} of the weight to the class's "
+                "own subjects, no more than chance"
+            )
+    return "its folds were not put into words, or by an older version"
+
+
+def estimate_lines(estimated: Estimates) -> Iterator[str]:
+    """Yields the estimates of each video's own parameters, apart from the class's words."""
+    for video, found in estimated.items():
+        if found:
+            values = ", ".join(
+                f"{e.parameter} {e.value:.3g} {e.unit}".rstrip() + f" (± {e.error:.2g})" for e in found[:4]
+            )
+            yield f"{video}: estimated from the video, not measured, ± the mean error on people held out: {values}"
 
 
 def cautions(ensemble: Ensemble, seen: list[Seen], far: tuple[Unlike, ...] = ()) -> list[str]:
@@ -195,6 +230,7 @@ def as_document(
     found: list[Prediction],
     seen: list[Seen],
     far: tuple[Unlike, ...] = (),
+    estimated: Estimates | None = None,
 ) -> dict[str, Any]:
     """Returns the contents of the JSON file: where the models come from, then windows, videos and subjects."""
     record, classes, values = ensemble.record, ensemble.cohort.classes, label_values(ensemble)
@@ -207,6 +243,7 @@ def as_document(
             about["seconds"] = (p.window or 0) / RATE
         if p.level == "video":
             about["sha256"] = hashes[p.video]
+            about["estimated_not_measured"] = [dataclasses.asdict(e) for e in (estimated or {}).get(p.video or "", ())]
         near = p.description
         return about | {
             "class": classes[p.predicted],

@@ -17,6 +17,15 @@ from optuna.trial import TrialState
 
 from trainables.config import TrainConfig
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
+from trainables.study.descriptions import (
+    CONTROLS,
+    Attention,
+    ClassDescription,
+    ClassValue,
+    Control,
+    FoldDescriptions,
+    ParameterSkill,
+)
 from trainables.study.files import digest, write_parquet
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import best, read_trials
@@ -287,11 +296,47 @@ def _fold(config: TrainConfig, cohort: Cohort, fold: Fold, skill: float, rng: np
         seconds=41.5 + fold.index,
         decoded=tuple(_decoded(cohort, fold, c, rng) for c in range(classes)) if numeracy else (),
         reconstruction={p.name: float(s * 0.4) for p, s in zip(PARAMETERS, SPREADS, strict=True)} if numeracy else None,
+        descriptions=_descriptions(cohort, fold) if numeracy else None,
         class_similarity=tuple(
             tuple(1.0 if a == b else 0.75 - 0.2 * abs(a - b) for b in range(classes)) for a in range(classes)
         ),
         trained_parameters=1_234_567,
     )
+
+
+def _descriptions(cohort: Cohort, fold: Fold) -> FoldDescriptions:
+    """Returns what a fold's words rest on: all parameters with skill, and a second class without words in the last fold."""
+    skills = tuple(
+        ParameterSkill(parameter=p.name, unit=p.unit, error=0.4 * s, median_error=s, skill=0.6, mixed=0.4, named=0.97)
+        for p, s in zip(PARAMETERS, SPREADS, strict=True)
+    )
+    return FoldDescriptions(
+        classes=tuple(_description(cohort, fold, label) for label in range(len(cohort.classes))),
+        training=skills,
+        held_out=skills,
+        video=skills[:2],
+        steps=100,
+        penalty=1e-9,
+    )
+
+
+def _description(cohort: Cohort, fold: Fold, label: int) -> ClassDescription:
+    name, side = cohort.classes[label], label < len(cohort.classes) / 2
+    if label == 1 and fold.index == 2:
+        return ClassDescription(label=name, refusal=f"{name} is not described: 2 of its training subjects have numbers")
+    values = tuple(
+        ClassValue(parameter=p.name, unit=p.unit, value=m + (1 if side else -1) * (k + 1) * s / 2, pooled=m, deviation=s,
+                   inside=True, others=k / len(PARAMETERS))
+        for k, (p, m, s) in enumerate(zip(PARAMETERS, CENTRES[label % 3], SPREADS, strict=True))
+    )  # fmt: skip
+    terms = tuple((p.name, side) for p in PARAMETERS[:2])
+    controls = tuple(
+        Control(name=control, sentence="cadence is 100 steps/min", terms=((PARAMETERS[0].name, not side),), own=0.3,
+                inside=0.6, others=0.5)
+        for control in CONTROLS
+    )  # fmt: skip
+    attention = Attention(own=0.8, chance=1 / len(cohort.classes), effective=4.2, largest=1 / 3)
+    return ClassDescription(label=name, attention=attention, terms=terms, values=values, controls=controls)
 
 
 def _point(place: float, epochs: float) -> dict[str, float]:

@@ -301,7 +301,7 @@ class DecoderConfig:
     width: int = 768
     """Width of the transformer."""
     steps: int = 1000
-    """Optimiser steps on the fold's training records."""
+    """Optimiser steps at most; training ends when the loss on held-out training subjects stops falling."""
     batch_size: int = 64
     """Records a step."""
     lr: float = 3e-4

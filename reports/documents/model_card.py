@@ -9,6 +9,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from reports.documents.model_card_words import evidence_lines, skill_line
 from reports.numbers.analysis import Analysis, Results
 from reports.numbers.comparisons import Comparison
 from reports.numbers.descriptions import ClassWords
@@ -243,19 +244,22 @@ def _share(value: float | None) -> str:
 def _meaning(analysis: Analysis) -> str:
     intro = (
         "Of each class the model keeps one feature. Where it was decoded, a small language model has turned it back into "
-        "gait parameters: what the class looks like to the model of a fold, not what any one person is like."
+        "gait parameters: what the class looks like to the model of a fold. No subject has more than "
+        f"1/{analysis.words.least_subjects} of the weight of a description or of any number in it."
     )
-    return "\n\n".join(["## What the classes mean", intro, *(_class(c) for c in analysis.words.classes)])
+    skill = [skill_line(analysis.words)] if analysis.words.skills else []
+    return "\n\n".join(["## What the classes mean", intro, *skill, *(_class(c) for c in analysis.words.classes)])
 
 
 def _class(words: ClassWords) -> str:
     lines = [f"- Keywords: {', '.join(inert(k) for k in words.keywords)}"] if words.keywords else []
     lines += [f"- Clinical notion: {inert(notion)}" for notion in words.notions]
+    lines += [f"- {inert(line)}" for line in evidence_lines(words.evidence)] if words.evidence is not None else []
     for s in words.sentences:
         lines.append(f"- Decoded, fold {s.fold}: {inert(''.join(text for text, _ in s.parts))}")
     if words.sentences:
         lines.append(
-            f"- {words.inside} of {words.total} decoded values lie in the range of the class's training videos"
+            f"- {words.inside} of {words.total} decoded values lie in the range of the class's training {'subjects' if words.evidence else 'videos'}"
         )
     return f"### {inert(words.label)}\n\n" + ("\n".join(lines) or "Nothing was said or decoded about this class.")
 

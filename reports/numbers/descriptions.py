@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from reports.numbers.evidence import ClassEvidence, SkillRow, class_evidence, skill_rows, stable_terms, video_rows
+from trainables.study.descriptions import LEAST_SUBJECTS
 from trainables.study.records import Cohort, DecodedValue, FoldResult
 
 
@@ -32,10 +34,12 @@ class ClassWords:
     terms: tuple[tuple[str, int], ...]
     """(parameter, folds that name it), most frequent first."""
     recurring: tuple[str, ...]
-    """Parameters named in at least two folds and at least half of them."""
+    """Stable terms: named in at least two folds and at least half of them, and in more than the controls name them."""
     inside: int
     """Decoded values between the 5 and 95 % quantiles of the class's training videos."""
     total: int
+    evidence: ClassEvidence | None = None
+    """What the words rest on; None of a study that an older version described."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +65,12 @@ class Words:
     similarity: tuple[tuple[float, ...], ...] | None
     """Mean over the folds of the cosines between class features, [C, C]."""
     notes: tuple[str, ...]
+    skills: tuple[SkillRow, ...] = ()
+    """How well parameters are read from numerical features."""
+    video: tuple[SkillRow, ...] = ()
+    """How well parameters are estimated from a video's features."""
+    least_subjects: int = LEAST_SUBJECTS
+    """k: no subject has more than 1/k of the weight of a description."""
 
 
 def words(cohort: Cohort, task: dict[str, Any], results: tuple[FoldResult, ...]) -> Words:
@@ -84,6 +94,8 @@ def words(cohort: Cohort, task: dict[str, Any], results: tuple[FoldResult, ...])
         reconstruction=_reconstruction(cohort, results),
         similarity=None if similarity is None else tuple(tuple(row) for row in similarity),
         notes=tuple(dict.fromkeys(notes)),
+        skills=skill_rows(results),
+        video=video_rows(results),
     )
 
 
@@ -128,6 +140,8 @@ def split_at_terms(sentence: str, terms: tuple[str, ...]) -> tuple[tuple[str, bo
 def _class_words(label: str, about: dict[str, Any], results: tuple[FoldResult, ...]) -> ClassWords:
     decoded = [(r.fold, d) for r in results for d in r.decoded if d.label == label]
     terms, recurring = recurring_terms([[v.parameter for v in d.values] for _, d in decoded])
+    stable = stable_terms(results, label)
+    recurring = recurring if stable is None else stable
     # Sentences are cut at every decoded term, so that 'step time' is not found inside 'step time difference'.
     every = tuple(t for t, _ in terms)
     sentences = [
@@ -150,6 +164,7 @@ def _class_words(label: str, about: dict[str, Any], results: tuple[FoldResult, .
         recurring=recurring,
         inside=sum(v.low <= v.value <= v.high for v in values),
         total=len(values),
+        evidence=class_evidence(results, label),
     )
 
 

@@ -15,18 +15,22 @@ from typing import Any
 
 import numpy as np
 import optuna
+import polars as pl
 import pytest
 import torch
 from optuna.trial import TrialState
 
+from reports.documents.page import write_report
 from tests.tiny import save_tiny_clip, write_tiny_cohort
 from tests.videos import write_video
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest, ingest_cohort, open_cached
 from trainables.inference.class_descriptions import describe_fold
+from trainables.inference.ensemble import holds
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import task_from_dict
 from trainables.model.backbone import load_backbone
+from trainables.study.descriptions import ClassDescription
 from trainables.study.files import file_sha256
 from trainables.study.leaderboard import read_trials
 from trainables.study.metrics import at_level
@@ -95,7 +99,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a folder with a tiny cohort, a tiny backbone and a new video."""
     folder = tmp_path_factory.mktemp("predict")
     (folder / "videos").mkdir()
-    write_tiny_cohort(folder / "videos")
+    write_tiny_cohort(folder / "videos", subjects=10)
     save_tiny_clip(folder / "clip")
     write_video(folder / "new.mp4", frames=60, seed=777)
     return folder
@@ -169,7 +173,7 @@ def test_a_fold_scores_its_held_out_videos_as_in_training(study: Study, place: P
         assert len(got) == len(expected) > 0
         for row in expected.iter_rows(named=True):
             assert got[tuple(row[n] for n in names)] == pytest.approx(row["probabilities"], abs=1e-6)
-    assert len(stored) == 8  # two subjects with two videos of two windows
+    assert len(stored) == 4 * stored["subject"].n_unique()  # two videos of two windows each
 
 
 def test_the_ensemble_is_the_mean_of_its_folds(study: Study, place: Path, tmp_path: Path) -> None:
@@ -183,9 +187,9 @@ def test_the_ensemble_is_the_mean_of_its_folds(study: Study, place: Path, tmp_pa
     assert together["folds"] == [0, 1, 2]
     assert [a["folds"] for a in alone] == [[0], [1], [2]]
     for level, names, count in [
-        ("windows", ("video", "window"), 24),
-        ("videos", ("video",), 12),
-        ("subjects", ("subject",), 6),
+        ("windows", ("video", "window"), 40),
+        ("videos", ("video",), 20),
+        ("subjects", ("subject",), 10),
     ]:
         mean = by_unit(together[level], *names)
         parts = [by_unit(a[level], *names) for a in alone]
@@ -245,17 +249,77 @@ def cosines(study: Study, place: Path, fold: int, video: Path) -> np.ndarray:
 def test_the_description_is_the_class_sentence_of_the_most_similar_fold(
     study: Study, place: Path, tmp_path: Path
 ) -> None:
-    """The nearest description is the predicted class's, of the fold whose class feature has the highest cosine."""
+    """The nearest description is the predicted class's, of the fold with the highest cosine among those whose words hold."""
     video = predicted(place, tmp_path / "all.json", study.folder, place / "new.mp4")["videos"][0]
 
     label = study.cohort.classes.index(video["class"])
     expected = [cosines(study, place, fold, place / "new.mp4")[:, label].mean() for fold in range(3)]
     near = video["description"]
-    assert near["fold"] == int(np.argmax(expected))
-    assert near["cosine"] == pytest.approx(max(expected), abs=1e-5)
+    holding = [fold for fold in range(3) if holds(results(study)[fold], video["class"])]
+    assert near["fold"] == max(holding, key=lambda fold: expected[fold])
+    assert near["cosine"] == pytest.approx(expected[near["fold"]], abs=1e-5)
     assert near["label"] == video["class"]
     assert near["sentence"] == {d.label: d.sentence for d in results(study)[near["fold"]].decoded}[video["class"]]
     assert " is " in near["sentence"]
+
+
+def test_words_that_do_not_hold_are_not_shown(
+    study: Study, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A class without words that hold has a sentence that says why, in place of the nearest description."""
+    copy = tmp_path / "study"
+    shutil.copytree(study.folder, copy)
+    reason = "2 of its training subjects have numbers"
+    for result in results(study):
+        assert result.descriptions is not None
+        classes = tuple(ClassDescription(label=c.label, refusal=reason) for c in result.descriptions.classes)
+        descriptions = dataclasses.replace(result.descriptions, classes=classes)
+        dataclasses.replace(result, descriptions=descriptions).save_about(copy / "folds" / result.key)
+    video = predicted(place, tmp_path / "p.json", copy, place / "new.mp4")["videos"][0]
+    assert video["description"] is None
+    assert f"{place / 'new.mp4'}: no description of {video['class']}: {reason}" in capsys.readouterr().out.splitlines()
+
+
+def test_a_videos_own_parameters_are_estimates_with_their_error(
+    study: Study, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Estimates are of parameters that a fold reads better than the median, apart from measured values, with their error."""
+    video = predicted(place, tmp_path / "p.json", study.folder, place / "new.mp4")["videos"][0]
+    skills = [s for r in results(study) if r.descriptions is not None for s in r.descriptions.video]
+    assert {s.parameter for s in skills} == {"walking speed", "cadence", "left stride length", "left swing"}
+    expected = {s.parameter for s in skills if s.skill > 0}
+    assert {e["parameter"] for e in video["estimated_not_measured"]} == expected
+    for e in video["estimated_not_measured"]:
+        errors = [s.error for s in skills if s.parameter == e["parameter"] and s.skill > 0]
+        assert e["error"] == pytest.approx(np.mean(errors))
+        assert np.isfinite(e["value"])
+        assert e["folds"] == len(errors)
+    said = f"{place / 'new.mp4'}: estimated from the video, not measured"
+    assert any(line.startswith(said) for line in capsys.readouterr().out.splitlines()) == bool(expected)
+
+
+def test_no_number_of_the_pseudonymised_words_is_one_subjects(study: Study, tmp_path: Path) -> None:
+    """Page, results.json and model card of a copy for others say no value of a description that one subject or video has."""
+    copy = tmp_path / "study"
+    shutil.copytree(study.folder, copy)
+    write_report(copy, share=True, pdf=False)
+    words = json.loads((copy / "shared" / "results.json").read_text(encoding="utf-8"))["words"]
+    classes = [c for c in words["classes"] if c["evidence"]["folds"]]
+    assert classes
+    assert all(c["evidence"]["largest"] <= 1 / words["least_subjects"] + 1e-9 for c in classes)
+    for parameter in study.cohort.parameters:
+        said = [v[name] for c in classes for s in c["sentences"] for v in s["values"] for name in LIMITS
+                if v["parameter"] == parameter.name]  # fmt: skip
+        said += [d[name] for c in classes for d in c["evidence"]["differences"] for name in ("value", "pooled")
+                 if d["parameter"] == parameter.name]  # fmt: skip
+        videos = study.cohort.videos.select("subject", value=pl.col(parameter.key).cast(pl.Float64))
+        own = videos["value"].to_list() + videos.group_by("subject").mean()["value"].to_list()
+        assert not np.isclose(np.array(said)[:, None], np.array(own), rtol=1e-6, atol=0).any()
+    page = (copy / "shared" / "report.html").read_text(encoding="utf-8")
+    assert "never more than 1/3" in page
+
+
+LIMITS = ("value", "low", "median", "high")
 
 
 def test_the_csv_holds_the_mean_of_every_unit(study: Study, place: Path, tmp_path: Path) -> None:
@@ -265,7 +329,7 @@ def test_the_csv_holds_the_mean_of_every_unit(study: Study, place: Path, tmp_pat
     assert run(place, study.folder, "--manifest", manifest, "--out", tmp_path / "p.csv") == 0
 
     rows = list(csv.DictReader((tmp_path / "p.csv").open(encoding="utf-8")))
-    assert [r["level"] for r in rows] == ["subject"] * 6 + ["video"] * 12 + ["window"] * 24
+    assert [r["level"] for r in rows] == ["subject"] * 10 + ["video"] * 20 + ["window"] * 40
     entries = [*document["subjects"], *document["videos"], *document["windows"]]
     for row, entry in zip(rows, entries, strict=True):
         assert row["subject"] == entry["subject"]
@@ -276,7 +340,7 @@ def test_the_csv_holds_the_mean_of_every_unit(study: Study, place: Path, tmp_pat
             assert float(row[f"probability of {name}"]) == pytest.approx(value, abs=1e-9)
         assert row["folds_agreeing"] == str(entry["folds_agreeing"])
         assert row["folds"] == "3"
-        assert row["description"] == entry["description"]["sentence"]
+        assert row["description"] == (entry["description"] or {"sentence": ""})["sentence"]
     assert [float(r["seconds"]) for r in rows[-2:]] == [0.0, 0.7]
 
 
@@ -305,7 +369,7 @@ def test_the_table_shows_class_probabilities_description_and_notice(
 
     lines = capsys.readouterr().out.splitlines()
     video = document["videos"][0]
-    chosen = "study study, 3 folds of trial 0, chosen by its subject/macro_f1 of 0.500 over 6 held-out subjects"
+    chosen = "study study, 3 folds of trial 0, chosen by its subject/macro_f1 of 0.500 over 10 held-out subjects"
     assert chosen in lines
     [header] = [line for line in lines if line.startswith("video ")]
     assert header.split("  ")[0] == "video"

@@ -1,28 +1,29 @@
 """Puts the class features of a finished fold into words, and measures how far the words can be trusted."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from trainables.config import TrainConfig
-from trainables.model.decoder import ParameterDecoder, SentenceGrammar
+from trainables.inference.class_words import ClassWriter, Ground, Queries, class_weights
+from trainables.inference.reader import Reader, named_share, train_reader
+from trainables.inference.subject_records import SubjectRecords, record_table
+from trainables.inference.video_parameters import fit_videos
 from trainables.model.numeracy import NumericMemory, mean_features
 from trainables.model.scaling import BINS, from_bin, to_bin
+from trainables.study.descriptions import LEAST_SUBJECTS, ClassDescription, FoldDescriptions, ParameterSkill, skilled
 from trainables.study.fold_embeddings import FoldMaps
-from trainables.study.records import DecodedClass, DecodedValue, FoldResult
+from trainables.study.records import DecodedClass, FoldResult
 from trainables.training.checkpoint import load_weights
 from trainables.training.distributed import Workers
 from trainables.training.fold import WEIGHTS, prepare
 from trainables.training.job import FoldJob, parameter_values
 from trainables.training.step import GaitTask
 
-SHARPNESS = 100.0
-"""Of the attention of a class feature over the class's records."""
-HELD_OUT_RECORDS = 256
+ThreeQueries = tuple[Queries, Queries, Queries]
+HELD_OUT_RECORDS = 128
 MAP_RECORDS = 240
 MAP_STEP = 20
 """Bins between two numbers whose embeddings are compared."""
@@ -35,74 +36,107 @@ def describe_fold(job: FoldJob, device: str = "cpu") -> FoldResult:
     """
     result = FoldResult.load(job.folder)
     config = TrainConfig.from_flat(result.config).effective()
-    if result.decoded or not config.decoder.enabled or not config.kind.trained:
+    described = result.decoded or result.descriptions is not None
+    if described or not config.decoder.enabled or not config.kind.trained:
         return result
     task = prepare(config, job, Workers(), torch.device(device))
     if task.memory is None:
         return result
-    task.model.load_trained(load_weights(job.folder / WEIGHTS))
-    task.model.eval()
-    fold_maps(task, job).save(job.folder)
-    decoder = train_decoder(config, job, task.memory, task.device)
-    result = dataclasses.replace(
-        result,
-        decoded=tuple(decode_classes(task, decoder, job)),
-        reconstruction=reconstruction_error(config, decoder, task.memory, job),
-    )
+    result = dataclasses.replace(result, **vars(describe_task(task, job, config.seed)))
     result.save_about(job.folder)
     return result
 
 
-def train_decoder(config: TrainConfig, job: FoldJob, memory: NumericMemory, device: torch.device) -> ParameterDecoder:
-    """Returns a decoder trained on the fold's training records alone."""
-    settings = config.decoder
-    grammar = SentenceGrammar.of(job.frozen.backbone, job.frozen.names)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        decoder = ParameterDecoder(grammar, job.frozen.backbone.width, memory.subsets.shape[1], settings).to(device)
-    optimizer = torch.optim.AdamW(decoder.parameters(), lr=settings.lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=settings.steps, pct_start=0.1)
-    draws = np.random.default_rng([config.seed, job.fold.index, 2])
-    noise = torch.Generator().manual_seed(config.seed)
-    decoder.train()
-    for _ in range(settings.steps):
-        records, _ = memory.draw(settings.batch_size, draws)
-        features = memory.record_features(records).cpu()
-        features = features + settings.noise * torch.randn(features.shape, generator=noise)
-        loss = decoder.loss(
-            functional.normalize(features, dim=-1).to(device), list(_sentences(grammar, memory, records))
-        )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    return decoder
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Described:
+    """The fields of a FoldResult that a description fills."""
+
+    decoded: tuple[DecodedClass, ...]
+    descriptions: FoldDescriptions
+    reconstruction: dict[str, float] | None
 
 
-@torch.inference_mode()
-def decode_classes(task: GaitTask, decoder: ParameterDecoder, job: FoldJob) -> Iterator[DecodedClass]:
-    """Yields what each class's learned text feature says, for the classes that have numeric records."""
-    memory, numeric = task.memory, task.model.numeric
+def describe_task(task: GaitTask, job: FoldJob, seed: int) -> Described:
+    """Returns the words of a fold's classes and what they rest on; writes the fold's maps and its video head.
+
+    Args:
+        task: untrained, as `prepare` makes it, with a numerical memory; it gets the fold's trained weights.
+        seed: of everything random in the reader, whatever the fold was trained with.
+    """
+    memory, model = task.memory, task.model.eval()
     assert memory is not None
-    assert numeric is not None
-    projected = numeric.project_classes(task.model.class_features().float())
     train = job.cohort.of_subjects(job.fold.train)
-    values, labels = parameter_values(job.cohort, train), train["label"].to_numpy()
-    for index, name in enumerate(job.cohort.classes):
-        if not len(memory.records[index]):
+    units = SubjectRecords.of(memory, train["subject"].to_numpy(), seed)
+    with torch.inference_mode():
+        start = model.class_features().float()
+    untrained = Queries.of(model, units, memory)
+    model.load_trained(load_weights(job.folder / WEIGHTS))
+    fold_maps(task, job).save(job.folder)
+    queries = (Queries.of(model, units, memory), untrained, Queries.of(model, units, memory, start))
+    counts = [len(np.unique(units.subjects[units.labels == c])) for c in range(len(job.cohort.classes))]
+    config = task.config.with_values({"seed": seed})
+    reader = train_reader(config, job, memory, units, task.device) if max(counts) >= LEAST_SUBJECTS else None
+    decoded, classes = describe_classes(config, job, memory, units, reader, queries)
+    held_out = held_out_skills(reader, memory, job, config) if reader is not None else ()
+    videos = fit_videos(config, job, seed)
+    if videos is not None:
+        videos[0].save(job.folder)
+    return Described(
+        decoded=decoded,
+        reconstruction={s.parameter: s.error for s in held_out} if held_out else None,
+        descriptions=FoldDescriptions(
+            classes=classes,
+            training=reader.skills if reader is not None else (),
+            held_out=held_out,
+            video=videos[1] if videos is not None else (),
+            steps=reader.steps if reader is not None else 0,
+            penalty=reader.penalty if reader is not None else 0.0,
+        ),
+    )
+
+
+def describe_classes(
+    config: TrainConfig,
+    job: FoldJob,
+    memory: NumericMemory,
+    units: SubjectRecords,
+    reader: Reader | None,
+    queries: ThreeQueries,
+) -> tuple[tuple[DecodedClass, ...], tuple[ClassDescription, ...]]:
+    """Returns the words of the classes that can be described, and what the description of every class rests on.
+
+    Args:
+        queries: trained, untrained, and untrained texts through the trained heads.
+    """
+    decoded, found = [], []
+    for label, name in enumerate(job.cohort.classes):
+        subjects = len(np.unique(units.subjects[units.labels == label]))
+        refusal = _refusal(name, subjects, reader)
+        if refusal or reader is None:
+            found.append(ClassDescription(label=name, refusal=refusal))
             continue
-        features = memory.record_features(memory.records[index]).to(task.device)
-        keys = numeric.project_records(features)[:, min(index, len(numeric.record_heads.first_bias) - 1)]
-        prefix = functional.normalize(_attend(projected[index], keys, features), dim=-1)
-        # Named are parameters that the class's own records have: a value stands beside the class's own values.
-        own = frozenset(np.unique(memory.subsets[memory.records[index][:, 1]]).tolist())
-        pairs = decoder.generate(prefix.unsqueeze(0), task.config.decoder.beams, about=own)[0]
-        decoded = tuple(
-            _decoded_value(job, memory, parameter, number, values[labels == index, parameter])
-            for parameter, number in pairs
+        writer = ClassWriter(
+            job=job, memory=memory, units=units, reader=reader, ground=Ground.of(job), beams=config.decoder.beams
         )
-        yield DecodedClass(label=name, sentence=sentence(decoded), values=decoded)
+        words, description = writer.describe(label, *class_weights(units, *queries, label))
+        found.append(description)
+        decoded += [words] if words is not None else []
+    return tuple(decoded), tuple(found)
+
+
+def _refusal(name: str, subjects: int, reader: Reader | None) -> str:
+    """Returns why a class cannot be described; '' where it can."""
+    if subjects < LEAST_SUBJECTS:
+        return (
+            f"{name} is not described: {subjects} of its training subjects have numeric records, and a description needs at "
+            f"least {LEAST_SUBJECTS}, so that it is not one person's; add subjects with measured parameters"
+        )
+    if reader is None or not skilled(reader.skills):
+        return (
+            f"{name} is not described: on training subjects that were held out of it, the decoder reads no parameter better "
+            "than always saying the median; add subjects with measured parameters"
+        )
+    return ""
 
 
 @torch.inference_mode()
@@ -129,64 +163,36 @@ def fold_maps(task: GaitTask, job: FoldJob) -> FoldMaps:
     )
 
 
-def _attend(query: Tensor, keys: Tensor, features: Tensor) -> Tensor:
-    return (SHARPNESS * keys @ query).softmax(0) @ features
-
-
-def sentence(values: tuple[DecodedValue, ...]) -> str:
-    """Returns 'walking speed is 0.84 leg/s, cadence is 92.9 steps/min'."""
-    return ", ".join(f"{v.parameter} is {_three_digits(v.value)}{' ' + v.unit if v.unit else ''}" for v in values)
-
-
-def _three_digits(value: float) -> str:
-    """Returns a number with three digits or all before the point: 0.842, 92.9, 1234."""
-    return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
-
-
-def _decoded_value(job: FoldJob, memory: NumericMemory, parameter: int, number: int, own: np.ndarray) -> DecodedValue:
-    """Returns a decoded number in its unit, beside the class's own training values [N_c]."""
-    about = job.cohort.parameters[parameter]
-    low, median, high = np.quantile(own[np.isfinite(own)], [0.05, 0.5, 0.95])
-    scaled = float(from_bin(np.array(number), memory.scaler.clip))
-    return DecodedValue(
-        parameter=about.name,
-        unit=about.unit,
-        value=memory.scaler.in_units(scaled, parameter),
-        low=float(low),
-        median=float(median),
-        high=float(high),
-    )
-
-
-def reconstruction_error(
-    config: TrainConfig, decoder: ParameterDecoder, memory: NumericMemory, job: FoldJob
-) -> dict[str, float]:
-    """Returns the mean absolute error of decoded numbers on held-out subjects' records, by parameter name in units.
-
-    A parameter that is in the record but not in the decoded sentence does not count; one never decoded is left out.
-    """
+def held_out_skills(
+    reader: Reader, memory: NumericMemory, job: FoldJob, config: TrainConfig
+) -> tuple[ParameterSkill, ...]:
+    """Returns the reader's skill on held-out subjects' records: an error is taken only for parameters that a record has."""
     test = job.cohort.of_subjects(job.fold.test)
     bins = to_bin(memory.scaler.transform(parameter_values(job.cohort, test)), memory.scaler.clip)
     numbers = job.frozen.numbers(config.numeracy.encoding, config.numeracy.clip)
     held_out = dataclasses.replace(memory, bins=bins, features=numbers.features(bins))
-    rows = np.argwhere((bins[:, memory.subsets] >= 0).all(-1))
+    rows = np.argwhere((bins[:, memory.subsets] >= 0).all(-1)) if len(bins) else np.empty((0, 2), dtype=np.int64)
     if not len(rows):
-        return {}
-    chosen = np.random.default_rng(config.seed).permutation(len(rows))[:HELD_OUT_RECORDS]
-    records = rows[chosen]
-    device = next(decoder.parameters()).device
-    features = functional.normalize(held_out.record_features(records), dim=-1).to(device)
-    errors: dict[str, list[float]] = {}
-    told = frozenset(np.unique(memory.subsets).tolist())
-    for (video, _), pairs in zip(records, decoder.generate(features, about=told), strict=True):
-        for parameter, number in pairs:
-            if bins[video, parameter] >= 0:
-                off = abs(int(bins[video, parameter]) - number) * 2 * memory.scaler.clip / 200
-                errors.setdefault(job.frozen.names[parameter], []).append(off * memory.scaler.unit_per_v[parameter])
-    return {name: float(np.mean(values)) for name, values in sorted(errors.items())}
-
-
-def _sentences(grammar: SentenceGrammar, memory: NumericMemory, records: np.ndarray) -> Iterator[list[int]]:
-    for video, subset in records:
-        parameters = memory.subsets[subset]
-        yield grammar.write(parameters, memory.bins[video, parameters])
+        return ()
+    records = rows[np.random.default_rng(config.seed).permutation(len(rows))[:HELD_OUT_RECORDS]]
+    named = named_share(reader, held_out, records)
+    features, shares, values = record_table(held_out, records)
+    there = (shares > 0).numpy()
+    train = np.where(memory.bins >= 0, from_bin(memory.bins, 1.0), np.nan)
+    said, scale = reader.head.read(features)[1].numpy(), memory.scaler.clip * memory.scaler.unit_per_v
+    found = []
+    for p in np.flatnonzero(there.any(0)):
+        true, about = values[there[:, p], p].numpy(), job.cohort.parameters[p]
+        error = np.abs(said[there[:, p], p] - true).mean()
+        median = np.abs(np.nanmedian(train[:, p]) - true).mean()
+        found.append(
+            ParameterSkill(
+                parameter=about.name,
+                unit=about.unit,
+                error=float(error * scale[p]),
+                median_error=float(median * scale[p]),
+                skill=float(1 - error / median) if median > 0 else 0.0,
+                named=float(named[p]),
+            )
+        )
+    return tuple(found)

@@ -122,7 +122,7 @@ class Prediction:
     agreeing: int
     """Folds whose own class is the predicted one."""
     description: Description | None
-    """None where no fold has words for the predicted class."""
+    """None where no fold has words for the predicted class that hold."""
 
 
 def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
@@ -284,14 +284,20 @@ def _prediction(
 def nearest_description(
     results: Mapping[int, FoldResult], label: str, similarity: Mapping[int, float]
 ) -> Description | None:
-    """Returns a class's decoded words from the fold with the highest similarity, among the folds that have any."""
+    """Returns a class's decoded words from the fold with the highest similarity, among the folds whose words hold."""
     found = [
         Description(decoded=decoded, fold=fold, similarity=similarity[fold])
         for fold, result in results.items()
         for decoded in result.decoded
-        if decoded.label == label
+        if decoded.label == label and holds(result, label)
     ]
     return max(found, key=lambda d: d.similarity, default=None)
+
+
+def holds(result: FoldResult, label: str) -> bool:
+    """Returns whether a fold's description of a class may stand beside a prediction."""
+    found = result.descriptions.of(label) if result.descriptions is not None else None
+    return found is not None and found.holds
 
 
 class FoldModel:

@@ -27,6 +27,7 @@ from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task, task_from_dict
 from trainables.knowledge.toml_files import parameters_toml, task_toml
 from trainables.model.scaling import Scaler
+from trainables.study.descriptions import ClassDescription, FoldDescriptions
 from trainables.study.files import write_text
 from trainables.study.formats import build, read_record, write_record
 from trainables.study.leaderboard import TrialRecord
@@ -61,6 +62,8 @@ class ExportedFold:
     decoded: tuple[DecodedClass, ...] = ()
     """The class in words, with two digits of each number and without the quantiles of the training videos."""
     scaling: tuple[ParameterScale, ...] = ()
+    descriptions: FoldDescriptions | None = None
+    """Which classes have words that hold, and where their queries look; no value and no control."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +126,9 @@ class ExportedModel(Ensemble):
 
     def result(self, fold: int) -> FoldResult:
         found = self.model.folds[fold]
-        return _result(self, fold, found.class_similarity, found.decoded)
+        return dataclasses.replace(
+            _result(self, fold, found.class_similarity, found.decoded), descriptions=found.descriptions
+        )
 
     def training_result(self, fold: int, folder: Path) -> FoldResult:
         number = int(folder.name.rpartition("-")[2])
@@ -211,7 +216,19 @@ def _exported_fold(ensemble: Ensemble, fold: int) -> ExportedFold:
         trainings=tuple(part.class_similarity or () for part in parts),
         decoded=tuple(DecodedClass(label=d.label, sentence=_in_two_digits(d), values=()) for d in result.decoded),
         scaling=scaling(ensemble, fold),
+        descriptions=result.descriptions and _without_values(result.descriptions),
     )
+
+
+def _without_values(found: FoldDescriptions) -> FoldDescriptions:
+    """Returns which classes have words and where their queries look, without a value or a number of subjects."""
+    classes = (
+        ClassDescription(
+            label=c.label, refusal="its study has no words of it" if c.refusal else "", attention=c.attention
+        )
+        for c in found.classes
+    )
+    return FoldDescriptions(classes=tuple(classes), training=(), held_out=())
 
 
 def scaling(ensemble: Ensemble, fold: int) -> tuple[ParameterScale, ...]:

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
-from trainables.inference.class_descriptions import train_decoder
+from trainables.inference.reader import train_reader
+from trainables.inference.subject_records import SubjectRecords
 from trainables.study.records import Cohort, Fold
 from trainables.training.distributed import Workers
 from trainables.training.draws import Draws, windows_of
@@ -28,6 +30,7 @@ from trainables.training.window_motion import WindowMotion
 STEPS = 2
 """Optimiser steps that are timed, after as many that warm up."""
 DECODER_STEPS = 3
+"""Of the shorter of two trainings whose difference gives a step."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,9 +138,18 @@ def _window_seconds(task: GaitTask, job: FoldJob) -> float:
 def _decoder_seconds(task: GaitTask, job: FoldJob) -> float:
     if task.memory is None or not task.config.decoder.enabled:
         return 0.0
-    memory, config = task.memory, task.config.with_values({"decoder.steps": DECODER_STEPS})
-    seconds, _ = _seconds(lambda: train_decoder(config, job, memory, task.device))
-    return seconds / DECODER_STEPS
+    memory, subjects = task.memory, job.cohort.of_subjects(job.fold.train)["subject"].to_numpy()
+    units = SubjectRecords.of(memory, subjects, task.config.seed)
+    if len(np.unique(units.subjects)) < 2:
+        return 0.0
+
+    def run(steps: int) -> float:
+        config = task.config.with_values({"decoder.steps": steps})
+        return _seconds(lambda: train_reader(config, job, memory, units, task.device))[0]
+
+    run(1)  # reads the numbers, which later runs find read
+    few, more = run(DECODER_STEPS), run(3 * DECODER_STEPS)
+    return max(more - few, 0.0) / (2 * DECODER_STEPS)
 
 
 def _seconds(run: Callable[[], Any]) -> tuple[float, Any]:

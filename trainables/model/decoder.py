@@ -5,13 +5,14 @@ arXiv 2403.13756 for its use on gait parameters. The released code feeds '?' bac
 the number itself is fed back. Letters: N features, D joint width, L tokens, V vocabulary, K beams.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from trainables.config import DecoderConfig
 from trainables.model.backbone import Backbone
@@ -93,16 +94,37 @@ class SentenceGrammar:
         about = frozenset(range(len(self.phrases))) if about is None else about
         starts = [i for i, t in enumerate(tokens) if t == self.comma]
         phrase = tokens[starts[-1] + 1 :] if starts else tokens
-        if phrase and phrase[-1] >= self.first_number:
-            return [self.end] if len(starts) + 1 >= parameters else [self.comma, self.end]
         told = set()
         for begin, end in zip([0, *(s + 1 for s in starts)], starts, strict=False):
             told.add(self.phrases.index(tuple(tokens[begin : end - 1])))
+        if phrase and phrase[-1] >= self.first_number:
+            told.add(self.phrases.index(tuple(phrase[:-1])))
+            return [self.end] if len(told) >= parameters or about <= told else [self.comma, self.end]
         fitting = [self.phrases[i] for i in sorted(about - told) if self.phrases[i][: len(phrase)] == tuple(phrase)]
         following = sorted({p[len(phrase)] for p in fitting if len(p) > len(phrase)})
         if any(len(p) == len(phrase) for p in fitting):
             following += range(self.first_number, self.first_number + BINS)
         return following
+
+    def following(
+        self, tokens: list[int], parameters: int, about: frozenset[int] | None, numbers: np.ndarray | None
+    ) -> list[int]:
+        """Returns the tokens that may follow in beam search: of a finished or impossible beam, its end.
+
+        Args:
+            numbers: [P] the bin that follows each parameter's name; None allows all of them.
+        """
+        if self.end in tokens:
+            return [self.end]
+        try:
+            allowed = self.allowed(tokens, parameters, about)
+        except ValueError:
+            return [self.end]
+        if numbers is None or not any(t >= self.first_number for t in allowed):
+            return allowed or [self.end]
+        last = max((i + 1 for i, t in enumerate(tokens) if t == self.comma), default=0)
+        forced = self.first_number + int(numbers[self.phrases.index(tuple(tokens[last:]))])
+        return [*(t for t in allowed if t < self.first_number), forced]
 
 
 class ParameterDecoder(nn.Module):
@@ -128,22 +150,27 @@ class ParameterDecoder(nn.Module):
             )
         )
 
-    def loss(self, features: Tensor, sentences: list[list[int]]) -> Tensor:
+    def loss(self, features: Tensor, sentences: list[list[int]], *, words_alone: bool = False) -> Tensor:
         """Returns cross-entropy with label smoothing, plus 0.2 times the expected number's distance in clip lengths.
 
         Args:
-            features: unit features, [N, D].
+            features: [N, D].
             sentences: tokens of each, with the end.
+            words_alone: whether numbers are read but not predicted, as where they come from a number head.
         """
         targets = nn.utils.rnn.pad_sequence([torch.tensor(s) for s in sentences], batch_first=True, padding_value=-100)
         targets = targets.to(features.device)  # [N, L]
         words = self.language.transformer.wte(targets[:, :-1].clamp(min=0))
+        if words_alone:
+            targets = targets.masked_fill(targets >= self.grammar.first_number, -100)
         logits = self.language(
             inputs_embeds=torch.cat([self.prefix(features).unsqueeze(1), words], dim=1)
         ).logits  # [N, L, V]
         entropy = functional.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=-100, label_smoothing=LABEL_SMOOTHING
         )
+        if words_alone:
+            return entropy
         numbers = targets >= self.grammar.first_number
         place = torch.linspace(-1, 1, BINS, device=features.device)
         expected = logits[numbers][:, self.grammar.first_number :].softmax(-1) @ place
@@ -152,53 +179,37 @@ class ParameterDecoder(nn.Module):
 
     @torch.inference_mode()
     def generate(
-        self, features: Tensor, beams: int = 1, about: frozenset[int] | None = None
+        self,
+        features: Tensor,
+        beams: int = 1,
+        about: frozenset[int] | Sequence[frozenset[int]] | None = None,
+        numbers: np.ndarray | None = None,
     ) -> list[list[tuple[int, int]]]:
-        """Returns (parameter, bin) pairs for every unit feature [N, D]; greedy with one beam.
+        """Returns (parameter, bin) pairs for every feature [N, D]; greedy with one beam.
 
         Args:
-            about: parameters that may be named; None is all of them.
+            about: parameters that may be named, for all features or for each; None is all of them.
+            numbers: [N, P] the bin that follows each parameter's name; None leaves numbers to the language model.
         """
         self.eval()
-        count, device = len(features), features.device
-        cache = DynamicCache(config=self.language.config)
-        embeddings = self.prefix(features).unsqueeze(1)
-        sentences: list[list[int]] = [[] for _ in range(count)]  # N*K rows once beams have split
-        scores = torch.zeros(count, 1, device=device)
-        for _ in range(self.grammar.longest(self.most)):
-            logits = self.language(inputs_embeds=embeddings, past_key_values=cache, use_cache=True).logits[:, -1]
-            step = self._allowed_log_probabilities(logits, sentences, about)  # [N*K, V]
-            kept = scores.shape[1]
-            total = (scores.reshape(-1, 1) + step).reshape(count, kept * self.grammar.size)
-            scores, chosen = total.topk(min(beams, total.shape[1]), dim=1)  # [N, K']
-            origin = (chosen // self.grammar.size + torch.arange(count, device=device)[:, None] * kept).flatten()
-            tokens = (chosen % self.grammar.size).flatten()
-            sentences = [
-                self._grow(sentences[o], t, bool(finite))
-                for o, t, finite in zip(origin.tolist(), tokens.tolist(), scores.flatten().isfinite(), strict=True)
-            ]
-            if all(s[-1] == self.grammar.end for s in sentences):
-                break
-            cache.reorder_cache(origin)
-            embeddings = self.language.transformer.wte(tokens).unsqueeze(1)
-        best = sentences[:: scores.shape[1]]  # topk is sorted: the first beam of each feature is its best
-        return [self.grammar.read(s) for s in best]
+        row_about = [about] * len(features) if about is None or isinstance(about, frozenset) else list(about)
 
-    def _grow(self, sentence: list[int], token: int, possible: bool) -> list[int]:
-        """Returns the sentence with one more token; a finished one stays, and an impossible beam ends."""
-        if sentence and sentence[-1] == self.grammar.end:
-            return sentence
-        return [*sentence, token if possible else self.grammar.end]
+        def following(row: int, sentence: Tensor) -> list[int]:
+            given = None if numbers is None else numbers[row]
+            return self.grammar.following(sentence.tolist(), self.most, row_about[row], given)
 
-    def _allowed_log_probabilities(
-        self, logits: Tensor, sentences: list[list[int]], about: frozenset[int] | None
-    ) -> Tensor:
-        """Returns log probabilities over what may follow, -inf elsewhere; a finished sentence repeats its end for free."""
-        masked = torch.full_like(logits, float("-inf"))
-        for row, sentence in enumerate(sentences):
-            if sentence and sentence[-1] == self.grammar.end:
-                masked[row, self.grammar.end] = 0.0
-            else:
-                following = self.grammar.allowed(sentence, self.most, about)
-                masked[row, following] = logits[row, following].log_softmax(-1)
-        return masked
+        found = self.language.generate(
+            inputs_embeds=self.prefix(features).unsqueeze(1),
+            attention_mask=torch.ones(len(features), 1, dtype=torch.long, device=features.device),
+            max_new_tokens=self.grammar.longest(self.most),
+            do_sample=False,
+            num_beams=beams,
+            length_penalty=0.0 if beams > 1 else None,  # the likeliest sentence, not the likeliest per token
+            renormalize_logits=True,  # over what may follow
+            prefix_allowed_tokens_fn=following,
+            pad_token_id=self.grammar.end,
+        )
+        return [self.grammar.read(self._to_the_end(tokens)) for tokens in found.tolist()]
+
+    def _to_the_end(self, tokens: list[int]) -> list[int]:
+        return tokens[: tokens.index(self.grammar.end) + 1]

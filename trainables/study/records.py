@@ -23,6 +23,7 @@ from typing import Any, Literal, Self
 import polars as pl
 
 from trainables.errors import LeakageError, StridefoldError
+from trainables.study.descriptions import FoldDescriptions
 from trainables.study.files import digest, read_parquet, write_parquet
 from trainables.study.formats import build, read_record, write_record
 from trainables.study.training_version import TRAINING_VERSION
@@ -189,7 +190,7 @@ class DecodedValue:
     value: float
     """Decoded, in the parameter's unit."""
     median: float
-    """Median of the class's training videos; low and high are their 5 and 95 % quantiles."""
+    """Median of the class's training subjects; low and high are their 5 and 95 % quantiles. None is one subject's value."""
     low: float
     high: float
 
@@ -226,6 +227,8 @@ class FoldResult:
     decoded: tuple[DecodedClass, ...] = ()
     reconstruction: dict[str, float] | None = None
     """The decoder's mean absolute error per parameter name on held-out subjects' records, in units."""
+    descriptions: FoldDescriptions | None = None
+    """What the decoded words rest on; None where the fold was not described, or by an older version."""
     class_similarity: tuple[tuple[float, ...], ...] | None = None
     """Cosines between the learned class features, [C, C]."""
     trained_parameters: int = 0
@@ -243,9 +246,10 @@ class FoldResult:
 
     def save_about(self, folder: Path) -> None:
         """Writes result.json alone, as when a finished fold has been described."""
-        apart = ("predictions", "shuffled", "by_seed", "decoded")
+        apart = ("predictions", "shuffled", "by_seed", "decoded", "descriptions")
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in apart}
         about["decoded"] = [dataclasses.asdict(d) for d in self.decoded]
+        about["descriptions"] = self.descriptions and dataclasses.asdict(self.descriptions)
         write_record(folder / "result.json", about)
 
     @classmethod
