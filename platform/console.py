@@ -257,7 +257,8 @@ class Console:
         for c in chosen["comparisons"]:
             self.say(
                 f"  vs. {BASELINES.get(c['other'], c['other'])}: {c['value']:.3f} - {c['other_value']:.3f} = {c['difference']:+.3f} "
-                f"({c['low']:+.3f} to {c['high']:+.3f}; p = {c['adjusted']:.2f}, subjects permuted, Holm)"
+                f"({c['low']:+.3f} to {c['high']:+.3f}; these trained models: p = {c['adjusted']:.2f}; these methods: "
+                f"{'too few folds to say' if c['folds_adjusted'] is None else 'p = {:.2f}'.format(c['folds_adjusted'])}; Holm)"
             )
         if (c := chosen["shuffled"]) is not None:
             order = c["order"]
@@ -273,7 +274,9 @@ class Console:
             )
         if (null := chosen["permutation_null"]) is not None:
             values = ", ".join(f"{value:.3f}" for value in null["values"])
-            self.say(f"  the same search on exchanged labels: {metric} {values} (p = {null['p_value']:.2f})")
+            p = null["p_value"]
+            worth = "no p: they were shorter searches" if p is None else f"p = {p:.2f}, at least {null['smallest_p']:.2f}"
+            self.say(f"  the same search on permuted labels: {metric} {values} ({worth})")
         for warning in results["warnings"]:
             self.say(f"  warning: {warning['sentence']}")
 

@@ -23,12 +23,12 @@ from reports.curves import curve
 from reports.ledger import Ledger, check_predictions, ledger
 from reports.maps import Maps, lay_out
 from reports.nested import Nested, baseline_predictions, nested
+from reports.null import Null, above_chance, permutation_null
 from reports.statistics import (
     Array,
     ClassScore,
     FoldScore,
     Level,
-    Null,
     Spread,
     class_scores,
     confusion,
@@ -36,7 +36,6 @@ from reports.statistics import (
     level_scores,
     metrics_of,
     mistakes,
-    permutation_null,
 )
 from reports.trials import SearchStory, tell_search
 from reports.words import Words, words
@@ -47,7 +46,7 @@ from trainables.maps import FoldMaps
 from trainables.metrics import at_level, log_loss, score
 from trainables.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 
-RESULTS_SCHEMA = 1
+RESULTS_SCHEMA = 2
 """Of results.json; docs/results.md says what each of its fields is."""
 
 
@@ -109,6 +108,17 @@ class Analysis:
     """What is missing or does not fit together."""
 
     @property
+    def beyond_chance(self) -> bool | None:
+        """Whether the study shows more than chance, as `above_chance`; None where nothing decides it."""
+        if self.results is None:
+            return None
+        level_name, name = parse_metric(self.study.metric)
+        level = next(level for level in self.results.levels if level.level == level_name)
+        selected = next(s for s in level.scores if s.metric == name)
+        complete = sum(t.scored for t in self.leaderboard)
+        return above_chance(self.nested.estimate if self.nested else None, self.results.null, selected, complete)
+
+    @property
     def training_seconds(self) -> float:
         """Returns what the complete trials' folds took together, each from its start to its score."""
         return sum(t.costs.get("seconds", 0.0) for t in self.leaderboard)
@@ -168,6 +178,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         "pareto": [t.number for t in analysis.front],
         "warnings": [dataclasses.asdict(w) for w in analysis.warnings],
         "notices": analysis.notices,
+        "beyond_chance": analysis.beyond_chance,
         "chosen": None,
     }
     if found is not None:
@@ -255,7 +266,7 @@ def _results(
         classes=class_scores(counts, cohort.classes),
         folds=folds,
         spreads=spreads,
-        null=permutation_null(value, study.permutations),
+        null=permutation_null(value, study.permutations, study.options),
         comparisons=compare(predictions, _compared(folder, study, trial, leaders), study.metric, classes),
         shuffled=shuffled(done, study.metric, classes),
         by_seed=seed_scores(done, study.metric, classes),

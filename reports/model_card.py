@@ -264,12 +264,12 @@ def _limits(analysis: Analysis) -> str:
         lines.append(SIMULATED)
     lines += [inert(warning.sentence) for warning in analysis.warnings]
     if found is not None:
-        level, _ = _leading(analysis, found)
-        score = next(s for s in level.scores if s.metric == parse_metric(analysis.study.metric)[1])
         if not estimated:
             lines.append("There is no nested estimate: on new people expect less than the selection score.")
-        if score.low <= score.chance:
-            lines.append("The interval is not above chance, so this study does not show that the model learned anything.")  # fmt: skip
+        if analysis.beyond_chance is None:
+            lines.append("Nothing in this study decides whether its score is above chance: it is the best of several.")
+        elif not analysis.beyond_chance:
+            lines.append("The score is not shown to be above chance, so this study does not show that the model learned anything.")  # fmt: skip
     lines.append("Differences between groups of people, such as by age or sex, were not examined by the software.")
     lines += [inert(notice) for notice in analysis.notices]
     return "## Limitations\n\n" + "\n".join(f"- {line}" for line in lines)

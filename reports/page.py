@@ -183,10 +183,20 @@ def _answer(analysis: Analysis) -> dict[str, Any] | None:
         "only": _only_answer(analysis),
         "share_interval": wilson(right, units) if units == analysis.results.predictions["subject"].n_unique() else None,
         "complete": sum(t.scored for t in analysis.leaderboard),
-        "beyond_chance": chosen.low > chosen.chance,
-        "above_chance": chosen.value > chosen.chance,
+        "beyond_chance": analysis.beyond_chance,
+        "decided_by": _decided_by(analysis),
         "baseline": _best_baseline(analysis.results.comparisons),
     }
+
+
+def _decided_by(analysis: Analysis) -> str:
+    """Returns by what the page says that the score is above chance or not."""
+    if analysis.nested is not None and analysis.nested.estimate is not None:
+        return "The whole 95 % interval of the nested estimate"
+    null = analysis.results.null if analysis.results else None
+    if null is not None and null.p_value is not None:
+        return f"The score beside that of the same search on shuffled labels (p = {number(null.p_value, 3)})"
+    return "The whole 95 % interval of the one configuration"
 
 
 def _best_baseline(comparisons: tuple[Comparison, ...]) -> Comparison | None:

@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import binomtest, norm
-from scipy.stats import t as student
+from scipy.stats import binomtest
 
+from reports.intervals import DRAWS, Array, ends, resampled_counts
 from trainables.choices import parse_metric
 from trainables.metrics import at_level
 
-Array = np.ndarray[Any, np.dtype[Any]]
 NOMINAL = ("balanced_accuracy", "macro_f1", "accuracy")
 ORDINAL = ("quadratic_kappa", "mean_absolute_error")
-DRAWS = 2000
 SHUFFLES = 1000
 
 
@@ -70,33 +68,21 @@ class FoldScore:
     subjects: int
     videos: int
     windows: int
-    scores: dict[str, float]
+    scores: dict[str, float | None]
+    """Over the classes that the fold tests; None where a metric is undefined there."""
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """A metric over the folds."""
+    """A metric over the folds; None where no fold has it."""
 
     metric: str
-    mean: float
+    mean: float | None
     deviation: float | None
     """Standard deviation with n - 1; None for one fold."""
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Null:
-    """The chosen score beside the same search on permuted labels."""
-
-    permutations: int
-    observed: float
-    mean: float
-    high: float
-    """95 % quantile of the permuted searches' best scores."""
-    p_value: float
-    """(1 + permuted searches at least as good) / (1 + permutations)."""
+    low: float | None
+    high: float | None
 
 
 def metrics_of(ordinal: bool, selected: str) -> tuple[str, ...]:
@@ -136,6 +122,21 @@ def metric_values(counts: Array, metric: str) -> Any:
     raise ValueError(f"{metric!r} is not a metric; metrics are {', '.join(NOMINAL + ORDINAL)}")
 
 
+def fold_value(counts: Array, metric: str) -> float | None:
+    """Returns a metric of one fold's confusion matrix [C, C], over the classes that the fold has subjects of.
+
+    A fold may have none of a class, and of one subject it has one class only: macro F1 would then count the missing
+    classes as 0, and kappa, which is None here for fewer than two classes, would be 0 for perfect answers.
+    """
+    present = counts.sum(1) > 0
+    if metric == "macro_f1":
+        true, predicted, hits = counts.sum(1), counts.sum(0), np.diagonal(counts)
+        return float(_ratio(2.0 * hits, true + predicted)[present].mean()) if present.any() else None
+    if metric == "quadratic_kappa" and present.sum() < 2:
+        return None
+    return float(metric_values(counts, metric))
+
+
 def _ratio(top: Array, bottom: Array) -> Array:
     ratio: Array = np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
     return ratio
@@ -163,18 +164,17 @@ def bootstrap(matrices: Array, metric: str, rng: np.random.Generator, draws: int
     return ends(_resampled(matrices, metric, rng, draws), len(matrices))
 
 
-def ends(draws: Array, subjects: int) -> tuple[float, float]:
-    """Returns the expanded percentiles of bootstrap draws [B] that stand for 95 %.
+def score_interval(matrices: Array, metric: str, rng: np.random.Generator) -> tuple[float, float]:
+    """Returns the 95 % interval of a cross-validated score: never without width, wider than `bootstrap`'s.
 
-    The 2.5 and 97.5 % percentiles are too narrow for few subjects; these lie further out by Student's t and by
-    sqrt(S / (S - 1)). Source: Hesterberg, The American Statistician 69 (2015), 371-386; docs/decisions/0010 for coverages.
+    docs/decisions/0020 has its coverage for nested cross-validation of 24 and 60 subjects.
+
+    Args:
+        matrices: One confusion matrix per subject [S, C, C].
+        metric: As in `metric_values`.
+        rng: Draws the subjects.
     """
-    outer = np.array([0.0, 1.0])
-    if subjects > 1:
-        low = norm.cdf(student.ppf(0.025, subjects - 1) * math.sqrt(subjects / (subjects - 1)))
-        outer = np.array([low, 1 - low])
-    low, high = np.quantile(draws, outer)
-    return float(low), float(high)
+    return ends(metric_values(resampled_counts(matrices, rng), metric), len(matrices))
 
 
 def _resampled(matrices: Array, metric: str, rng: np.random.Generator, draws: int) -> Array:
@@ -217,13 +217,13 @@ def level_scores(predictions: pl.DataFrame, level: str, classes: int, metrics: t
     guesses = shuffled(units, classes, np.random.default_rng(0))
     scores = []
     for metric in metrics:
-        low, high = bootstrap(matrices, metric, np.random.default_rng(0))
+        low, high = score_interval(matrices, metric, np.random.default_rng(0))
         scores.append(
             Score(
                 metric=metric,
-                value=float(metric_values(counts, metric)),
-                low=low,
-                high=high,
+                value=(value := float(metric_values(counts, metric))),
+                low=min(low, value),
+                high=max(high, value),
                 chance=float(metric_values(guesses, metric).mean()),
                 largest_class=float(metric_values(constant, metric)),
             )
@@ -277,7 +277,7 @@ def fold_scores(
         part = predictions.filter(pl.col("fold") == fold)
         units = at_level(part, "subject")
         counts = confusion(units["true"].to_numpy(), units["predicted"].to_numpy(), classes)
-        scores = {metric: float(metric_values(counts, metric)) for metric in metrics}
+        scores = {metric: fold_value(counts, metric) for metric in metrics}
         videos = part.select("subject", "video").n_unique()
         subjects = part["subject"].n_unique()
         folds.append(
@@ -288,24 +288,12 @@ def fold_scores(
     return tuple(folds), tuple(_spread(metric, [f.scores[metric] for f in folds]) for metric in metrics)
 
 
-def _spread(metric: str, values: list[float]) -> Spread:
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Spread(metric=metric, mean=float(np.mean(values)), deviation=deviation, low=min(values), high=max(values))
-
-
-def permutation_null(observed: float, permuted: tuple[float, ...]) -> Null | None:
-    """Returns the permutation test of the whole search, or None where none was run."""
-    finite = [v for v in permuted if math.isfinite(v)]
-    if not finite:
-        return None
-    at_least = sum(v >= observed - 1e-12 for v in finite)
-    return Null(
-        permutations=len(finite),
-        observed=observed,
-        mean=float(np.mean(finite)),
-        high=float(np.quantile(finite, 0.95)),
-        p_value=(1 + at_least) / (1 + len(finite)),
-    )
+def _spread(metric: str, values: list[float | None]) -> Spread:
+    known = [v for v in values if v is not None]
+    if not known:
+        return Spread(metric=metric, mean=None, deviation=None, low=None, high=None)
+    deviation = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return Spread(metric=metric, mean=float(np.mean(known)), deviation=deviation, low=min(known), high=max(known))
 
 
 def mistakes(predictions: pl.DataFrame, limit: int = 15) -> pl.DataFrame:

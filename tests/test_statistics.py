@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 
 from reports.analysis import analyse
 from reports.ledger import check_predictions, ledger
+from reports.null import permutation_null
 from reports.statistics import (
     bootstrap,
     class_scores,
@@ -20,7 +21,7 @@ from reports.statistics import (
     level_scores,
     metric_values,
     mistakes,
-    permutation_null,
+    score_interval,
     standard_error,
     subject_matrices,
     wilson,
@@ -87,13 +88,15 @@ def test_unknown_metric_is_named():
 
 @pytest.mark.parametrize("level", ["video", "window"])
 def test_intervals_of_a_level_resample_its_subjects(level):
-    """At every level the page's interval is the bootstrap of the subjects' matrices of that level, from seed 0."""
+    """At every level the page's interval is that of the subjects' matrices of that level, from seed 0, and wider than `bootstrap`."""
     answers = [(f"s{i % 7}", i % 7 % 3, i * i % 3) for i in range(35)]
     frame = pl.concat([_predictions(answers).with_columns(window=pl.lit(w)) for w in (0, 70)])
     matrices = subject_matrices(at_level(frame, level), 3)
     assert matrices.sum() == (35 if level == "video" else 70)
     for found in level_scores(frame, level, 3, ("accuracy", "macro_f1")).scores:
-        assert (found.low, found.high) == bootstrap(matrices, found.metric, np.random.default_rng(0))
+        assert (found.low, found.high) == score_interval(matrices, found.metric, np.random.default_rng(0))
+        low, high = bootstrap(matrices, found.metric, np.random.default_rng(0))
+        assert found.high - found.low > high - low
 
 
 def test_chance_and_largest_class_of_a_lopsided_cohort():
@@ -135,9 +138,24 @@ def test_folds_and_their_spread():
 
 def test_permutation_p_value_counts_the_study_itself():
     """Of four shuffled searches one is as good: p is (1 + 1) / (4 + 1)."""
-    null = permutation_null(0.7, (0.2, 0.3, 0.7, 0.4))
-    assert (null.p_value, null.permutations) == (0.4, 4)
-    assert permutation_null(0.7, ()) is None
+    null = permutation_null(0.7, (0.2, 0.3, 0.7, 0.4), {"trials": 8})
+    assert (null.p_value, null.permutations, null.smallest_p) == (0.4, 4, 0.2)
+    assert permutation_null(0.7, (), {}) is None
+
+
+def test_shorter_permuted_searches_give_no_p_value():
+    """The best of 2 trials on noise is no measure for the best of 8; with the same budget or a larger one there is a p."""
+    values = tuple(0.2 + i / 100 for i in range(19))
+    assert permutation_null(0.7, values, {"trials": 8, "permutation_trials": 2}).p_value is None
+    assert permutation_null(0.7, values, {"trials": 8, "permutation_trials": 9}).p_value == 0.05
+    assert permutation_null(0.7, values, {"trials": 8, "permutation_trials": None}).p_value == 0.05
+
+
+def test_quantiles_are_read_from_enough_permutations():
+    """The 95 % quantile of 19 permutations would be beyond the largest; 20 have one."""
+    values = tuple(i / 100 for i in range(20))
+    assert permutation_null(0.7, values[:19], {}).high is None
+    assert permutation_null(0.7, values, {}).high == pytest.approx(np.quantile(values, 0.95))
 
 
 def test_mistakes_begin_with_the_most_confident():
