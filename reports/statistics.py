@@ -4,7 +4,6 @@ Letters: C classes, S subjects, B bootstrap draws. Everything is computed from c
 true class), so that thousands of resampled cohorts cost one matrix product.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
