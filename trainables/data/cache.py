@@ -21,10 +21,10 @@ from torch.nn import functional
 
 from trainables.config import VideoConfig
 from trainables.data.cache_folder import close_folder
-from trainables.data.decode import ReaderDisagrees, VideoError, check_reader, decode
 from trainables.errors import CohortError, StridefoldError
-from trainables.files import digest, write_atomic
-from trainables.records import Cohort
+from trainables.recordings.decode import ReaderDisagrees, VideoError, check_reader, decode
+from trainables.study.files import digest, write_atomic
+from trainables.study.records import Cohort
 
 PREPROCESSING = 3
 """Counts up whenever the same video would give other pixels."""
