@@ -140,10 +140,10 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
     group.add_argument("--label-per-video", action="store_true", help="a subject's videos may carry different labels")
     group.add_argument(
         "--allow-duplicate",
-        metavar="VIDEO",
+        metavar="VIDEO=OTHER",
         action="append",
         default=[],
-        help="video that may look like one of another subject, which else is an error; repeat for more",
+        help="two videos of different subjects that may look alike, which else is an error; repeat for more pairs",
     )
 
 

@@ -275,7 +275,9 @@ class Console:
         if (null := chosen["permutation_null"]) is not None:
             values = ", ".join(f"{value:.3f}" for value in null["values"])
             p = null["p_value"]
-            worth = "no p: they were shorter searches" if p is None else f"p = {p:.2f}, at least {null['smallest_p']:.2f}"
+            worth = (
+                "no p: they were shorter searches" if p is None else f"p = {p:.2f}, at least {null['smallest_p']:.2f}"
+            )
             self.say(f"  the same search on permuted labels: {metric} {values} ({worth})")
         for warning in results["warnings"]:
             self.say(f"  warning: {warning['sentence']}")

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from platform.options import SearchOptions
-from platform.splits import check_ledger, make_splits, only_fold, splits_of_column
+from platform.permuted_labels import exchanged
+from platform.splits import check_ledger, make_splits, only_fold, outer_splits, splits_of_column
 from typing import Any
 
 import polars as pl
@@ -27,6 +28,8 @@ from trainables.study.files import digest, write_parquet
 from trainables.study.records import Cohort, Fold, Splits, StudyRecord
 from trainables.study.training_version import TRAINING_VERSION, source_hash
 
+SHUFFLES = 100
+"""Shuffles of the labels that are tried for one permuted search."""
 PACKAGES = ("stridefold", "torch", "transformers", "ray", "optuna", "polars", "scikit-learn", "numpy")
 
 
@@ -160,18 +163,23 @@ def _require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], c
 def permuted(study: Study, number: int, options: SearchOptions) -> Study:
     """Returns a study of the same cohort in which the subjects' labels changed hands, in permutations/NUMBER.
 
-    A subject keeps its videos and numbers, so only the link between them and the label is cut.
+    A subject keeps its videos and numbers, so only the link between them and the label is cut. Labels with which the folds
+    cannot be made are drawn again.
+
+    Raises:
+        ConfigurationError: No draw has folds.
     """
-    subjects = study.cohort.subjects()
-    labels = subjects["label"].shuffle(seed=1_000_003 * (number + 1) + options.seed)
-    cohort = dataclasses.replace(
-        study.cohort,
-        videos=study.cohort.videos.drop("label").join(
-            subjects.select("subject", label=labels), on="subject", maintain_order="left"
-        ),
-    )
-    folder = study.folder / "permutations" / str(number)
-    return _part(study, cohort, folder, f"permutation-{number}", lambda: splits_for(cohort, options))
+    seed = 1_000_003 * (number + 1) + options.seed
+    for attempt in range(SHUFFLES):
+        cohort = exchanged(study.cohort, seed + 7_368_787 * attempt, by_fold=options.fold_column is not None)
+        try:
+            splits = splits_for(cohort, options)
+        except ConfigurationError as error:
+            problem = error
+            continue
+        folder = study.folder / "permutations" / str(number)
+        return _part(study, cohort, folder, f"permutation-{number}", lambda made=splits: made)
+    raise ConfigurationError(f"--permutations: none of {SHUFFLES} shuffles of the labels has folds ({problem})")
 
 
 def outer_study(study: Study, options: SearchOptions) -> Study:
@@ -182,7 +190,12 @@ def outer_study(study: Study, options: SearchOptions) -> Study:
     """
 
     def splits() -> Splits:
-        return make_splits(study.cohort, folds=options.outer_folds, seed=options.seed_of_splits)
+        return outer_splits(
+            study.cohort,
+            folds=options.outer_folds,
+            seed=options.seed_of_splits,
+            by_column=options.fold_column is not None,
+        )
 
     outer = _part(study, study.cohort, study.folder / "outer", "outer", splits)
     if (begun := len(outer.splits.folds)) != options.outer_folds:
