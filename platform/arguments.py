@@ -204,7 +204,7 @@ def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         metavar="P",
         default=default.prune,
         help="stop a trial after a fold when its subjects' scores are below the best trial's at this p-value (Wilcoxon); "
-        "0 is never; never with --cost",
+        "0 is never; never with --cost or --choose one_se",
     )
     group.add_argument(
         "--concurrency",

@@ -246,11 +246,11 @@ class Console:
             results: the contents of results.json.
         """
         chosen = results["chosen"]
-        subjects = next(level for level in chosen["levels"] if level["level"] == "subject")
+        subjects = chosen["levels"][0]
         self.say("")
         self.say(f"chosen: trial {trial.number} with {settings(trial.params)}")
         scores = ", ".join(f"{s['metric'].replace('_', ' ')} {s['value']:.3f}" for s in subjects["scores"])
-        self.say(f"  held-out subjects: {scores}")
+        self.say(f"  held-out {subjects['level']}s: {scores}")
         self.say(f"  these are selection scores: the search chose by {metric} on the same subjects")
         chance = next(s["chance"] for s in subjects["scores"] if s["metric"] == "balanced_accuracy")
         self.say(f"  chance: balanced accuracy {chance:.3f}")
@@ -270,7 +270,7 @@ class Console:
             score = nested["estimate"]
             self.say(
                 f"  nested estimate, subjects that no search saw: {metric} {score['value']:.3f} "
-                f"({score['low']:.3f} to {score['high']:.3f}); the inner searches were optimistic by {nested['optimism']:.3f}"
+                f"({score['low']:.3f} to {score['high']:.3f}){_optimism(nested)}"
             )
         if (null := chosen["permutation_null"]) is not None:
             values = ", ".join(f"{value:.3f}" for value in null["values"])
@@ -281,6 +281,14 @@ class Console:
             self.say(f"  the same search on permuted labels: {metric} {values} ({worth})")
         for warning in results["warnings"]:
             self.say(f"  warning: {warning['sentence']}")
+
+
+def _optimism(nested: dict[str, Any]) -> str:
+    """Returns how optimistic the inner searches were, with its interval; nothing where that is not known."""
+    if nested["optimism"] is None:
+        return ""
+    span = f"{nested['optimism_low']:+.3f} to {nested['optimism_high']:+.3f}"
+    return f"; optimism of the inner searches {nested['optimism']:+.3f} ({span})"
 
 
 def settings(params: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import fcntl
+import functools
 import importlib.metadata
 import json
 import os
@@ -88,7 +89,14 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
         _require_same(folder, record, identity, cohort, task, backbone)
         codes = record.code if code in record.code else (*record.code, code)
-        record = dataclasses.replace(record, options=record.options | identity | asked, finished=None, code=codes)
+        longer = any(record.options.get(name) != asked[name] for name in ("trials", "permutation_trials"))
+        record = dataclasses.replace(
+            record,
+            options=record.options | identity | asked,
+            finished=None,
+            code=codes,
+            permutations=() if longer else record.permutations,  # the null of another search is none of this one
+        )
     else:
         splits = splits_for(cohort, options)
         record = StudyRecord(
@@ -101,10 +109,22 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
             backbone=backbone,
             versions=versions(),
             git=git_state(),
-            started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            started=now(),
             code=(code,),
         )
+    record = dataclasses.replace(record, sessions=(*record.sessions, {"started": now(), **_of_session(options)}))
     return _saved(Study(folder=folder, record=record, cohort=cohort, splits=splits))
+
+
+def now() -> str:
+    """Returns the time in UTC (ISO 8601)."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _of_session(options: SearchOptions) -> dict[str, Any]:
+    """Returns what may differ from session to session and decides what a page says."""
+    names = ("trials", "permutations", "permutation_trials", "outer_folds", "baselines", "refit")
+    return json.loads(json.dumps({name: getattr(options, name) for name in names}))
 
 
 def splits_for(cohort: Cohort, options: SearchOptions) -> Splits:
@@ -178,8 +198,12 @@ def permuted(study: Study, number: int, options: SearchOptions) -> Study:
             problem = error
             continue
         folder = study.folder / "permutations" / str(number)
-        return _part(study, cohort, folder, f"permutation-{number}", lambda made=splits: made)
+        return _part(study, cohort, folder, f"permutation-{number}", functools.partial(_same, splits))
     raise ConfigurationError(f"--permutations: none of {SHUFFLES} shuffles of the labels has folds ({problem})")
+
+
+def _same(splits: Splits) -> Splits:
+    return splits
 
 
 def outer_study(study: Study, options: SearchOptions) -> Study:
@@ -232,24 +256,30 @@ def refit_study(study: Study) -> Study:
 
 
 def _part(study: Study, cohort: Cohort, folder: Path, name: str, splits_of: Callable[[], Splits]) -> Study:
-    """Returns a study inside a study, on another cohort or with folds of its own; one that was begun goes on."""
+    """Returns a study inside a study, on another cohort or with folds of its own; one that was begun goes on.
+
+    It keeps the study's options, but for --refit: only an inner study of an outer fold is predicted with.
+    """
+    options = study.record.options if name.isdecimal() else study.record.options | {"refit": "folds"}
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
         if record.cohort_sha256 != cohort.sha256():
             raise StridefoldError(
                 f"{folder} was begun with other subjects or labels; begin another study with --study NAME"
             )
+        record = dataclasses.replace(record, options=options)
     else:
         splits = splits_of()
         record = dataclasses.replace(
             study.record,
             name=f"{study.record.name}-{name}",
-            options=study.record.options | {"refit": "folds"},  # a study inside a study is not predicted with
+            options=options,
             finished=None,
             cohort_sha256=cohort.sha256(),
             splits_sha256=splits.sha256(),
             permutations=(),
             baselines={},
+            sessions=(),
         )
     return _saved(Study(folder=folder, record=record, cohort=cohort, splits=splits))
 

@@ -159,11 +159,14 @@ def train_one(study: str, cache: str, key: str, fold: int, config: dict[str, Any
 
 
 def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: float) -> pl.DataFrame:
-    """Returns what an inner study's ensemble says of an outer fold's test subjects, as FoldResult.predictions; a Ray task.
+    """Returns what each model of an inner study says of an outer fold's test subjects; a Ray task.
 
     Args:
         inner, outer: study folders.
         fold: place of the fold among the outer study's splits.
+
+    Returns:
+        FoldResult.predictions of each model, with its place among the inner folds in the column model.
     """
     from trainables.inference.ensemble import load_frozen, open_ensemble, score_videos
 
@@ -172,19 +175,13 @@ def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: 
     subjects = Splits.load(Path(outer) / "splits.json").folds[fold].test
     videos = Cohort.load(Path(outer)).of_subjects(subjects)
     scores = score_videos(ensemble, videos, load_frozen(ensemble, device), cache=Path(cache), device=device)
-    windows = ["subject", "video", "window"]
-    classes = range(len(ensemble.cohort.classes))
-    means = scores.group_by(windows).agg(pl.col("probabilities").list.get(c).mean().alias(f"p{c}") for c in classes)
     labels = videos.select("subject", "video", true=pl.col("label"))
+    columns = ["subject", "video", "window", "true", "probabilities", "model"]
     return (
-        means.join(labels, on=["subject", "video"])
-        .sort(windows)
-        .select(
-            pl.lit(fold, dtype=pl.Int64).alias("fold"),
-            *windows,
-            "true",
-            probabilities=pl.concat_list(f"p{c}" for c in classes),
-        )
+        scores.rename({"fold": "model"})
+        .join(labels, on=["subject", "video"])
+        .sort("model", "subject", "video", "window")
+        .select(pl.lit(fold, dtype=pl.Int64).alias("fold"), *columns)
     )
 
 

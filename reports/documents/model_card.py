@@ -114,8 +114,7 @@ def _leading(analysis: Analysis, found: Results) -> tuple[Level, str]:
 
 
 def _selected(analysis: Analysis, found: Results) -> Level:
-    name, _ = parse_metric(analysis.study.metric)
-    return next(level for level in found.levels if level.level == name)
+    return found.detail.level(parse_metric(analysis.study.metric)[0])
 
 
 def _model(analysis: Analysis) -> str:
@@ -172,7 +171,12 @@ def _evaluation(analysis: Analysis, found: Results) -> str:
     parts = ["## Evaluation", f"Scored on {folds} Intervals are 95 % expanded percentiles over resampled subjects."]
     nested = analysis.nested
     if nested is not None and nested.level is not None and nested.estimate is not None:
-        optimism = "" if nested.optimism is None else f" The searches' own scores were {nested.optimism:.2f} higher."
+        optimism = ""
+        if nested.optimism is not None:
+            optimism = (
+                f" The searches' own scores minus those of the same models on these subjects: {nested.optimism:+.2f} "
+                f"({nested.optimism_low:+.2f} to {nested.optimism_high:+.2f})."
+            )
         parts += [
             f"**Nested estimate: {metric(analysis.study.metric)} {_interval(nested.estimate)}.** The whole search was run "
             f"{_count(nested.wanted, 'time')}, each time without the subjects of one outer fold, who were then scored by "

@@ -139,7 +139,14 @@ def _compare_with(
     )
 
 
-def difference_interval(ours: Array, other: Array, metric: str, p_value: float) -> tuple[float, float]:
+def paired_difference(ours: Array, other: Array, metric: str) -> tuple[float, float, float]:
+    """Returns a metric's difference between two sets of answers for the same subjects, with its 95 % interval, untested."""
+    difference = float(_difference(ours.sum(0), other.sum(0), metric))
+    low, high = difference_interval(ours, other, metric, None)
+    return difference, low, high
+
+
+def difference_interval(ours: Array, other: Array, metric: str, p_value: float | None) -> tuple[float, float]:
     """Returns the 95 % interval of a metric's difference between two sets of answers, as they are, for new subjects.
 
     Two imagined subjects are added, each answered right by one of the two alone; so equal answers have an interval too.
@@ -148,13 +155,14 @@ def difference_interval(ours: Array, other: Array, metric: str, p_value: float) 
         ours: One confusion matrix per subject [S, C, C].
         other: The same of the other configuration, subjects in the same order.
         metric: As in reports.statistics.metric_values.
-        p_value: Of the test that the interval is to agree with.
+        p_value: Of the test that the interval is to agree with, if there is one.
     """
     right, wrong = pseudo_subjects(ours)
     whole, other_whole = np.concatenate([ours, [right, wrong]]), np.concatenate([other, [wrong, right]])
     low, high = ends(bootstrap_differences(whole, other_whole, metric, np.random.default_rng(0)), len(ours))
     difference = float(_difference(ours.sum(0), other.sum(0), metric))
-    return shifted_to_agree(min(low, difference), max(high, difference), difference, p_value)
+    low, high = min(low, difference), max(high, difference)
+    return (low, high) if p_value is None else shifted_to_agree(low, high, difference, p_value)
 
 
 def _check_same(ours: pl.DataFrame, other: pl.DataFrame, label: str, level: str) -> None:

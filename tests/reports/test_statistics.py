@@ -118,7 +118,7 @@ def test_wilson_interval_of_nine_of_ten():
 def test_class_scores_equal_scikit_learn_and_are_none_where_undefined():
     """Precision, recall and F1 of each class are scikit-learn's; a class that was never named has no precision."""
     true, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 1, 0])
-    rows = class_scores(confusion(true, predicted, 3), ("a", "b", "c"))
+    rows = class_scores(np.stack([confusion(t[None], p[None], 3) for t, p in zip(true, predicted, strict=True)]), ("a", "b", "c"))
     precision, recall, f1, units = sk.precision_recall_fscore_support(true, predicted, zero_division=0)
     assert [r.recall for r in rows] == pytest.approx(list(recall))
     assert [r.f1 for r in rows] == pytest.approx(list(f1))

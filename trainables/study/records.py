@@ -281,6 +281,9 @@ class StudyRecord:
     """Of what training computes; part of the key of every fold."""
     code: tuple[str, ...] = ()
     """Hash of the trainers' source text, of each that has worked on the study; information alone."""
+    sessions: tuple[dict[str, Any], ...] = ()
+    """One for each command that worked on the study: started, and the options that may change when it is continued. More
+    trials after a look at the results are then seen. Empty in studies of before."""
 
     def save(self, folder: Path) -> None:
         write_record(folder / "study.json", dataclasses.asdict(self))
