@@ -135,7 +135,10 @@ def _of_cohort(analysis: Analysis) -> Shown:
         "21": ("In part: subjects and videos of both sides of each fold, with the classes of the test side alone.", "cohort"),
     }  # fmt: skip
     if _nested(analysis):
-        shown["12a"] = ("In part: outer folds whose subjects no search saw; what else the data were used for is yours to say.", "comparisons")
+        shown["12a"] = (
+            "In part: outer folds whose subjects no search saw; what else the data were used for is yours to say.",
+            "comparisons",
+        )
     return shown
 
 
@@ -178,7 +181,10 @@ def _of_scores(analysis: Analysis) -> Shown:
         shown["26"] = ("In part: that the score is one of selection, and what its interval covers.", "answer")
     nested = analysis.nested.comparisons if analysis.nested and _nested(analysis) else ()
     if any(c.least is not None for c in (*analysis.results.comparisons, *nested)):
-        shown["10"] = ("In part: what differences a cohort of this size could have shown; why it has this size is yours to say.", "comparisons")
+        shown["10"] = (
+            "In part: what differences a cohort of this size could have shown; why it has this size is yours to say.",
+            "comparisons",
+        )
     if analysis.study.options.get("fold_column"):
         each = "In part: each fold, where the folds of the cohort's own table are the centres."
         shown |= {"12d": (each, "results"), "23b": (each, "results")}

@@ -94,7 +94,9 @@ def tempered(predictions: pl.DataFrame, divisor: float, level: str = "video") ->
     return units.select(*columns, window=pl.lit(0)).with_columns(probabilities=pl.Series(shares.tolist()))
 
 
-def recalibrated(outer: list[pl.DataFrame], inner: list[pl.DataFrame], error: Callable[[pl.DataFrame], float]) -> Recalibration:
+def recalibrated(
+    outer: list[pl.DataFrame], inner: list[pl.DataFrame], error: Callable[[pl.DataFrame], float]
+) -> Recalibration:
     """Returns what temperatures that the inner folds set do to the outer folds' predictions.
 
     Args:

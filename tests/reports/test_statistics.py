@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import optuna
 import polars as pl
 import pytest
 from hypothesis import given
@@ -118,7 +119,9 @@ def test_wilson_interval_of_nine_of_ten():
 def test_class_scores_equal_scikit_learn_and_are_none_where_undefined():
     """Precision, recall and F1 of each class are scikit-learn's; a class that was never named has no precision."""
     true, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 1, 0])
-    rows = class_scores(np.stack([confusion(t[None], p[None], 3) for t, p in zip(true, predicted, strict=True)]), ("a", "b", "c"))
+    rows = class_scores(
+        np.stack([confusion(t[None], p[None], 3) for t, p in zip(true, predicted, strict=True)]), ("a", "b", "c")
+    )
     precision, recall, f1, units = sk.precision_recall_fscore_support(true, predicted, zero_division=0)
     assert [r.recall for r in rows] == pytest.approx(list(recall))
     assert [r.f1 for r in rows] == pytest.approx(list(f1))
@@ -208,14 +211,33 @@ def test_slices_show_numeracy_off_beside_the_weights():
     assert width.note == "only trials with numeracy.enabled on"
 
 
-def test_importance_finds_the_setting_that_matters(tmp_path):
-    """Numeracy decides the made study's scores, and with three complete trials nothing is weighed."""
-    story = analyse(make_study(tmp_path / "a", trials=20, folds=2, per_class=6)).search
-    assert story.importance[0][0] == "numeracy.enabled"
+def _weighed(trials: int, value) -> tuple[TrialRecord, ...]:
+    """Returns complete trials of two settings, with a value that depends on them."""
+    rng = np.random.default_rng(0)
+    ranges = {name: optuna.distributions.FloatDistribution(0, 1) for name in ("matters", "does_not")}
+    found = []
+    for number in range(trials):
+        params = {name: float(rng.random()) for name in ranges}
+        found.append(_trial(number, value(params, rng), config=params, params=params, distributions=ranges))
+    return tuple(found)
+
+
+def test_importance_finds_the_setting_that_matters():
+    """The setting that decides the scores has more than noise would give it; of 19 trials with two settings nothing is said."""
+    story = tell_search(_weighed(24, lambda params, _: params["matters"]), 3)
+    assert story.importance[0][0] == "matters"
     assert sum(share for _, share in story.importance) == pytest.approx(1)
-    few = analyse(make_study(tmp_path / "b", trials=3, folds=2, per_class=2)).search
-    assert few.importance == ()
-    assert "at least 4 complete trials" in few.importance_note
+    assert story.importance[0][1] > story.importance_noise + 0.1
+    few = tell_search(_weighed(19, lambda params, _: params["matters"]), 3)
+    assert (few.importance, few.importance_noise) == ((), None)
+    assert "20 here, and there are 19" in few.importance_note
+
+
+def test_importance_of_noise_is_that_of_shuffled_scores():
+    """Scores that depend on nothing give the first setting about the share that shuffled ones do."""
+    story = tell_search(_weighed(20, lambda _, rng: float(rng.random())), 3)
+    assert story.importance[0][1] == pytest.approx(story.importance_noise, abs=0.35)
+    assert story.importance_noise > 0.5
 
 
 def test_terms_recur_when_half_of_the_folds_name_them():
