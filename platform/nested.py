@@ -11,6 +11,7 @@ from platform.study import Study, inner_study, outer_study
 import polars as pl
 
 from trainables.errors import LeakageError, StridefoldError
+from trainables.model_kinds import KINDS
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.metrics import mean_of_models, score
 from trainables.study.outer_records import OuterResult
@@ -85,10 +86,10 @@ def _predictions(
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Returns the windows of the outer subjects as the study's own model would score them, and by each inner fold's model.
 
-    That is the mean of the inner folds' models, or with --refit all one model of all inner subjects. A baseline keeps no
-    weights: it is fitted again on all of the outer fold's training subjects.
+    That is the mean of the inner folds' models, or with --refit all one model of all inner subjects. A baseline that
+    keeps no weights is fitted again on all of the outer fold's training subjects.
     """
-    if trial.config["model"] in ("clip", "vita_clip"):
+    if KINDS[trial.config["model"]].network:
         if session.options.refit == "all":
             refit_on_everyone(inner, trial, session)
         by_model = session.score_outer(inner, outer, fold)

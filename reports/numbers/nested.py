@@ -13,8 +13,8 @@ from reports.numbers.comparisons import Comparison, compare, paired_difference
 from reports.numbers.detail import Detail, detail
 from reports.numbers.recalibration import Recalibration, recalibrated
 from reports.numbers.statistics import Level, Score, subject_matrices
-from trainables.config import BASELINES
 from trainables.errors import LeakageError
+from trainables.model_kinds import BASELINES
 from trainables.study.leaderboard import read_trials
 from trainables.study.metrics import at_level, score
 from trainables.study.outer_records import OuterResult
