@@ -1,7 +1,6 @@
 """The study folder: opened, locked, and continued only by the command that began it."""
 
 import dataclasses
-import datetime
 import fcntl
 import functools
 import importlib.metadata
@@ -17,6 +16,7 @@ from pathlib import Path
 from platform.options import SearchOptions
 from platform.permuted_labels import exchanged
 from platform.splits import check_ledger, make_splits, only_fold, outer_splits, splits_of_column
+from platform.study_log import now, of_session, plan_of
 from typing import Any
 
 import polars as pl
@@ -112,19 +112,9 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
             started=now(),
             code=(code,),
         )
-    record = dataclasses.replace(record, sessions=(*record.sessions, {"started": now(), **_of_session(options)}))
+        plan_of(options, record).save(folder)
+    record = dataclasses.replace(record, sessions=(*record.sessions, {"started": now(), **of_session(options)}))
     return _saved(Study(folder=folder, record=record, cohort=cohort, splits=splits))
-
-
-def now() -> str:
-    """Returns the time in UTC (ISO 8601)."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _of_session(options: SearchOptions) -> dict[str, Any]:
-    """Returns what may differ from session to session and decides what a page says."""
-    names = ("trials", "permutations", "permutation_trials", "outer_folds", "baselines", "refit")
-    return json.loads(json.dumps({name: getattr(options, name) for name in names}))
 
 
 def splits_for(cohort: Cohort, options: SearchOptions) -> Splits:

@@ -303,9 +303,20 @@ def _provenance(analysis: Analysis) -> list[tuple[str, str]]:
         ("Training version", str(study.training_version)),
         ("Source text of the trainers, hash", ", ".join(study.code) or "not noted"),
         ("Git commit", study.git or "outside a checkout"),
+        *_planned(analysis),
         ("Started", study.started),
         ("Finished", study.finished or "not finished"),
     ]
     rows += [(f"Backbone: {name}", str(value)) for name, value in sorted(study.backbone.items())]
     rows += [(f"Version of {name}", value) for name, value in sorted(study.versions.items())]
     return rows + [(f"Option: {name}", str(value)) for name, value in sorted(study.options.items())]
+
+
+def _planned(analysis: Analysis) -> list[tuple[str, str]]:
+    """Returns the plan that was written before the first training, and each command that worked on the study since."""
+    plan = analysis.plan
+    rows = [] if plan is None else [("Plan, sha256", f"{plan.sha256()} ({plan.written})")]
+    return rows + [
+        (f"Session {number}", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in session.items()))
+        for number, session in enumerate(analysis.study.sessions, start=1)
+    ]

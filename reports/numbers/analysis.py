@@ -38,6 +38,7 @@ from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.study.metrics import log_loss, score
+from trainables.study.plan import StudyPlan
 from trainables.study.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 from trainables.study.vocabulary import parse_metric
 
@@ -84,6 +85,8 @@ class Analysis:
     """Everything that the page says."""
 
     study: StudyRecord
+    plan: StudyPlan | None
+    """None of a study that was begun before there were plans."""
     cohort: Cohort
     splits: Splits
     ledger: Ledger
@@ -136,6 +139,7 @@ def analyse(folder: Path) -> Analysis:
     """
     study, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
     check_everything(folder)
+    plan = StudyPlan.load(folder)
     trials, folds = read_trials(folder, study.name), len(splits.folds)
     trial = chosen(trials, folds, study.options)
     results = None if trial is None else _results(folder, study, cohort, splits, trial, ranked(trials, folds))
@@ -145,6 +149,7 @@ def analyse(folder: Path) -> Analysis:
     outer = nested(folder, study, cohort, _metrics(study))
     return Analysis(
         study=study,
+        plan=plan,
         cohort=cohort,
         splits=splits,
         ledger=entries,
@@ -155,7 +160,10 @@ def analyse(folder: Path) -> Analysis:
         front=pareto(trials, folds, cost) if cost else (),
         words=words(cohort, study.task, results.folds_done if results else ()),
         warnings=_warnings(results, outer, cohort.classes),
-        notices=(*_notices(study, cohort, splits, entries, search, results), *study_notices(study, outer, results)),
+        notices=(
+            *_notices(study, cohort, splits, entries, search, results),
+            *study_notices(study, plan, outer, results),
+        ),
     )
 
 

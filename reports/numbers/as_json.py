@@ -33,6 +33,10 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         "warnings": [dataclasses.asdict(w) for w in analysis.warnings],
         "notices": analysis.notices,
         "beyond_chance": analysis.beyond_chance,
+        "plan": None
+        if analysis.plan is None
+        else dataclasses.asdict(analysis.plan) | {"sha256": analysis.plan.sha256()},
+        "sessions": analysis.study.sessions,
         "chosen": None,
     }
     if found is not None:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from reports.numbers.calibration import Calibration, calibration, share_interval
+from reports.numbers.discrimination import OperatingPoint, Ranking, operating_points, rankings
 from reports.numbers.recalibration import Recalibration
 from reports.numbers.statistics import (
     RARE,
@@ -39,6 +40,10 @@ class Detail:
     """Confusion matrix [C, C] of the units."""
     classes: tuple[ClassScore, ...]
     calibration: Calibration | None
+    rankings: tuple[Ranking, ...]
+    """AUROC and average precision of each class."""
+    operating: tuple[OperatingPoint, ...]
+    """Each class at a threshold from other subjects: of the inner folds, or of the other folds; empty with one fold."""
     recalibration: Recalibration | None = None
     """None where no inner folds have set a temperature."""
     mistakes: pl.DataFrame
@@ -100,9 +105,22 @@ def detail(predictions: pl.DataFrame, cohort: Cohort, metrics: tuple[str, ...]) 
         counts=matrices.sum(0),
         classes=class_scores(matrices, cohort.classes),
         calibration=calibration(predictions),
+        rankings=rankings(predictions, cohort.classes, unit, ordinal="quadratic_kappa" in metrics),
+        operating=_operating(predictions, cohort, unit),
         mistakes=mistakes(predictions),
         wrong_videos=int((videos["true"] != videos["predicted"]).sum()),
     )
+
+
+def _operating(predictions: pl.DataFrame, cohort: Cohort, unit: str) -> tuple[OperatingPoint, ...]:
+    """Returns operating points whose thresholds the subjects of the other folds set; none with one fold."""
+    folds = predictions["fold"].unique().sort().to_list()
+    if len(folds) < 2:
+        return ()
+    scored = [predictions.filter(fold=fold) for fold in folds]
+    subjects = [part["subject"].unique().to_list() for part in scored]
+    others = [predictions.filter(~pl.col("subject").is_in(names)) for names in subjects]
+    return operating_points(scored, others, cohort.classes, unit)
 
 
 def leading_unit(cohort: Cohort) -> str:

@@ -11,7 +11,8 @@ import polars as pl
 from reports.numbers.calibration import expected_error
 from reports.numbers.comparisons import Comparison, compare, paired_difference
 from reports.numbers.detail import Detail, detail
-from reports.numbers.recalibration import Recalibration, recalibrated
+from reports.numbers.discrimination import operating_points
+from reports.numbers.recalibration import recalibrated
 from reports.numbers.statistics import Level, Score, subject_matrices
 from trainables.errors import LeakageError
 from trainables.model_kinds import BASELINES
@@ -97,7 +98,7 @@ def nested(folder: Path, study: StudyRecord, cohort: Cohort, metrics: tuple[str,
     comparisons: tuple[Comparison, ...] = ()
     if len(found) == len(splits.folds) and not outdated:
         predictions = pl.concat([r.predictions for r in found])
-        said = replace(detail(predictions, cohort, metrics), recalibration=_recalibration(outer, found))
+        said = _by_inner_folds(detail(predictions, cohort, metrics), outer, found, cohort.classes)
         estimate = said.score(study.metric)
         optimism = _optimism(outer, found, study.metric, classes) or optimism
         comparisons = compare(predictions, baseline_predictions(outer, record), study.metric, classes)
@@ -172,11 +173,17 @@ def _inner_predictions(outer: Path, result: OuterResult) -> pl.DataFrame | None:
     return pl.concat([FoldResult.load(folder).predictions for folder in folders])
 
 
-def _recalibration(outer: Path, found: list[OuterResult]) -> Recalibration | None:
-    inner = [_inner_predictions(outer, result) for result in found]
-    if (known := [part for part in inner if part is not None]) and len(known) == len(found):
-        return recalibrated([r.predictions for r in found], known, expected_error)
-    return None
+def _by_inner_folds(said: Detail, outer: Path, found: list[OuterResult], labels: tuple[str, ...]) -> Detail:
+    """Returns the detail with what the inner folds set: temperatures and thresholds; as it is where one is missing."""
+    inner = [part for result in found if (part := _inner_predictions(outer, result)) is not None]
+    if len(inner) < len(found):
+        return said
+    scored = [result.predictions for result in found]
+    return replace(
+        said,
+        recalibration=recalibrated(scored, inner, expected_error),
+        operating=operating_points(scored, inner, labels, said.unit),
+    )
 
 
 def baseline_predictions(folder: Path, record: StudyRecord) -> dict[str, pl.DataFrame]:

@@ -4,15 +4,23 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from reports.numbers.nested import Nested
+from trainables.study.plan import StudyPlan
 from trainables.study.records import StudyRecord
 
 if TYPE_CHECKING:
     from reports.numbers.analysis import Results
 
 
-def study_notices(study: StudyRecord, nested: Nested | None, results: "Results | None") -> tuple[str, ...]:
+def study_notices(
+    study: StudyRecord, plan: StudyPlan | None, nested: Nested | None, results: "Results | None"
+) -> tuple[str, ...]:
     """Returns a sentence for each thing that a reader must know about how the study came about."""
-    return (*_of_nested(study, nested), *_of_sessions(study), *_of_classes(results))
+    return (*_of_plan(study, plan), *_of_nested(study, nested), *_of_sessions(study), *_of_classes(results))
+
+
+def _of_plan(study: StudyRecord, plan: StudyPlan | None) -> Iterator[str]:
+    if plan is not None and (changed := plan.changes(study.options)):
+        yield f"The study departs from its plan of {plan.written}: {'; '.join(changed)}."
 
 
 def _of_nested(study: StudyRecord, nested: Nested | None) -> Iterator[str]:

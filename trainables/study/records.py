@@ -2,6 +2,7 @@
 
 studies/NAME/
   study.json         options, cohort, versions, git state, times (StudyRecord)
+  plan.json          what the study set out to do, written once before it trained (trainables.study.plan)
   cohort.parquet     one row per video; cohort.json: classes, parameters, label
   splits.json        subject-wise folds and their hash (Splits)
   ledger.parquet     who and which file was on which side of which fold, checked when results are read
