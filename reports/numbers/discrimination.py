@@ -69,7 +69,8 @@ def rankings(
         cuts = range(1, len(labels))
         targets += [(f"at least {labels[c]}", shares[:, c:].sum(1), true >= c) for c in cuts]
     place = np.unique(units["subject"].to_numpy(), return_inverse=True)[1]
-    found, drawn = [], []
+    found: list[Ranking] = []
+    drawn: list[tuple[list[float], Array]] = []
     for number, (label, scores, positive) in enumerate(targets):
         if positive.all() or not positive.any():
             continue
@@ -79,8 +80,9 @@ def rankings(
         drawn += [(values, draws)] if number < len(labels) else []
         found.append(_ranking(label, float(positive.mean()), values, draws, int(place.max()) + 1))
     if len(labels) > 2 and len(drawn) == len(labels):
-        values, draws = (np.mean([d[i] for d in drawn], axis=0) for i in (0, 1))
-        mean = _ranking("mean", 1 / len(labels), list(values), draws, int(place.max()) + 1)
+        values = np.mean([v for v, _ in drawn], axis=0).tolist()
+        draws = np.mean([d for _, d in drawn], axis=0)
+        mean = _ranking("mean", 1 / len(labels), values, draws, int(place.max()) + 1)
         found.insert(len(labels), mean)
     return tuple(found)
 
