@@ -87,7 +87,7 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
     asked = {name: getattr(options, name) for name in growing}
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
-        _require_same(folder, record, identity, cohort, task, backbone)
+        require_same(folder, record, identity, cohort, task, backbone)
         codes = record.code if code in record.code else (*record.code, code)
         longer = any(record.options.get(name) != asked[name] for name in ("trials", "permutation_trials"))
         record = dataclasses.replace(
@@ -123,7 +123,7 @@ def splits_for(cohort: Cohort, options: SearchOptions) -> Splits:
     Raises:
         ConfigurationError: The cohort has too few subjects for them.
     """
-    if options.fold_column:
+    if options.fold_column and cohort.videos["fold"].n_unique() > 1:
         splits = splits_of_column(cohort)
     else:
         folds = options.folds or len(cohort.subjects())
@@ -141,8 +141,13 @@ def _saved(study: Study) -> Study:
     return study
 
 
-def _require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], cohort: Cohort, task: Task,
+def require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], cohort: Cohort, task: Task,
                   backbone: dict[str, Any]) -> None:  # fmt: skip
+    """Checks that a study in a folder goes on with these options and data.
+
+    Raises:
+        StridefoldError: Says what has changed.
+    """
     if (version := record.training_version) != TRAINING_VERSION:
         raise StridefoldError(
             f"{folder} was computed by version {version} of the trainers, and this is version {TRAINING_VERSION}, which computes "
@@ -197,7 +202,7 @@ def _same(splits: Splits) -> Splits:
 
 
 def outer_study(study: Study, options: SearchOptions) -> Study:
-    """Returns a study of the same cohort on the outer folds, in outer.
+    """Returns a study of the same cohort on the outer folds, in outer: those of --fold-column, a site each say, or drawn ones.
 
     Raises:
         ConfigurationError: The cohort has too few subjects, or the study was begun with other outer folds.

@@ -34,12 +34,14 @@ from reports.numbers.statistics import (
     fold_scores,
     metrics_of,
 )
+from reports.numbers.subgroups import Subgroups, subgroups
 from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.study.metrics import log_loss, score
 from trainables.study.plan import StudyPlan
-from trainables.study.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
+from trainables.study.readable import Readable, ReadableRecord
+from trainables.study.records import CODE_CHANGED, Attribute, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 from trainables.study.vocabulary import parse_metric
 
 
@@ -72,6 +74,10 @@ class Results:
     loss_fall: LossFall | None
     """None where nothing was trained in steps."""
     calibration: Calibration | None
+    subgroups: tuple[Subgroups, ...]
+    """By each attribute of the cohort, and by the manifest's own folds where they were used."""
+    readable: tuple[Readable, ...]
+    """Whether places of recording can be read from the video features."""
     maps: Maps | None
     """Of the first fold that has them; None where numbers are off."""
     class_windows: tuple[int, ...]
@@ -227,11 +233,23 @@ def _results(
         by_seed=seed_scores(done, study.metric, classes),
         loss_fall=loss_fall(done, ordinal=bool(study.task.get("ordinal")), classes=classes),
         calibration=said.calibration,
+        subgroups=_by_attribute(study, cohort, predictions),
+        readable=ReadableRecord.load(folder).found,
         maps=_maps(folder, done, cohort.classes),
         class_windows=tuple(int((predictions["true"] == c).sum()) for c in range(classes)),
         mistakes=said.mistakes,
         wrong_videos=said.wrong_videos,
     )
+
+
+def _by_attribute(study: StudyRecord, cohort: Cohort, predictions: pl.DataFrame) -> tuple[Subgroups, ...]:
+    """Returns the scores by subgroup; the column that gave the folds, a site's say, is an attribute too."""
+    videos, attributes = cohort.videos, cohort.attributes
+    column = study.options.get("fold_column")
+    if column and "fold" in videos.columns and column not in {a.name for a in attributes}:
+        site = Attribute(name=str(column), kind="category")
+        videos, attributes = videos.with_columns(pl.col("fold").alias(site.column)), (*attributes, site)
+    return subgroups(predictions, videos, attributes, len(cohort.classes))
 
 
 def _maps(folder: Path, done: tuple[FoldResult, ...], classes: tuple[str, ...]) -> Maps | None:

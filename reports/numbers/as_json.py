@@ -42,7 +42,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
     if found is not None:
         parts = {
             name: [dataclasses.asdict(p) for p in getattr(found, name)]
-            for name in ("levels", "classes", "folds", "spreads", "comparisons")
+            for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups", "readable")
         }
         plain["chosen"] = parts | {
             "trial": found.trial.number,
