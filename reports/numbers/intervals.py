@@ -49,18 +49,21 @@ def resampled_times(subjects: int, rng: np.random.Generator, draws: int, drawn: 
     return rng.multinomial(subjects if drawn is None else drawn, np.full(subjects, 1 / subjects), draws)
 
 
-def resampled_counts(matrices: Array, rng: np.random.Generator, draws: int = DRAWS) -> Array:
+def resampled_counts(
+    matrices: Array, rng: np.random.Generator, draws: int = DRAWS, shared_training: float = SHARED_TRAINING
+) -> Array:
     """Returns confusion matrices [B, C, C] of resampled cohorts, from which a cross-validated score's interval is read.
 
-    Two imagined subjects are added, and fewer subjects are drawn than there are, by SHARED_TRAINING.
+    Two imagined subjects are added, and fewer subjects are drawn than there are, by `shared_training`.
 
     Args:
         matrices: One confusion matrix per subject [S, C, C].
         rng: Draws the subjects.
         draws: B.
+        shared_training: Factor of the variance; 1 for a finished model on people of no fold.
     """
     whole = np.concatenate([matrices.astype(float), np.stack(pseudo_subjects(matrices))])
-    drawn = max(1, round(len(whole) / SHARED_TRAINING))
+    drawn = max(1, round(len(whole) / shared_training))
     return np.tensordot(resampled_times(len(whole), rng, draws, drawn), whole, axes=1)
 
 

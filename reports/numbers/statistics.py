@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import norm
 
-from reports.numbers.intervals import DRAWS, Array, ends, resampled_counts
+from reports.numbers.intervals import DRAWS, SHARED_TRAINING, Array, ends, resampled_counts
 from trainables.study.metrics import at_level
 from trainables.study.vocabulary import parse_metric
 
@@ -168,7 +168,9 @@ def bootstrap(matrices: Array, metric: str, rng: np.random.Generator, draws: int
     return ends(_resampled(matrices, metric, rng, draws), len(matrices))
 
 
-def score_interval(matrices: Array, metric: str, rng: np.random.Generator) -> tuple[float, float]:
+def score_interval(
+    matrices: Array, metric: str, rng: np.random.Generator, shared_training: float = SHARED_TRAINING
+) -> tuple[float, float]:
     """Returns the 95 % interval of a cross-validated score: never without width, wider than `bootstrap`'s.
 
     docs/decisions/0020 has its coverage for nested cross-validation of 24 and 60 subjects.
@@ -177,8 +179,10 @@ def score_interval(matrices: Array, metric: str, rng: np.random.Generator) -> tu
         matrices: One confusion matrix per subject [S, C, C].
         metric: As in `metric_values`.
         rng: Draws the subjects.
+        shared_training: As in `resampled_counts`.
     """
-    return ends(metric_values(resampled_counts(matrices, rng), metric), len(matrices))
+    counts = resampled_counts(matrices, rng, shared_training=shared_training)
+    return ends(metric_values(counts, metric), len(matrices))
 
 
 def _resampled(matrices: Array, metric: str, rng: np.random.Generator, draws: int) -> Array:
@@ -211,7 +215,14 @@ def _count_rows(numbers: Array, kinds: int) -> Array:
     return counts.reshape(rows, kinds)
 
 
-def level_scores(predictions: pl.DataFrame, level: str, classes: int, metrics: tuple[str, ...]) -> Level:
+def level_scores(
+    predictions: pl.DataFrame,
+    level: str,
+    classes: int,
+    metrics: tuple[str, ...],
+    *,
+    shared_training: float = SHARED_TRAINING,
+) -> Level:
     """Returns a level's scores; subjects are what is resampled at every level, because their videos are not independent."""
     units = at_level(predictions, level)
     matrices = subject_matrices(units, classes)
@@ -221,7 +232,7 @@ def level_scores(predictions: pl.DataFrame, level: str, classes: int, metrics: t
     guesses = shuffled(units, classes, np.random.default_rng(0))
     scores = []
     for metric in metrics:
-        low, high = score_interval(matrices, metric, np.random.default_rng(0))
+        low, high = score_interval(matrices, metric, np.random.default_rng(0), shared_training)
         scores.append(
             Score(
                 metric=metric,
@@ -251,9 +262,12 @@ def independent_units(sizes: Array) -> float:
     return float(sizes.sum() ** 2 / (sizes.astype(float) ** 2).sum())
 
 
-def class_scores(matrices: Array, labels: tuple[str, ...]) -> tuple[ClassScore, ...]:
+def class_scores(
+    matrices: Array, labels: tuple[str, ...], *, shared_training: float = SHARED_TRAINING
+) -> tuple[ClassScore, ...]:
     """Returns precision, recall and F1 of each class, with 95 % intervals, of one confusion matrix per subject [S, C, C]."""
-    counts, drawn = matrices.sum(0), resampled_counts(matrices, np.random.default_rng(0))
+    counts = matrices.sum(0)
+    drawn = resampled_counts(matrices, np.random.default_rng(0), shared_training=shared_training)
     rows = []
     for index, label in enumerate(labels):
         hits, true, predicted = (int(n) for n in (counts[index, index], counts[index].sum(), counts[:, index].sum()))
