@@ -170,10 +170,10 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
     )
     group.add_argument(
         "--allow-duplicate",
-        metavar="VIDEO",
+        metavar="VIDEO=OTHER",
         action="append",
         default=[],
-        help="video that may look like one of another subject, which else is an error; repeat for more",
+        help="two videos of different subjects that may look alike, which else is an error; repeat for more pairs",
     )
 
 
@@ -234,7 +234,7 @@ def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         metavar="P",
         default=default.prune,
         help="stop a trial after a fold when its subjects' scores are below the best trial's at this p-value (Wilcoxon); "
-        "0 is never; never with --cost",
+        "0 is never; never with --cost or --choose one_se",
     )
     group.add_argument(
         "--concurrency",

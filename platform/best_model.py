@@ -24,7 +24,7 @@ def write_best(study: Study, trial: TrialRecord, session: Session) -> Path:
     best = study.folder / "best"
     results = {f"fold-{fold}": study.folder / "folds" / key for fold, key in enumerate(trial.folds)}
     if session.options.refit == "all":
-        results["all"] = _refit(study, trial, session)
+        results["all"] = refit_on_everyone(study, trial, session)
     write_json(best / "configuration.json", {"trial": trial.number, "metric": study.record.metric, "value": trial.value,
                                              "backbone": study.record.backbone["name"], "settings": trial.config})  # fmt: skip
     sentences = {
@@ -43,7 +43,7 @@ def write_best(study: Study, trial: TrialRecord, session: Session) -> Path:
     return best
 
 
-def _refit(study: Study, trial: TrialRecord, session: Session) -> Path:
+def refit_on_everyone(study: Study, trial: TrialRecord, session: Session) -> Path:
     """Returns the result of the chosen configuration trained on every subject; it has no score.
 
     Raises:

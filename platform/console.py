@@ -246,18 +246,19 @@ class Console:
             results: the contents of results.json.
         """
         chosen = results["chosen"]
-        subjects = next(level for level in chosen["levels"] if level["level"] == "subject")
+        subjects = chosen["levels"][0]
         self.say("")
         self.say(f"chosen: trial {trial.number} with {settings(trial.params)}")
         scores = ", ".join(f"{s['metric'].replace('_', ' ')} {s['value']:.3f}" for s in subjects["scores"])
-        self.say(f"  held-out subjects: {scores}")
+        self.say(f"  held-out {subjects['level']}s: {scores}")
         self.say(f"  these are selection scores: the search chose by {metric} on the same subjects")
         chance = next(s["chance"] for s in subjects["scores"] if s["metric"] == "balanced_accuracy")
         self.say(f"  chance: balanced accuracy {chance:.3f}")
         for c in chosen["comparisons"]:
             self.say(
                 f"  vs. {BASELINES.get(c['other'], c['other'])}: {c['value']:.3f} - {c['other_value']:.3f} = {c['difference']:+.3f} "
-                f"({c['low']:+.3f} to {c['high']:+.3f}; p = {c['adjusted']:.2f}, subjects permuted, Holm)"
+                f"({c['low']:+.3f} to {c['high']:+.3f}; these trained models: p = {c['adjusted']:.2f}; these methods: "
+                f"{'too few folds to say' if c['folds_adjusted'] is None else 'p = {:.2f}'.format(c['folds_adjusted'])}; Holm)"
             )
         if (c := chosen["shuffled"]) is not None:
             order = c["order"]
@@ -269,13 +270,25 @@ class Console:
             score = nested["estimate"]
             self.say(
                 f"  nested estimate, subjects that no search saw: {metric} {score['value']:.3f} "
-                f"({score['low']:.3f} to {score['high']:.3f}); the inner searches were optimistic by {nested['optimism']:.3f}"
+                f"({score['low']:.3f} to {score['high']:.3f}){_optimism(nested)}"
             )
         if (null := chosen["permutation_null"]) is not None:
             values = ", ".join(f"{value:.3f}" for value in null["values"])
-            self.say(f"  the same search on exchanged labels: {metric} {values} (p = {null['p_value']:.2f})")
+            p = null["p_value"]
+            worth = (
+                "no p: they were shorter searches" if p is None else f"p = {p:.2f}, at least {null['smallest_p']:.2f}"
+            )
+            self.say(f"  the same search on permuted labels: {metric} {values} ({worth})")
         for warning in results["warnings"]:
             self.say(f"  warning: {warning['sentence']}")
+
+
+def _optimism(nested: dict[str, Any]) -> str:
+    """Returns how optimistic the inner searches were, with its interval; nothing where that is not known."""
+    if nested["optimism"] is None:
+        return ""
+    span = f"{nested['optimism_low']:+.3f} to {nested['optimism_high']:+.3f}"
+    return f"; optimism of the inner searches {nested['optimism']:+.3f} ({span})"
 
 
 def settings(params: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
 """Nested cross-validation: the whole search is run again without each outer fold's subjects, who are scored once."""
 
+import dataclasses
 import datetime
 from platform.baselines import run_baselines
+from platform.best_model import refit_on_everyone
 from platform.options import SearchOptions
 from platform.session import Session
 from platform.study import Study, inner_study, outer_study
@@ -11,7 +13,7 @@ import polars as pl
 from trainables.errors import LeakageError, StridefoldError
 from trainables.model_kinds import KINDS
 from trainables.study.leaderboard import TrialRecord
-from trainables.study.metrics import score
+from trainables.study.metrics import mean_of_models, score
 from trainables.study.outer_records import OuterResult
 from trainables.study.records import Fold, FoldResult
 
@@ -46,9 +48,13 @@ def _run_fold(outer: Study, fold: Fold, inner: Study, session: Session) -> Outer
         raise LeakageError(f"subject {seen[0]!r} of outer fold {fold.index} is among those that its search saw")
     trial = session.search(inner, f"outer fold {fold.index}")
     before = OuterResult.load(outer.folder, fold.index)
-    if before is not None and before.keys == trial.folds:
-        return before
+    asked = session.options.trials
+    if before is not None and (before.keys, before.refit) == (trial.folds, session.options.refit):
+        result = dataclasses.replace(before, trials=asked)  # more trials, and the same choice
+        result.save(outer.folder)
+        return result
     session.describe(inner, trial.folds)
+    predictions, by_model = _predictions(outer, fold, inner, trial, session)
     result = OuterResult(
         fold=fold.index,
         trial=trial.number,
@@ -56,7 +62,10 @@ def _run_fold(outer: Study, fold: Fold, inner: Study, session: Session) -> Outer
         params=trial.params,
         inner_score=trial.value or 0.0,
         keys=trial.folds,
-        predictions=_predictions(outer, fold, inner, trial, session),
+        predictions=predictions,
+        by_model=by_model,
+        trials=asked,
+        refit=session.options.refit,
         scorings=(
             *(before.scorings if before else ()),
             datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -72,14 +81,21 @@ def _run_fold(outer: Study, fold: Fold, inner: Study, session: Session) -> Outer
     return result
 
 
-def _predictions(outer: Study, fold: Fold, inner: Study, trial: TrialRecord, session: Session) -> pl.DataFrame:
-    """Returns the windows of the outer subjects with the mean probabilities of the inner folds' models.
+def _predictions(
+    outer: Study, fold: Fold, inner: Study, trial: TrialRecord, session: Session
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Returns the windows of the outer subjects as the study's own model would score them, and by each inner fold's model.
 
-    A baseline that keeps no weights is fitted again on all of the outer fold's training subjects.
+    That is the mean of the inner folds' models, or with --refit all one model of all inner subjects. A baseline that
+    keeps no weights is fitted again on all of the outer fold's training subjects.
     """
     if KINDS[trial.config["model"]].network:
-        return session.score_outer(inner, outer, fold)
+        if session.options.refit == "all":
+            refit_on_everyone(inner, trial, session)
+        by_model = session.score_outer(inner, outer, fold)
+        several = by_model["model"].n_unique() > 1
+        return mean_of_models(by_model), by_model if several else None
     key = outer.fold_key(session.options.reference().with_values(trial.config), fold)
     if problem := session.train(outer, trial.config, {fold.index: key}):
         raise StridefoldError(f"outer fold {fold.index}: {problem[0]}")
-    return FoldResult.load(outer.folder / "folds" / key).predictions
+    return FoldResult.load(outer.folder / "folds" / key).predictions, None

@@ -11,7 +11,7 @@ from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 from trainables.model_kinds import BASELINES
 from trainables.study.files import file_sha256
-from trainables.study.vocabulary import COSTS, READERS, RULES
+from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
 
 SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.steps": 100,
@@ -181,6 +181,15 @@ class SearchOptions:
             return self
         return dataclasses.replace(self, settings={"optimizer.ordinal_beta": 0.0} | self.settings)
 
+    def for_labels(self, *, per_video: bool) -> "SearchOptions":
+        """Returns the options for labels per subject or per video: with the latter the metric counts videos.
+
+        A subject with videos of several classes has no one answer: a mean over its videos would be one over those of each true
+        class, which the model is not told (.506 became .587 so).
+        """
+        level, name = parse_metric(self.metric)
+        return dataclasses.replace(self, metric=f"video/{name}") if per_video and level == "subject" else self
+
     def reference(self) -> TrainConfig:
         """Returns the configuration that the search starts from.
 
@@ -196,6 +205,15 @@ class SearchOptions:
         if self.prompts_from is not None:
             values |= _prompts_of(Path(self.prompts_from))
         return TrainConfig().with_values(values | self.settings)
+
+    @property
+    def prune_level(self) -> float:
+        """Returns the p-value below which a trial is stopped; 0 stops none.
+
+        With --cost no one trial is the best. With --choose one_se a trial that is behind may still be the one to choose: of
+        those within one standard error of the best, the pruner would stop 10 to 60 %.
+        """
+        return 0.0 if self.cost or self.choose == "one_se" else self.prune
 
     @property
     def seed_of_splits(self) -> int:

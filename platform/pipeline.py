@@ -90,7 +90,9 @@ def make_plan(options: SearchOptions, console: Console) -> Plan:
     options = options.completed(space)
     check_space(space, reference, options.sampler or "tpe")
     cohort, task = gather_cohort(options, console)
-    options = options.for_task(ordinal=task.ordinal)
+    options = options.for_task(ordinal=task.ordinal).for_labels(per_video=cohort.per_video_labels)
+    if cohort.per_video_labels:
+        console.say(f"labels are per video: configurations are compared by {options.metric}, subjects resampled whole")
     check_baselines(options.baselines, cohort)
     backbone = load_backbone(options.backbone)
     check_prompts(reference.effective(), backbone, task)

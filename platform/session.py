@@ -46,7 +46,7 @@ class Session:
             cache=frame_cache(options),
             sampler=options.sampler or "tpe",
             seed=options.seed_of_sampler,
-            prune=0.0 if options.cost else options.prune,
+            prune=options.prune_level,
             workers=options.workers,
             cpus=self.machines.cpus_per_worker,
             gpus=self.machines.gpus_per_worker,
@@ -85,7 +85,7 @@ class Session:
             return [problem for problem in self.tasks(train_one, calls) if problem]
 
     def score_outer(self, inner: Study, outer: Study, fold: Fold) -> pl.DataFrame:
-        """Returns the predictions of an outer fold's test subjects by the ensemble that the inner study has chosen."""
+        """Returns the predictions of an outer fold's test subjects by each model of the inner study's choice, as ray_loop's."""
         from trainables.ray_loop import score_outer
 
         folder, cache = self.place(inner)

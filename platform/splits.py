@@ -65,6 +65,28 @@ def splits_of_column(cohort: Cohort) -> Splits:
     return Splits(method=f"the manifest's own folds ({', '.join(names)})", folds=_folds(tests, subjects))
 
 
+def outer_splits(cohort: Cohort, *, folds: int, seed: int, by_column: bool) -> Splits:
+    """Returns the outer folds of nested cross-validation: drawn over subjects, or those of the cohort's column 'fold'.
+
+    Raises:
+        ConfigurationError: There are too few subjects, or the column names another number of folds.
+    """
+    if not by_column:
+        return make_splits(cohort, folds=folds, seed=seed)
+    splits = splits_of_column(cohort)
+    if (named := len(splits.folds)) != folds:
+        raise ConfigurationError(
+            f"--outer-folds {folds}, but --fold-column names {named} folds, each of which is an outer fold; give "
+            f"--outer-folds {named}"
+        )
+    if named < 3:
+        raise ConfigurationError(
+            f"--fold-column names {named} folds; --outer-folds needs 3 at least, because the search without one of them "
+            "is cross-validated over the others"
+        )
+    return splits
+
+
 def only_fold(splits: Splits, fold: int) -> Splits:
     """Returns one fold of some splits alone.
 
@@ -114,12 +136,13 @@ def check_near_duplicates(cohort: Cohort, cache: Path, allowed: tuple[str, ...])
 
     Args:
         cache: folder of the frame cache, which holds the cohort's videos.
-        allowed: videos that may look like another subject's.
+        allowed: pairs of videos that may look alike, each as 'VIDEO=OTHER'; in either order.
 
     Raises:
         LeakageError: Lists the pairs, and how to allow them.
     """
-    pairs = [p for p in near_duplicates(cohort.videos, cache) if not {p.video, p.other_video} & set(allowed)]
+    allowed_pairs = [_pair(text, cohort) for text in allowed]
+    pairs = [p for p in near_duplicates(cohort.videos, cache) if {p.video, p.other_video} not in allowed_pairs]
     if pairs:
         lines = [
             f"  - {p.video} (subject {p.subject!r}) and {p.other_video} (subject {p.other_subject!r}), {p.likeness:.0%} alike"
@@ -127,8 +150,26 @@ def check_near_duplicates(cohort: Cohort, cache: Path, allowed: tuple[str, ...])
         ]
         raise LeakageError(
             "videos of different subjects look like one recording, which folds would train and score on; remove one of "
-            "each pair, or give --allow-duplicate VIDEO where they differ:\n" + "\n".join(lines)
+            "each pair, or give --allow-duplicate VIDEO=OTHER for each pair that differs:\n" + "\n".join(lines)
         )
+
+
+def _pair(text: str, cohort: Cohort) -> set[str]:
+    """Returns the two videos of 'VIDEO=OTHER', whose names may have '=' in them too.
+
+    Raises:
+        ConfigurationError: It does not name two videos of the cohort.
+    """
+    known = set(cohort.videos["video"])
+    cuts = (i for i, letter in enumerate(text) if letter == "=")
+    for cut in cuts:
+        pair = {text[:cut], text[cut + 1 :]}
+        if len(pair) == 2 and pair <= known:
+            return pair
+    raise ConfigurationError(
+        f"--allow-duplicate {text} does not name two videos of the cohort; give one pair as VIDEO=OTHER, as the manifest "
+        "spells them, and repeat the option for more pairs"
+    )
 
 
 def _stratified(cohort: Cohort, folds: int, seed: int) -> tuple[list[tuple[str, ...]], int]:
@@ -164,10 +205,10 @@ def _check_feasible(cohort: Cohort, folds: int, subjects: int) -> None:
                 f"class {cohort.classes[label]!r} has one subject among the {subjects} to split, which cannot be both "
                 "trained on and held out; add subjects of this class, or leave it out"
             )
-    largest = int(cohort.videos["label"].value_counts()["count"].to_numpy().max())
+    largest = max(_subjects_per_class(cohort).values())
     if largest < folds < subjects:
         raise ConfigurationError(
-            f"--folds {folds}, but no class has that many videos; use {largest} at most, or {subjects} to leave one "
+            f"--folds {folds}, but no class has that many subjects; use {largest} at most, or {subjects} to leave one "
             "subject out"
         )
 
@@ -178,12 +219,12 @@ def _subjects_per_class(cohort: Cohort) -> dict[int, int]:
 
 
 def _shuffled(cohort: Cohort, folds: int, seed: int) -> Iterator[tuple[str, ...]]:
-    """Yields each fold's held-out subjects, sorted."""
-    videos = cohort.videos.sort("subject", "video")
-    groups, labels = videos["subject"].to_numpy(), videos["label"].to_numpy()
+    """Yields each fold's held-out subjects, sorted; each counts once in each of their classes, however many videos they have."""
+    rows = cohort.videos.select("subject", "label").unique().sort("subject", "label")
+    groups, labels = rows["subject"].to_numpy(), rows["label"].to_numpy()
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer videos than folds: counted by the caller
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer subjects than folds: counted by the caller
         for _, test in splitter.split(np.zeros(len(labels)), labels, groups):
             yield tuple(sorted(set(groups[test].tolist())))
 

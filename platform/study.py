@@ -1,8 +1,8 @@
 """The study folder: opened, locked, and continued only by the command that began it."""
 
 import dataclasses
-import datetime
 import fcntl
+import functools
 import importlib.metadata
 import json
 import os
@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from platform.options import SearchOptions
-from platform.splits import check_ledger, make_splits, only_fold, splits_of_column
+from platform.permuted_labels import exchanged
+from platform.splits import check_ledger, make_splits, only_fold, outer_splits, splits_of_column
+from platform.study_log import now, of_session, plan_of
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 import trainables
@@ -28,6 +29,8 @@ from trainables.study.files import digest, write_parquet
 from trainables.study.records import Cohort, Fold, Splits, StudyRecord
 from trainables.study.training_version import TRAINING_VERSION, source_hash
 
+SHUFFLES = 100
+"""Shuffles of the labels that are tried for one permuted search."""
 PACKAGES = ("stridefold", "torch", "transformers", "ray", "optuna", "polars", "scikit-learn", "numpy")
 
 
@@ -86,7 +89,14 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
         require_same(folder, record, identity, cohort, task, backbone)
         codes = record.code if code in record.code else (*record.code, code)
-        record = dataclasses.replace(record, options=record.options | identity | asked, finished=None, code=codes)
+        longer = any(record.options.get(name) != asked[name] for name in ("trials", "permutation_trials"))
+        record = dataclasses.replace(
+            record,
+            options=record.options | identity | asked,
+            finished=None,
+            code=codes,
+            permutations=() if longer else record.permutations,  # the null of another search is none of this one
+        )
     else:
         splits = splits_for(cohort, options)
         record = StudyRecord(
@@ -99,9 +109,11 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
             backbone=backbone,
             versions=versions(),
             git=git_state(),
-            started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            started=now(),
             code=(code,),
         )
+        plan_of(options, record).save(folder)
+    record = dataclasses.replace(record, sessions=(*record.sessions, {"started": now(), **of_session(options)}))
     return _saved(Study(folder=folder, record=record, cohort=cohort, splits=splits))
 
 
@@ -166,33 +178,27 @@ def require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], co
 def permuted(study: Study, number: int, options: SearchOptions) -> Study:
     """Returns a study of the same cohort in which the subjects' labels changed hands, in permutations/NUMBER.
 
-    A subject keeps its videos and numbers, so only the link between them and the label is cut. With --fold-column labels change
-    hands within its groups: a null in which sites had another mix of classes would not be this study's.
+    A subject keeps its videos and numbers, so only the link between them and the label is cut. Labels with which the folds
+    cannot be made are drawn again.
+
+    Raises:
+        ConfigurationError: No draw has folds.
     """
-    subjects = study.cohort.subjects()
     seed = 1_000_003 * (number + 1) + options.seed
-    labels = subjects["label"].shuffle(seed=seed)
-    if options.fold_column:
-        labels = _shuffled_within(study.cohort, subjects, seed)
-    cohort = dataclasses.replace(
-        study.cohort,
-        videos=study.cohort.videos.drop("label").join(
-            subjects.select("subject", label=labels), on="subject", maintain_order="left"
-        ),
-    )
-    folder = study.folder / "permutations" / str(number)
-    return _part(study, cohort, folder, f"permutation-{number}", lambda: splits_for(cohort, options))
+    for attempt in range(SHUFFLES):
+        cohort = exchanged(study.cohort, seed + 7_368_787 * attempt, by_fold=options.fold_column is not None)
+        try:
+            splits = splits_for(cohort, options)
+        except ConfigurationError as error:
+            problem = error
+            continue
+        folder = study.folder / "permutations" / str(number)
+        return _part(study, cohort, folder, f"permutation-{number}", functools.partial(_same, splits))
+    raise ConfigurationError(f"--permutations: none of {SHUFFLES} shuffles of the labels has folds ({problem})")
 
 
-def _shuffled_within(cohort: Cohort, subjects: pl.DataFrame, seed: int) -> pl.Series:
-    """Returns the subjects' labels, exchanged among those of one fold of the manifest's own."""
-    fold_of = dict(cohort.videos.select("subject", "fold").unique().rows())
-    groups = np.array([fold_of[subject] for subject in subjects["subject"]])
-    labels, rng = subjects["label"].to_numpy().copy(), np.random.default_rng(seed)
-    for group in np.unique(groups):
-        members = np.flatnonzero(groups == group)
-        labels[members] = labels[members][rng.permutation(len(members))]
-    return pl.Series(labels, dtype=pl.Int64)
+def _same(splits: Splits) -> Splits:
+    return splits
 
 
 def outer_study(study: Study, options: SearchOptions) -> Study:
@@ -203,15 +209,12 @@ def outer_study(study: Study, options: SearchOptions) -> Study:
     """
 
     def splits() -> Splits:
-        if not options.fold_column:
-            return make_splits(study.cohort, folds=options.outer_folds, seed=options.seed_of_splits)
-        found = splits_of_column(study.cohort)
-        if len(found.folds) != options.outer_folds:
-            raise ConfigurationError(
-                f"--outer-folds {options.outer_folds}, but --fold-column {options.fold_column} names {len(found.folds)} folds, each "
-                f"of which is left out once; give --outer-folds {len(found.folds)}"
-            )
-        return found
+        return outer_splits(
+            study.cohort,
+            folds=options.outer_folds,
+            seed=options.seed_of_splits,
+            by_column=options.fold_column is not None,
+        )
 
     outer = _part(study, study.cohort, study.folder / "outer", "outer", splits)
     if (begun := len(outer.splits.folds)) != options.outer_folds:
@@ -248,24 +251,30 @@ def refit_study(study: Study) -> Study:
 
 
 def _part(study: Study, cohort: Cohort, folder: Path, name: str, splits_of: Callable[[], Splits]) -> Study:
-    """Returns a study inside a study, on another cohort or with folds of its own; one that was begun goes on."""
+    """Returns a study inside a study, on another cohort or with folds of its own; one that was begun goes on.
+
+    It keeps the study's options, but for --refit: only an inner study of an outer fold is predicted with.
+    """
+    options = study.record.options if name.isdecimal() else study.record.options | {"refit": "folds"}
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
         if record.cohort_sha256 != cohort.sha256():
             raise StridefoldError(
                 f"{folder} was begun with other subjects or labels; begin another study with --study NAME"
             )
+        record = dataclasses.replace(record, options=options)
     else:
         splits = splits_of()
         record = dataclasses.replace(
             study.record,
             name=f"{study.record.name}-{name}",
-            options=study.record.options | {"refit": "folds"},  # a study inside a study is not predicted with
+            options=options,
             finished=None,
             cohort_sha256=cohort.sha256(),
             splits_sha256=splits.sha256(),
             permutations=(),
             baselines={},
+            sessions=(),
         )
     return _saved(Study(folder=folder, record=record, cohort=cohort, splits=splits))
 

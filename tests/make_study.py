@@ -153,8 +153,10 @@ def add_outer_folds(folder: Path, scorings: int = 1) -> Path:
             params=trial.params,
             inner_score=0.9,
             keys=(key,),
-            predictions=FoldResult.load(folder / "folds" / key).predictions,
+            predictions=(predictions := FoldResult.load(folder / "folds" / key).predictions),
             scorings=("2026-03-14T10:00:00+00:00",) * scorings,
+            trials=study.options["trials"],
+            by_model=predictions.with_columns(model=pl.lit(0, dtype=pl.Int64)),
         ).save(outer)
     return folder
 

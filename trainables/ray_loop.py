@@ -19,7 +19,6 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from trainables.config import TrainConfig
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
-from trainables.study.metrics import mean_of_folds
 from trainables.study.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
@@ -161,11 +160,14 @@ def train_one(study: str, cache: str, key: str, fold: int, config: dict[str, Any
 
 
 def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: float) -> pl.DataFrame:
-    """Returns what an inner study's ensemble says of an outer fold's test subjects, as FoldResult.predictions; a Ray task.
+    """Returns what each model of an inner study says of an outer fold's test subjects; a Ray task.
 
     Args:
         inner, outer: study folders.
         fold: place of the fold among the outer study's splits.
+
+    Returns:
+        FoldResult.predictions of each model, with its place among the inner folds in the column model.
     """
     from trainables.inference.ensemble import load_frozen, open_ensemble, score_videos
 
@@ -174,7 +176,14 @@ def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: 
     subjects = Splits.load(Path(outer) / "splits.json").folds[fold].test
     videos = Cohort.load(Path(outer)).of_subjects(subjects)
     scores = score_videos(ensemble, videos, load_frozen(ensemble, device), cache=Path(cache), device=device)
-    return mean_of_folds(scores, videos, fold)
+    labels = videos.select("subject", "video", true=pl.col("label"))
+    columns = ["subject", "video", "window", "true", "probabilities", "model"]
+    return (
+        scores.rename({"fold": "model"})
+        .join(labels, on=["subject", "video"])
+        .sort("model", "subject", "video", "window")
+        .select(pl.lit(fold, dtype=pl.Int64).alias("fold"), *columns)
+    )
 
 
 def score_new(

@@ -41,7 +41,8 @@ def methods(
         f"Subjects were divided into {folds} folds ({splits}); all videos of a subject stayed on one side, and whatever is fitted "
         "was fitted on the training side only. Probabilities were averaged from windows to videos and from videos to subjects. "
         f"The search ran {search} and compared configurations by {metric(metric_text)}. {_rules(options)}Intervals are 95 % expanded percentiles of 2000 bootstrap "
-        "samples of subjects (Hesterberg 2015); with fewer than about 60 subjects they are still too narrow. Chance is the mean score of 1000 shuffles of the true "
+        "samples of subjects (Hesterberg 2015) with two imagined subjects added, one answered right and one wrong (Agresti and Coull 1998), and "
+        "with the variance raised by 1.4 because folds share training subjects. Chance is the mean score of 1000 shuffles of the true "
         "labels against the same answers."
     )
     return tuple(
@@ -54,7 +55,7 @@ def methods(
 def _rules(options: dict[str, Any]) -> str:
     """Returns sentences, each with a space behind it, about how trials were stopped and chosen, and what was nested."""
     sentences = []
-    if options.get("prune") and not options.get("cost"):
+    if options.get("prune") and not options.get("cost") and options.get("choose") != "one_se":
         sentences.append(
             "A configuration was stopped after a fold when it was behind the best one on the subjects of its folds so far, in the "
             f"metric and in the probability of the true class (Wilcoxon's signed-rank test, p < {options['prune']:.3g}). "

@@ -119,8 +119,7 @@ def _leading(analysis: Analysis, found: Results) -> tuple[Level, str]:
 
 
 def _selected(analysis: Analysis, found: Results) -> Level:
-    name, _ = parse_metric(analysis.study.metric)
-    return next(level for level in found.levels if level.level == name)
+    return found.detail.level(parse_metric(analysis.study.metric)[0])
 
 
 def _model(analysis: Analysis) -> str:
@@ -177,7 +176,12 @@ def _evaluation(analysis: Analysis, found: Results) -> str:
     parts = ["## Evaluation", f"Scored on {folds} Intervals are 95 % expanded percentiles over resampled subjects."]
     nested = analysis.nested
     if nested is not None and nested.level is not None and nested.estimate is not None:
-        optimism = "" if nested.optimism is None else f" The searches' own scores were {nested.optimism:.2f} higher."
+        optimism = ""
+        if nested.optimism is not None:
+            optimism = (
+                f" The searches' own scores minus those of the same models on these subjects: {nested.optimism:+.2f} "
+                f"({nested.optimism_low:+.2f} to {nested.optimism_high:+.2f})."
+            )
         parts += [
             f"**Nested estimate: {metric(analysis.study.metric)} {_interval(nested.estimate)}.** The whole search was run "
             f"{_count(nested.wanted, 'time')}, each time without the subjects of one outer fold, who were then scored by "
@@ -272,12 +276,12 @@ def _limits(analysis: Analysis) -> str:
         lines.append(SIMULATED)
     lines += [inert(warning.sentence) for warning in analysis.warnings]
     if found is not None:
-        level, _ = _leading(analysis, found)
-        score = next(s for s in level.scores if s.metric == parse_metric(analysis.study.metric)[1])
         if not estimated:
             lines.append("There is no nested estimate: on new people expect less than the selection score.")
-        if score.low <= score.chance:
-            lines.append("The interval is not above chance, so this study does not show that the model learned anything.")  # fmt: skip
+        if analysis.beyond_chance is None:
+            lines.append("Nothing in this study decides whether its score is above chance: it is the best of several.")
+        elif not analysis.beyond_chance:
+            lines.append("The score is not shown to be above chance, so this study does not show that the model learned anything.")  # fmt: skip
     lines += (
         [_gap(s) for s in found.subgroups]
         if found is not None and found.subgroups

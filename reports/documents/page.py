@@ -24,22 +24,24 @@ from reports.figures.embedding_maps import draw_numbers, draw_plane
 from reports.figures.filmstrips import FramesOf, filmstrip
 from reports.figures.parallel_coordinates import contour, parallel_coordinates
 from reports.figures.style import Drawing
-from reports.numbers.analysis import Analysis, analyse, numbers
+from reports.numbers.analysis import Analysis, analyse
+from reports.numbers.as_json import numbers
 from reports.numbers.comparisons import Comparison
 from reports.numbers.descriptions import as_read
 from reports.numbers.search import NUMERACY_OFF, axes, drawn
-from reports.numbers.statistics import Score, wilson
 from trainables.errors import ConfigurationError
 from trainables.model_kinds import METHOD
 from trainables.study.files import write_json, write_parquet, write_text
 from trainables.study.leaderboard import TrialRecord
-from trainables.study.vocabulary import parse_metric
 
 MINUS, DASH = "−", "–"
 
 
 def write_report(study: Path, *, share: bool = False, filmstrips: FramesOf | None = None, pdf: bool = True) -> Path:
     """Writes report.html, results.json, predictions.parquet and model_card.md of a study; returns the page's path.
+
+    predictions.parquet has the nested predictions where there are any; those of the search's own folds, by which the
+    configuration was chosen, are then in selection_predictions.parquet.
 
     Works on a search that still runs, was killed, or has no complete trial yet; the page then says what is missing, and
     predictions.parquet is written only once a configuration is chosen. The same study gives the same bytes.
@@ -62,7 +64,12 @@ def write_report(study: Path, *, share: bool = False, filmstrips: FramesOf | Non
     with _rarely_collected():
         page = render(analysis, filmstrips)
     if analysis.results is not None:
-        write_parquet(folder / "predictions.parquet", named_predictions(analysis))
+        assert analysis.shown is not None
+        write_parquet(folder / "predictions.parquet", named_predictions(analysis, analysis.shown.predictions))
+        selection = folder / "selection_predictions.parquet"
+        selection.unlink(missing_ok=True)
+        if analysis.shown is not analysis.results.detail:
+            write_parquet(selection, named_predictions(analysis, analysis.results.predictions))
     write_json(folder / "results.json", numbers(analysis))
     write_text(folder / "model_card.md", model_card(analysis))
     write_text(folder / "report.html", page)
@@ -112,6 +119,7 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
             a=analysis,
             study=analysis.study,
             found=analysis.results,
+            shown=analysis.shown,
             answer=_answer(analysis),
             drawings=_drawings(analysis),
             leaders=_leaders(analysis),
@@ -133,11 +141,10 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
     )
 
 
-def named_predictions(analysis: Analysis) -> pl.DataFrame:
-    """Returns the chosen configuration's held-out windows, with class names for the truth and one probability per class."""
-    assert analysis.results is not None
+def named_predictions(analysis: Analysis, frame: pl.DataFrame) -> pl.DataFrame:
+    """Returns held-out windows with class names for the truth and the answer, by fold, subject, video and window."""
     names = dict(enumerate(analysis.cohort.classes))
-    frame = analysis.results.predictions
+    frame = frame.sort("fold", "subject", "video", "window")
     return frame.with_columns(
         true_class=pl.col("true").replace_strict(names, return_dtype=pl.String),
         predicted_class=pl.col("probabilities")
@@ -181,24 +188,28 @@ def quantity(value: float | None) -> str:
 def _answer(analysis: Analysis) -> dict[str, Any] | None:
     if analysis.results is None:
         return None
-    level_name, name = parse_metric(analysis.study.metric)
-    level = next(level for level in analysis.results.levels if level.level == level_name)
-    chosen: Score = next(s for s in level.scores if s.metric == name)
-    right, units = int(analysis.results.counts.trace()), int(analysis.results.counts.sum())
-    subjects = next(level for level in analysis.results.levels if level.level == "subject")
+    said = analysis.results.detail
     return {
-        "score": chosen,
-        "subjects": subjects,
-        "right": right,
-        "units": units,
-        "share": right / units,
+        "score": said.score(analysis.study.metric),
+        "detail": said,
+        "share": said.right / said.units,
         "only": _only_answer(analysis),
-        "share_interval": wilson(right, units) if units == analysis.results.predictions["subject"].n_unique() else None,
+        "share_interval": said.right_interval,
         "complete": sum(t.scored for t in analysis.leaderboard),
-        "beyond_chance": chosen.low > chosen.chance,
-        "above_chance": chosen.value > chosen.chance,
+        "beyond_chance": analysis.beyond_chance,
+        "decided_by": _decided_by(analysis),
         "baseline": _best_baseline(analysis.results.comparisons),
     }
+
+
+def _decided_by(analysis: Analysis) -> str:
+    """Returns by what the page says that the score is above chance or not."""
+    if analysis.nested is not None and analysis.nested.estimate is not None:
+        return "The whole 95 % interval of the nested estimate"
+    null = analysis.results.null if analysis.results else None
+    if null is not None and null.p_value is not None:
+        return f"The score beside that of the same search on shuffled labels (p = {number(null.p_value, 3)})"
+    return "The whole 95 % interval of the one configuration"
 
 
 def _best_baseline(comparisons: tuple[Comparison, ...]) -> Comparison | None:
@@ -222,7 +233,7 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
     permuted = analysis.study.permutations
     chance = answer["score"].chance if answer else None
     drawings: dict[str, Drawing | Sequence[Drawing | None] | None] = {
-        "intervals": score_figures.intervals(answer["subjects"]) if answer else None,
+        "intervals": score_figures.intervals(analysis.shown.levels[0]) if analysis.shown else None,
         "permutation": score_figures.permutation(found.null, permuted, metric) if found and found.null else None,
         "folds": score_figures.folds(found.folds) if found else None,
         "training": draw_curves(found.folds_done) if found else (),
@@ -231,7 +242,9 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
         ),
         "slices": [search_figures.axis(s, i, metric, limits) for i, s in enumerate(analysis.search.slices)],
         "importance": search_figures.importance(analysis.search.importance),
-        "calibration": draw_calibration(found.calibration) if found and found.calibration else None,
+        "calibration": draw_calibration(analysis.shown.calibration)
+        if analysis.shown and analysis.shown.calibration
+        else None,
         "parallel": parallel_coordinates(analysis.leaderboard, metric, len(analysis.splits.folds), analysis.search),
         "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
         "planes": [draw_plane(found.maps, i) for i in range(len(found.maps.planes))] if found and found.maps else [],
@@ -243,9 +256,9 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
 
 def _filmstrips(analysis: Analysis, frames_of: FramesOf) -> dict[tuple[str, str], Markup]:
     """Returns the frames of each wrong video that is shown, by subject and video."""
-    if analysis.results is None:
+    if analysis.shown is None:
         return {}
-    wrong = analysis.results.mistakes.select("subject", "video")
+    wrong = analysis.shown.mistakes.select("subject", "video")
     paths = wrong.join(analysis.cohort.videos.select("subject", "video", "path"), on=["subject", "video"])
     return {(subject, video): filmstrip(frames_of(Path(path)), video) for subject, video, path in paths.iter_rows()}
 
@@ -299,9 +312,20 @@ def _provenance(analysis: Analysis) -> list[tuple[str, str]]:
         ("Training version", str(study.training_version)),
         ("Source text of the trainers, hash", ", ".join(study.code) or "not noted"),
         ("Git commit", study.git or "outside a checkout"),
+        *_planned(analysis),
         ("Started", study.started),
         ("Finished", study.finished or "not finished"),
     ]
     rows += [(f"Backbone: {name}", str(value)) for name, value in sorted(study.backbone.items())]
     rows += [(f"Version of {name}", value) for name, value in sorted(study.versions.items())]
     return rows + [(f"Option: {name}", str(value)) for name, value in sorted(study.options.items())]
+
+
+def _planned(analysis: Analysis) -> list[tuple[str, str]]:
+    """Returns the plan that was written before the first training, and each command that worked on the study since."""
+    plan = analysis.plan
+    rows = [] if plan is None else [("Plan, sha256", f"{plan.sha256()} ({plan.written})")]
+    return rows + [
+        (f"Session {number}", ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in session.items()))
+        for number, session in enumerate(analysis.study.sessions, start=1)
+    ]

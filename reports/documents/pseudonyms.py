@@ -13,7 +13,9 @@ from typing import Any
 import polars as pl
 
 from reports.numbers.analysis import Analysis, Results
+from reports.numbers.detail import Detail
 from reports.numbers.ledger import Ledger
+from reports.numbers.nested import Nested
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import Cohort, Fold, Splits, StudyRecord
 
@@ -99,6 +101,7 @@ def pseudonymised(analysis: Analysis, folder: Path) -> Analysis:
         leaderboard=tuple(_trial(t, names) for t in analysis.leaderboard),
         front=tuple(_trial(t, names) for t in analysis.front),
         results=None if analysis.results is None else _results(analysis.results, names),
+        nested=None if analysis.nested is None else _nested(analysis.nested, names),
         words=dataclasses.replace(analysis.words, notes=tuple(names.text(n) for n in analysis.words.notes)),
         notices=tuple(names.text(n) for n in analysis.notices),
     )
@@ -156,5 +159,17 @@ def _results(results: Results, names: Pseudonyms) -> Results:
             for r in results.folds_done
         ),
         predictions=names.frame(results.predictions).sort("fold", "subject", "video", "window"),
+        detail=_detail(results.detail, names),
         mistakes=names.frame(results.mistakes),
+    )
+
+
+def _nested(nested: Nested, names: Pseudonyms) -> Nested:
+    said = None if nested.detail is None else _detail(nested.detail, names)
+    return dataclasses.replace(nested, detail=said, outdated=names.text(nested.outdated))
+
+
+def _detail(detail: Detail, names: Pseudonyms) -> Detail:
+    return dataclasses.replace(
+        detail, predictions=names.frame(detail.predictions), mistakes=names.frame(detail.mistakes)
     )

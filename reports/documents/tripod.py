@@ -127,16 +127,19 @@ def _of_cohort(analysis: Analysis) -> Shown:
     shown = {
         "8a": ("In part: the label's column and the classes; how and when they were assessed is yours to say.", "cohort"),
         "11": (f"In part: {left_out}; what is missing among the gait parameters is not shown.", "cohort"),
-        "12a": ("All videos of a subject are on one side of every fold; the ledger shows who was tested in which.", "cohort"),
+        "12a": ("In part: all videos of a subject are on one side of every fold, and the ledger shows who was tested in which; what else the data were used for is yours to say.", "cohort"),
         "16": ("In part: both are of one cohort, divided by subject; the ledger shows the classes of each test side.", "cohort"),
         "18f": ("In part: the version of the code; where it can be had is yours to say.", "provenance"),
         "20a": (f"In part: the subjects of each class, and {left_out}; who was asked is yours to say.", "cohort"),
         "20b": ("In part: subjects and videos of each class, and nothing else about the people.", "cohort"),
         "20c": ("In part: the classes of each fold's test side, and nothing else about the people.", "cohort"),
-        "21": ("Subjects and videos of both sides of each fold, with the classes of the test side.", "cohort"),
+        "21": ("In part: subjects and videos of both sides of each fold, with the classes of the test side alone.", "cohort"),
     }  # fmt: skip
     if _nested(analysis):
-        shown["12a"] = ("The folds of each search, and outer folds whose subjects no search saw.", "comparisons")
+        shown["12a"] = (
+            "In part: outer folds whose subjects no search saw; what else the data were used for is yours to say.",
+            "comparisons",
+        )
     return shown
 
 
@@ -173,16 +176,19 @@ def _of_scores(analysis: Analysis) -> Shown:
     shown = {"12e": (measures, "results")}
     grouped = bool(analysis.results.subgroups)
     if _nested(analysis):
-        by = "selection scores by subgroup" if grouped else "not by subgroup"
-        shown["23a"] = (f"The nested estimate with its interval, on subjects that no search saw; {by}.", "answer")  # fmt: skip
+        by = "selection scores by subgroup" if grouped else "nothing by subgroup"
+        shown["23a"] = (f"In part: the nested estimate with its interval, on subjects that no search saw; {by}.", "answer")  # fmt: skip
         shown["26"] = ("In part: how optimistic the searches were, and what the intervals cover.", "answer")
     else:
         by = "by subgroup too" if grouped else "nothing by subgroup"
         shown["23a"] = (f"In part: selection scores with intervals, which are optimistic; no nested estimate, and {by}.", "answer")  # fmt: skip
         shown["26"] = ("In part: that the score is one of selection, and what its interval covers.", "answer")
     nested = analysis.nested.comparisons if analysis.nested and _nested(analysis) else ()
-    if any(c.detectable is not None for c in (*analysis.results.comparisons, *nested)):
-        shown["10"] = ("In part: the smallest difference that a cohort of this size would have shown.", "comparisons")
+    if any(c.least is not None for c in (*analysis.results.comparisons, *nested)):
+        shown["10"] = (
+            "In part: what differences a cohort of this size could have shown; why it has this size is yours to say.",
+            "comparisons",
+        )
     if analysis.study.options.get("fold_column"):
         each = "In part: each fold, where the folds of the cohort's own table are the centres."
         shown |= {"12d": (each, "results"), "23b": (each, "results")}
@@ -295,7 +301,7 @@ def _cited_for_study(analysis: Analysis) -> dict[str, bool]:
     sources = " ".join(source for c in analysis.words.classes for source in c.sources)
     return searched | {
         "tpe": bool(analysis.leaderboard) and options.get("sampler") == "tpe",
-        "wilcoxon": bool(options.get("prune")) and not options.get("cost"),
+        "wilcoxon": bool(options.get("prune")) and not options.get("cost") and options.get("choose") != "one_se",
         "one_se": options.get("choose") == "one_se",
         "fanova": bool(analysis.search.importance),
         "nested": _nested(analysis),

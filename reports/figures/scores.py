@@ -25,7 +25,8 @@ from reports.figures.style import (
     named_rows,
 )
 from reports.numbers.descriptions import ClassWords
-from reports.numbers.statistics import FoldScore, Level, Null, Score
+from reports.numbers.null import Null
+from reports.numbers.statistics import FoldScore, Level, Score
 from trainables.study.records import DecodedValue
 
 UNBOUNDED = "mean_absolute_error"
@@ -95,8 +96,9 @@ def permutation(null: Null, permuted: Sequence[float], metric: str) -> Drawing:
         size=(WIDE, 230),
         narrow=(PHONE, 230),
         title="Best scores of the same search on shuffled labels",
-        description=f"{null.permutations} searches with shuffled labels scored {null.mean:.2f} on average and {null.high:.2f} "
-        f"at the 95 % quantile; this study scored {null.observed:.2f}.",
+        description=f"{null.permutations} searches with shuffled labels scored {null.mean:.2f} on average"
+        + ("" if null.high is None else f" and {null.high:.2f} at the 95 % quantile")
+        + f"; this study scored {null.observed:.2f}.",
         header=("Best score", "Searches"),
         rows=tuple((f"{(first + i) * width:.2f} – {(first + i + 1) * width:.2f}", str(n)) for i, n in enumerate(bins)),
     )
@@ -109,13 +111,14 @@ def folds(rows: tuple[FoldScore, ...]) -> Drawing:
     def paint(figure: Figure, narrow: bool) -> None:
         axes = figure.subplots()
         for row, metric in enumerate(metrics):
-            values = [f.scores[metric] for f in rows]
-            axes.plot([min(values), max(values)], [row, row], color=GRID, linewidth=5, solid_capstyle="round", zorder=1)
-            for i, value in enumerate(values):
+            values = {i: v for i, f in enumerate(rows) if (v := f.scores[metric]) is not None}
+            span = [min(values.values()), max(values.values())] if values else []
+            axes.plot(span, [row] * len(span), color=GRID, linewidth=5, solid_capstyle="round", zorder=1)
+            for i, value in values.items():
                 label = f"fold {rows[i].fold}" if row == 0 else None
                 axes.plot(value, row + _beside(i, len(rows), 0.4), MARKS[i % len(MARKS)], label=label, **_mark())
         named_rows(axes, [wording.METRICS[m] for m in metrics], narrow)
-        axes.set_xlim(min(0.0, *(f.scores[m] for f in rows for m in metrics)) - 0.02, 1.03)
+        axes.set_xlim(min(0.0, *(s for f in rows for m in metrics if (s := f.scores[m]) is not None)) - 0.02, 1.03)
         _legend(figure, len(rows), narrow)
 
     return draw(
@@ -125,11 +128,14 @@ def folds(rows: tuple[FoldScore, ...]) -> Drawing:
         narrow=(PHONE, 80 + 52 * len(metrics)),
         title="Scores fold by fold, per subject",
         description="; ".join(
-            f"{wording.METRICS[m]} from {min(f.scores[m] for f in rows):.2f} to {max(f.scores[m] for f in rows):.2f}"
+            f"{wording.METRICS[m]} from {min(known):.2f} to {max(known):.2f}"
             for m in metrics
+            if (known := [s for f in rows if (s := f.scores[m]) is not None])
         ),
         header=("Fold", *(wording.METRICS[m] for m in metrics)),
-        rows=tuple((str(f.fold), *(f"{f.scores[m]:.3f}" for m in metrics)) for f in rows),
+        rows=tuple(
+            (str(f.fold), *("–" if f.scores[m] is None else f"{f.scores[m]:.3f}" for m in metrics)) for f in rows
+        ),
     )
 
 

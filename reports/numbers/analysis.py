@@ -1,13 +1,11 @@
 """Reads a study folder and computes every number of its page; nothing is drawn here."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from reports.numbers.calibration import Calibration, calibration
+from reports.numbers.calibration import Calibration
 from reports.numbers.comparisons import Comparison, compare
 from reports.numbers.controls import (
     LossFall,
@@ -20,37 +18,31 @@ from reports.numbers.controls import (
     study_warnings,
 )
 from reports.numbers.descriptions import Words, words
+from reports.numbers.detail import Detail, detail
 from reports.numbers.embedding_maps import Maps, lay_out
-from reports.numbers.ledger import Ledger, check_predictions, ledger
+from reports.numbers.ledger import Ledger, check_everything, check_predictions, ledger
 from reports.numbers.nested import Nested, baseline_predictions, nested
+from reports.numbers.notices import study_notices
+from reports.numbers.null import Null, above_chance, permutation_null
 from reports.numbers.search import SearchStory, tell_search
 from reports.numbers.statistics import (
     Array,
     ClassScore,
     FoldScore,
     Level,
-    Null,
     Spread,
-    class_scores,
-    confusion,
     fold_scores,
-    level_scores,
     metrics_of,
-    mistakes,
-    permutation_null,
 )
 from reports.numbers.subgroups import Subgroups, subgroups
-from reports.numbers.training_curves import curve
 from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
-from trainables.study.metrics import at_level, log_loss, score
+from trainables.study.metrics import log_loss, score
+from trainables.study.plan import StudyPlan
 from trainables.study.readable import Readable, ReadableRecord
 from trainables.study.records import CODE_CHANGED, Attribute, Cohort, FoldResult, Splits, StudyRecord, read_ledger
-from trainables.study.vocabulary import LEVELS, parse_metric
-
-RESULTS_SCHEMA = 1
-"""Of results.json; docs/results.md says what each of its fields is."""
+from trainables.study.vocabulary import parse_metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +56,11 @@ class Results:
     score: float
     """The study's metric, computed again from the predictions."""
     log_loss: float
+    detail: Detail
+    """What the predictions say; the following stand in it too."""
     levels: tuple[Level, ...]
     counts: Array
-    """Confusion matrix [C, C] at subject level."""
+    """Confusion matrix [C, C] of the units that lead: subjects, or videos where labels are per video."""
     classes: tuple[ClassScore, ...]
     folds: tuple[FoldScore, ...]
     spreads: tuple[Spread, ...]
@@ -97,6 +91,8 @@ class Analysis:
     """Everything that the page says."""
 
     study: StudyRecord
+    plan: StudyPlan | None
+    """None of a study that was begun before there were plans."""
     cohort: Cohort
     splits: Splits
     ledger: Ledger
@@ -113,6 +109,22 @@ class Analysis:
     """Signs that the chosen configuration has learned nothing, or nothing of motion."""
     notices: tuple[str, ...]
     """What is missing or does not fit together."""
+
+    @property
+    def shown(self) -> Detail | None:
+        """Returns what the page details: of the nested predictions where there are any, else of the search's own folds."""
+        if self.nested is not None and self.nested.detail is not None:
+            return self.nested.detail
+        return None if self.results is None else self.results.detail
+
+    @property
+    def beyond_chance(self) -> bool | None:
+        """Whether the study shows more than chance, as `above_chance`; None where nothing decides it."""
+        if self.results is None:
+            return None
+        selected = self.results.detail.score(self.study.metric)
+        complete = sum(t.scored for t in self.leaderboard)
+        return above_chance(self.nested.estimate if self.nested else None, self.results.null, selected, complete)
 
     @property
     def training_seconds(self) -> float:
@@ -132,6 +144,8 @@ def analyse(folder: Path) -> Analysis:
         LeakageError: A subject or a file stands on both sides of a fold.
     """
     study, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
+    check_everything(folder)
+    plan = StudyPlan.load(folder)
     trials, folds = read_trials(folder, study.name), len(splits.folds)
     trial = chosen(trials, folds, study.options)
     results = None if trial is None else _results(folder, study, cohort, splits, trial, ranked(trials, folds))
@@ -141,6 +155,7 @@ def analyse(folder: Path) -> Analysis:
     outer = nested(folder, study, cohort, _metrics(study))
     return Analysis(
         study=study,
+        plan=plan,
         cohort=cohort,
         splits=splits,
         ledger=entries,
@@ -151,60 +166,11 @@ def analyse(folder: Path) -> Analysis:
         front=pareto(trials, folds, cost) if cost else (),
         words=words(cohort, study.task, results.folds_done if results else ()),
         warnings=_warnings(results, outer, cohort.classes),
-        notices=_notices(study, cohort, splits, entries, search, results),
+        notices=(
+            *_notices(study, cohort, splits, entries, search, results),
+            *study_notices(study, plan, outer, results),
+        ),
     )
-
-
-def numbers(analysis: Analysis) -> dict[str, Any]:
-    """Returns every number of the page as plain JSON values."""
-    found = analysis.results
-    plain: dict[str, Any] = {
-        "schema": RESULTS_SCHEMA,
-        "study": {
-            name: getattr(analysis.study, name)
-            for name in ("name", "metric", "started", "finished", "wall_seconds", "cohort_sha256")
-        }
-        | {"training_seconds": analysis.training_seconds},
-        "classes": analysis.cohort.classes,
-        "cohort": dataclasses.asdict(analysis.ledger) | {"excluded": analysis.cohort.excluded},
-        "search": dataclasses.asdict(analysis.search),
-        "leaderboard": [_plain_trial(t) for t in analysis.leaderboard],
-        "words": dataclasses.asdict(analysis.words),
-        "nested": None if analysis.nested is None else dataclasses.asdict(analysis.nested),
-        "pareto": [t.number for t in analysis.front],
-        "warnings": [dataclasses.asdict(w) for w in analysis.warnings],
-        "notices": analysis.notices,
-        "chosen": None,
-    }
-    if found is not None:
-        parts = {
-            name: [dataclasses.asdict(p) for p in getattr(found, name)]
-            for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups", "readable")
-        }
-        plain["chosen"] = parts | {
-            "trial": found.trial.number,
-            "config": found.trial.config,
-            "score": found.score,
-            "log_loss": found.log_loss,
-            "confusion": found.counts.tolist(),
-            "permutation_null": None
-            if found.null is None
-            else dataclasses.asdict(found.null) | {"values": analysis.study.permutations},
-            "shuffled": None
-            if found.shuffled is None
-            else dataclasses.asdict(found.shuffled) | {"windows_share": found.shuffled.share},
-            "by_seed": None
-            if found.by_seed is None
-            else dataclasses.asdict(found.by_seed) | {"deviation": found.by_seed.deviation},
-            "loss_fall": None if found.loss_fall is None else dataclasses.asdict(found.loss_fall),
-            "curves": [{"fold": r.fold, "points": curve(r)} for r in found.folds_done],
-            "calibration": None if found.calibration is None else dataclasses.asdict(found.calibration),
-            "maps": None if found.maps is None else found.maps.plain(),
-            "class_windows": found.class_windows,
-            "mistakes": found.mistakes.to_dicts(),
-            "wrong_videos": found.wrong_videos,
-        }
-    return plain
 
 
 def _warnings(results: Results | None, outer: Nested | None, classes: tuple[str, ...]) -> tuple[StudyWarning, ...]:
@@ -246,9 +212,8 @@ def _results(
     predictions = pl.concat([r.predictions for r in done]).sort("fold", "subject", "video", "window")
     classes = len(cohort.classes)
     metrics = _metrics(study)
-    subjects, videos = (at_level(predictions, level) for level in ("subject", "video"))
-    counts = confusion(subjects["true"].to_numpy(), subjects["predicted"].to_numpy(), classes)
-    folds, spreads = fold_scores(predictions, {r.fold: r.seconds for r in done}, classes, metrics)
+    said = detail(predictions, cohort, metrics)
+    folds, spreads = fold_scores(predictions, {r.fold: r.seconds for r in done}, classes, metrics, said.unit)
     value = score(predictions, study.metric, classes)
     return Results(
         trial=trial,
@@ -256,23 +221,24 @@ def _results(
         predictions=predictions,
         score=value,
         log_loss=log_loss(predictions),
-        levels=tuple(level_scores(predictions, level, classes, metrics) for level in LEVELS),
-        counts=counts,
-        classes=class_scores(counts, cohort.classes),
+        detail=said,
+        levels=said.levels,
+        counts=said.counts,
+        classes=said.classes,
         folds=folds,
         spreads=spreads,
-        null=permutation_null(value, study.permutations),
+        null=permutation_null(value, study.permutations, study.options),
         comparisons=compare(predictions, _compared(folder, study, trial, leaders), study.metric, classes),
         shuffled=shuffled(done, study.metric, classes),
         by_seed=seed_scores(done, study.metric, classes),
         loss_fall=loss_fall(done, ordinal=bool(study.task.get("ordinal")), classes=classes),
-        calibration=calibration(predictions),
+        calibration=said.calibration,
         subgroups=_by_attribute(study, cohort, predictions),
         readable=ReadableRecord.load(folder).found,
         maps=_maps(folder, done, cohort.classes),
         class_windows=tuple(int((predictions["true"] == c).sum()) for c in range(classes)),
-        mistakes=mistakes(predictions),
-        wrong_videos=int((videos["true"] != videos["predicted"]).sum()),
+        mistakes=said.mistakes,
+        wrong_videos=said.wrong_videos,
     )
 
 
@@ -336,8 +302,3 @@ def _notices(
             f"{len(entries.never_tested)} subjects of the cohort are on no test side, so nothing here is about them."
         )
     return tuple(notices)
-
-
-def _plain_trial(trial: TrialRecord) -> dict[str, Any]:
-    kept = ("number", "state", "value", "log_loss", "params", "folds", "problem", "seconds")
-    return {name: getattr(trial, name) for name in kept}

@@ -3,17 +3,15 @@
 Letters: N units of one level, C classes. The confidence of a unit is the probability of the class that it is given.
 """
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import norm
 
+from reports.numbers.recalibration import brier_skill, calibration_line, drawn_truths
+from reports.numbers.statistics import Array, independent_units, wilson
 from trainables.study.metrics import at_level, log_loss
 
-Array = np.ndarray[Any, np.dtype[Any]]
 MOST_BINS = 10
 FEWEST_UNITS = 5
 """Units in a bin; a share of fewer says nothing."""
@@ -47,7 +45,18 @@ class Calibration:
     """By confidence, from the least up; every unit is in one of them."""
     expected_error: float
     """Expected calibration error, 0-1: |share right - mean confidence|, averaged over the units. Above 0 by chance alone
-    where bins are small."""
+    where bins are small: perfect_error is what it would be."""
+    perfect_error: float
+    """Mean expected calibration error of a perfectly calibrated model with the same probabilities and bins."""
+    perfect_low: float
+    """2.5 and 97.5 % quantiles of that."""
+    perfect_high: float
+    slope: float | None
+    """Of the calibration line, as `calibration_line`: 1 is perfect; None where it is undefined."""
+    intercept: float | None
+    """Calibration in the large, in logits: 0 is perfect; None where all answers are right, or none."""
+    brier_skill: float | None
+    """Share by which the Brier score is better than that of always saying how common each class is."""
     brier: float
     """Mean over units of the sum over classes of (probability - truth)^2: 0 is perfect, 2 the worst."""
     log_loss: float
@@ -71,15 +80,38 @@ def calibration(predictions: pl.DataFrame, level: str = "video") -> Calibration 
         return None
     probabilities = np.array(units["probabilities"].to_list())  # [N, C]
     truth = np.eye(probabilities.shape[1])[units["true"].to_numpy()]  # [N, C]
-    bins = tuple(_bin(units, members) for members in _split(_confidence(units)))
+    confidence, right = _confidence(units), (units["true"] == units["predicted"]).to_numpy()
+    members = _split(confidence)
+    bins = tuple(_bin(units, rows) for rows in members)
+    answers = units["predicted"].to_numpy()
+    perfect = [_error(confidence, answers == truths, members) for truths in drawn_truths(units)]
+    perfect_low, perfect_high = np.quantile(perfect, [0.025, 0.975])
+    slope, intercept = calibration_line(confidence, right)
     return Calibration(
         level=level,
         units=len(units),
         bins=bins,
-        expected_error=sum(b.units * abs(b.right - b.confidence) for b in bins) / len(units),
+        expected_error=_error(confidence, right, members),
+        perfect_error=float(np.mean(perfect)),
+        perfect_low=float(perfect_low),
+        perfect_high=float(perfect_high),
+        slope=slope,
+        intercept=intercept,
         brier=float(((probabilities - truth) ** 2).sum(1).mean()),
+        brier_skill=brier_skill(probabilities, units["true"].to_numpy()),
         log_loss=log_loss(predictions, level),
     )
+
+
+def expected_error(predictions: pl.DataFrame, level: str = "video") -> float:
+    """Returns the expected calibration error alone."""
+    units = at_level(predictions, level)
+    confidence = _confidence(units)
+    return _error(confidence, (units["true"] == units["predicted"]).to_numpy(), _split(confidence))
+
+
+def _error(confidence: Array, right: Array, members: list[Array]) -> float:
+    return float(sum(abs(right[rows].sum() - confidence[rows].sum()) for rows in members) / len(confidence))
 
 
 def share_interval(share: float, subjects: list[str]) -> tuple[float, float]:
@@ -94,12 +126,8 @@ def share_interval(share: float, subjects: list[str]) -> tuple[float, float]:
         share: Of the units that are right, 0-1.
         subjects: The subject of each unit.
     """
-    sizes = np.unique(subjects, return_counts=True)[1]
-    n = float(sizes.sum() ** 2 / (sizes**2).sum())
-    z2 = float(norm.ppf(0.975)) ** 2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * share * (1 - share) / n + (z2 / (2 * n)) ** 2) / (1 + z2 / n)
-    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))  # the ends round past 0 and 1
+    units = independent_units(np.unique(subjects, return_counts=True)[1])
+    return wilson(share * units, units)
 
 
 def _confidence(units: pl.DataFrame) -> Array:

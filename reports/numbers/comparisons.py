@@ -3,6 +3,10 @@
 Letters: C classes, S subjects, B draws, K folds. Subjects are what is swapped and resampled, at every level: the
 answers for one subject's windows and videos are not independent.
 
+Two questions have two tests. Whether these trained models differ is asked by swapping their answers. Whether the two
+methods would differ again, trained on other subjects, is asked by the corrected resampled t-test over the folds: the
+first rejects too often for that, because it takes the trained models as given (docs/decisions/0020).
+
 The winner of a search was picked by the very score that is compared here, and no p-value of this file knows of it:
 every difference leans towards the winner, and the more trials the search had, the more. Outer folds, which no trial was
 chosen on, have no such lean.
@@ -16,7 +20,9 @@ import numpy as np
 import polars as pl
 from scipy.stats import t as student
 
-from reports.numbers.statistics import DRAWS, Array, confusion, ends, metric_values, subject_matrices
+from reports.numbers.intervals import DRAWS, Array, ends, pseudo_subjects, shifted_to_agree
+from reports.numbers.power import detectable_difference, least_difference
+from reports.numbers.statistics import confusion, fold_value, metric_values, subject_matrices
 from trainables.errors import StridefoldError
 from trainables.study.metrics import at_level
 from trainables.study.vocabulary import LEVELS, parse_metric
@@ -24,8 +30,7 @@ from trainables.study.vocabulary import LEVELS, parse_metric
 ENUMERATED = 2**14
 """The most swaps that are all tried; above it they are drawn."""
 SWAPS = 10_000
-POWER_80 = 1.96 + 0.84
-"""Standard errors between no difference and one that is found with 80 % power at two-sided 5 %."""
+LEVEL = 0.05
 SAME = 1e-12
 """Scores this close are equal: the rounding of sums in another order."""
 
@@ -44,19 +49,30 @@ class Comparison:
     difference: float
     """value - other_value."""
     low: float
-    """95 % percentile interval of the difference, the same subjects drawn for both."""
+    """95 % interval of the difference between these trained models, the same subjects drawn for both. It holds 0 exactly
+    where p_value is above .05."""
     high: float
     p_value: float
-    """Two-sided, of swapping the two configurations' answers of whole subjects."""
+    """Of these trained models: two-sided, of swapping the two configurations' answers of whole subjects."""
     adjusted: float
     """p_value after Holm's correction for all comparisons made together."""
+    smallest_p: float
+    """What p_value could at best be, by the subjects whose answers differ."""
     folds_p_value: float | None
-    """Two-sided corrected resampled t-test over the folds' subject-level scores; None where it is undefined."""
+    """Of the two methods: two-sided corrected resampled t-test over the folds' subject-level scores; None where undefined."""
+    folds_adjusted: float | None
+    """folds_p_value after Holm's correction for those of all comparisons made together."""
+    folds_low: float | None
+    """95 % interval of the methods' difference by the same test, around the mean of the folds' differences."""
+    folds_high: float | None
     only_ours: int
     """Subjects that ours has right and the other has not, at subject level."""
     only_other: int
     detectable: float | None
-    """Smallest difference found with 80 % power at two-sided 5 %, as `detectable_difference`."""
+    """Smallest true difference in the share of subjects answered right that the exact test finds with 80 % power at the
+    level of Holm's first step; None where even the largest is not found."""
+    least: float | None
+    """Difference in that share below which p cannot reach that level; None where no difference can."""
 
 
 def compare(
@@ -76,25 +92,30 @@ def compare(
             the same folds with the same true classes.
     """
     level, name = parse_metric(metric)
-    found = [_compare_with(ours, other, label, level, name, classes) for label, other in others.items()]
+    found = [_compare_with(ours, o, label, level, name, classes, LEVEL / len(others)) for label, o in others.items()]
     adjusted = holm([c.p_value for c in found])
-    return tuple(replace(c, adjusted=p) for c, p in zip(found, adjusted, strict=True))
+    by_folds = iter(holm([c.folds_p_value for c in found if c.folds_p_value is not None]))
+    return tuple(
+        replace(c, adjusted=p, folds_adjusted=None if c.folds_p_value is None else next(by_folds))
+        for c, p in zip(found, adjusted, strict=True)
+    )
 
 
 def _compare_with(
-    ours: pl.DataFrame, other: pl.DataFrame, label: str, level: str, metric: str, classes: int
+    ours: pl.DataFrame, other: pl.DataFrame, label: str, level: str, metric: str, classes: int, alpha: float
 ) -> Comparison:
     if level == "window" and set(ours.select(LEVELS).rows()) != set(other.select(LEVELS).rows()):
         level = "video"
     _check_same(ours, other, label, level)
     one, two = (subject_matrices(at_level(p, level), classes) for p in (ours, other))  # [S, C, C]
     value, other_value = (float(metric_values(m.sum(0), metric)) for m in (one, two))
-    p_value = permutation_p_value(one, two, metric, np.random.default_rng(0))
-    draws = bootstrap_differences(one, two, metric, np.random.default_rng(0))
-    low, high = ends(draws, len(one))
+    p_value, smallest = permutation_test(one, two, metric, np.random.default_rng(0))
+    low, high = difference_interval(one, two, metric, p_value)
     subjects, other_subjects = (at_level(p, "subject") for p in (ours, other))
     right, other_right = _right(subjects), _right(other_subjects)
     differences, held_out = _fold_differences(subjects, other_subjects, metric, classes)
+    folds_low, folds_high = nadeau_bengio_interval(differences, held_out) or (None, None)
+    only_ours, only_other = len(right - other_right), len(other_right - right)
     return Comparison(
         other=label,
         metric=metric,
@@ -102,15 +123,46 @@ def _compare_with(
         value=value,
         other_value=other_value,
         difference=value - other_value,
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         p_value=p_value,
         adjusted=p_value,
+        smallest_p=smallest,
         folds_p_value=nadeau_bengio(differences, held_out),
-        only_ours=len(right - other_right),
-        only_other=len(other_right - right),
-        detectable=detectable_difference(float(draws.std(ddof=1))),
+        folds_adjusted=None,
+        folds_low=folds_low,
+        folds_high=folds_high,
+        only_ours=only_ours,
+        only_other=only_other,
+        detectable=detectable_difference(len(one), only_ours + only_other, alpha),
+        least=least_difference(len(one), alpha),
     )
+
+
+def paired_difference(ours: Array, other: Array, metric: str) -> tuple[float, float, float]:
+    """Returns a metric's difference between two sets of answers for the same subjects, with its 95 % interval, untested."""
+    difference = float(_difference(ours.sum(0), other.sum(0), metric))
+    low, high = difference_interval(ours, other, metric, None)
+    return difference, low, high
+
+
+def difference_interval(ours: Array, other: Array, metric: str, p_value: float | None) -> tuple[float, float]:
+    """Returns the 95 % interval of a metric's difference between two sets of answers, as they are, for new subjects.
+
+    Two imagined subjects are added, each answered right by one of the two alone; so equal answers have an interval too.
+
+    Args:
+        ours: One confusion matrix per subject [S, C, C].
+        other: The same of the other configuration, subjects in the same order.
+        metric: As in reports.statistics.metric_values.
+        p_value: Of the test that the interval is to agree with, if there is one.
+    """
+    right, wrong = pseudo_subjects(ours)
+    whole, other_whole = np.concatenate([ours, [right, wrong]]), np.concatenate([other, [wrong, right]])
+    low, high = ends(bootstrap_differences(whole, other_whole, metric, np.random.default_rng(0)), len(ours))
+    difference = float(_difference(ours.sum(0), other.sum(0), metric))
+    low, high = min(low, difference), max(high, difference)
+    return (low, high) if p_value is None else shifted_to_agree(low, high, difference, p_value)
 
 
 def _check_same(ours: pl.DataFrame, other: pl.DataFrame, label: str, level: str) -> None:
@@ -149,6 +201,11 @@ def _right(subjects: pl.DataFrame) -> set[str]:
 
 
 def permutation_p_value(ours: Array, other: Array, metric: str, rng: np.random.Generator) -> float:
+    """Returns the p-value of `permutation_test` alone."""
+    return permutation_test(ours, other, metric, rng)[0]
+
+
+def permutation_test(ours: Array, other: Array, metric: str, rng: np.random.Generator) -> tuple[float, float]:
     """Returns the two-sided p-value of a metric's difference when whole subjects' answers are swapped at random.
 
     Were the two configurations alike, either could have given either answer, so each subject's pair is swapped with
@@ -160,6 +217,9 @@ def permutation_p_value(ours: Array, other: Array, metric: str, rng: np.random.G
         other: The same of the other configuration, subjects in the same order.
         metric: As in reports.numbers.statistics.metric_values.
         rng: Draws the swaps.
+
+    Returns:
+        The p-value, and the smallest that could have been reached: that of the swap with the largest difference.
     """
     differ = (ours != other).any((1, 2))
     subjects = int(differ.sum())
@@ -171,8 +231,11 @@ def permutation_p_value(ours: Array, other: Array, metric: str, rng: np.random.G
     moved = np.tensordot(swaps, (other - ours)[differ], axes=1)  # [B, C, C]
     differences = _difference(ours.sum(0) + moved, other.sum(0) - moved, metric)
     observed = _difference(ours.sum(0), other.sum(0), metric)
-    hits = int((np.abs(differences) >= abs(observed) - SAME).sum())
-    return hits / len(swaps) if exact else (1 + hits) / (1 + len(swaps))
+    sizes = np.abs(differences)
+    hits, fewest = (int((sizes >= size - SAME).sum()) for size in (abs(observed), sizes.max()))
+    if exact:
+        return hits / len(swaps), fewest / len(swaps)
+    return (1 + hits) / (1 + len(swaps)), 1 / (1 + len(swaps))
 
 
 def bootstrap_differences(
@@ -197,17 +260,6 @@ def _difference(ours: Array, other: Array, metric: str) -> Array:
     return difference
 
 
-def detectable_difference(standard_error: float) -> float | None:
-    """Returns the smallest true difference found with 80 % power at two-sided 5 %: (1.96 + 0.84) standard errors.
-
-    It is the normal approximation: it takes the difference as normal, with the standard error of the subject bootstrap
-    whatever the difference is. The permutation test has somewhat less power: for accuracy, when a third of the subjects
-    are right for one of the two alone, 72 % with 70 subjects and 77 % with 400. None where the error is 0, as of two
-    that answer alike: nothing can be said then.
-    """
-    return POWER_80 * standard_error if standard_error > SAME else None
-
-
 def _fold_differences(ours: pl.DataFrame, other: pl.DataFrame, metric: str, classes: int) -> tuple[list[float], float]:
     """Returns the metric's difference in each fold [K], of subject-level units, and the mean share that is held out."""
     differences = []
@@ -215,7 +267,8 @@ def _fold_differences(ours: pl.DataFrame, other: pl.DataFrame, metric: str, clas
     for fold in folds:
         parts = (units.filter(pl.col("fold") == fold) for units in (ours, other))
         one, two = (confusion(u["true"].to_numpy(), u["predicted"].to_numpy(), classes) for u in parts)
-        differences.append(float(_difference(one, two, metric)))
+        values = fold_value(one, metric), fold_value(two, metric)
+        differences.append(math.nan if None in values else values[0] - values[1])  # type: ignore[operator]
     tests = ours.select("fold", "subject").n_unique()
     return differences, tests / len(folds) / ours["subject"].n_unique()
 
@@ -235,12 +288,28 @@ def nadeau_bengio(differences: Sequence[float], test_fraction: float) -> float |
 
     Source: Nadeau and Bengio 2003, Inference for the generalization error, Machine Learning 52:239.
     """
+    if (found := _fold_error(differences, test_fraction)) is None:
+        return None
+    mean, error, freedom = found
+    return float(2 * student.sf(abs(mean) / error, freedom))
+
+
+def nadeau_bengio_interval(differences: Sequence[float], test_fraction: float) -> tuple[float, float] | None:
+    """Returns the 95 % interval that goes with `nadeau_bengio`, around the mean difference."""
+    if (found := _fold_error(differences, test_fraction)) is None:
+        return None
+    mean, error, freedom = found
+    half = float(student.ppf(0.975, freedom)) * error
+    return mean - half, mean + half
+
+
+def _fold_error(differences: Sequence[float], test_fraction: float) -> tuple[float, float, int] | None:
+    """Returns mean, corrected standard error and degrees of freedom of fold differences; None where they do not vary."""
     folds = len(differences)
-    if folds < 2 or np.ptp(differences) <= SAME:
+    if folds < 2 or not np.isfinite(differences).all() or np.ptp(differences) <= SAME:
         return None
     factor = 1 / folds + test_fraction / (1 - test_fraction)
-    statistic = np.mean(differences) / math.sqrt(factor * np.var(differences, ddof=1))
-    return float(2 * student.sf(abs(statistic), folds - 1))
+    return float(np.mean(differences)), math.sqrt(factor * np.var(differences, ddof=1)), folds - 1
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

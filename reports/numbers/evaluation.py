@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from reports.numbers.calibration import Calibration, calibration
-from reports.numbers.statistics import ClassScore, Level, class_scores, confusion, level_scores, metrics_of
+from reports.numbers.statistics import ClassScore, Level, class_scores, level_scores, metrics_of, subject_matrices
 from reports.numbers.subgroups import Subgroups, subgroups
 from trainables.study.metrics import at_level, log_loss
 from trainables.study.records import Cohort
@@ -88,16 +88,16 @@ def evaluation(cohort: Cohort, predictions: pl.DataFrame, source: Source, checks
     classes = len(cohort.classes)
     level_name, name = parse_metric(source.metric)
     metrics = metrics_of(source.ordinal, name)
-    levels = tuple(level_scores(predictions, level, classes, metrics) for level in LEVELS)
-    subjects = at_level(predictions, "subject")
-    counts = confusion(subjects["true"].to_numpy(), subjects["predicted"].to_numpy(), classes)
+    levels = tuple(level_scores(predictions, level, classes, metrics, shared_training=1.0) for level in LEVELS)
+    matrices = subject_matrices(at_level(predictions, "subject"), classes)
+    counts = matrices.sum(0)
     there = tuple(int(n) for n in counts.sum(1))
     return Evaluation(
         source=source,
         cohort=cohort,
         levels=levels,
         counts=tuple(map(tuple, counts.tolist())),
-        classes=class_scores(counts, cohort.classes),
+        classes=class_scores(matrices, cohort.classes, shared_training=1.0),
         subjects=there,
         absent=tuple(label for label, n in zip(cohort.classes, there, strict=True) if not n),
         log_loss=log_loss(predictions),

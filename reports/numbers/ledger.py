@@ -1,11 +1,12 @@
 """The cohort and its folds in numbers, and the proof that nothing stands on both sides."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
 from trainables.errors import LeakageError
-from trainables.study.records import Cohort, FoldResult, Splits
+from trainables.study.records import Cohort, FoldResult, Splits, read_ledger
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +102,40 @@ def check_predictions(results: tuple[FoldResult, ...], cohort: Cohort, splits: S
                     f"fold {result.fold} scored video {video!r} of subject {subject!r}, which is not on its test side alone; "
                     "delete that fold's folder and run the search again"
                 )
+
+
+def check_everything(folder: Path) -> int:
+    """Checks a study and the studies inside it (outer folds, permutations), as `check_folder`; returns the folds checked."""
+    inside = (*folder.glob("outer"), *folder.glob("outer/*"), *folder.glob("permutations/*"))
+    whole = [place for place in inside if (place / "study.json").exists() and (place / "ledger.parquet").exists()]
+    return sum(check_folder(place) for place in (folder, *whole))
+
+
+def check_folder(folder: Path) -> int:
+    """Checks the predictions of every finished fold of a study folder, of all trials and baselines, by its ledger.
+
+    Returns:
+        How many folds were checked.
+
+    Raises:
+        LeakageError: As `check_predictions`.
+    """
+    cohort, splits, noted = Cohort.load(folder), Splits.load(folder / "splits.json"), read_ledger(folder)
+    if not noted.equals(splits.ledger(cohort)):
+        check_predictions((), cohort, splits, noted)
+    held_out = noted.filter(side="test").select("fold", "subject", "video", "sha256")
+    trained = noted.filter(side="train").select("fold", "sha256")
+    good = held_out.join(trained, on=["fold", "sha256"], how="anti").select("fold", "subject", "video")
+    finished = sorted(path.parent for path in folder.glob("folds/*/result.json"))
+    for place in finished:
+        scored = pl.read_parquet(place / "predictions.parquet", columns=["fold", "subject", "video"]).unique()
+        if len(wrong := scored.join(good, on=["fold", "subject", "video"], how="anti").sort("subject", "video")):
+            fold, subject, video = wrong.row(0)
+            raise LeakageError(
+                f"{place} scored video {video!r} of subject {subject!r}, which is not on the test side of fold {fold} alone; "
+                "delete that folder and run the search again"
+            )
+    return len(finished)
 
 
 def _entry(cohort: Cohort, index: int, train: tuple[str, ...], test: tuple[str, ...]) -> FoldEntry:

@@ -1,18 +1,23 @@
 """Nested cross-validation in numbers: what a search chose without some subjects, and how that did on them."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from reports.numbers.comparisons import Comparison, compare
-from reports.numbers.statistics import Level, Score, level_scores
+from reports.numbers.calibration import expected_error
+from reports.numbers.comparisons import Comparison, compare, paired_difference
+from reports.numbers.detail import Detail, detail
+from reports.numbers.discrimination import operating_points
+from reports.numbers.recalibration import recalibrated
+from reports.numbers.statistics import Level, Score, subject_matrices
 from trainables.errors import LeakageError
 from trainables.model_kinds import BASELINES
-from trainables.study.metrics import score
+from trainables.study.leaderboard import read_trials
+from trainables.study.metrics import at_level, score
 from trainables.study.outer_records import OuterResult
 from trainables.study.records import Cohort, FoldResult, Splits, StudyRecord
 from trainables.study.vocabulary import parse_metric
@@ -41,6 +46,9 @@ class Recurring:
     """A setting, or a class."""
     values: tuple[tuple[str, int], ...]
     """(value or parameter, outer folds), the most frequent first."""
+    by_chance: float | None = None
+    """Outer folds that the most frequent one would have on average if each fold took one of its trials at random, or named as
+    many parameters at random; None where the trials are not there to be counted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,8 +62,16 @@ class Nested:
     """The study's metric on subjects that no search saw; None until all outer folds are scored."""
     level: Level | None
     """All scores at the metric's level."""
+    detail: Detail | None
+    """Everything that the same predictions say; None as the estimate."""
     optimism: float | None
-    """Mean inner score minus the estimate."""
+    """How much better the inner folds' models scored on the subjects that chose them than the same models, each alone, on
+    the outer subjects; None where those were not scored by each model."""
+    optimism_low: float | None
+    """95 % interval, subjects resampled in pairs; optimism_high likewise."""
+    optimism_high: float | None
+    outdated: str
+    """Why the scored outer folds are not of the procedure that made the study's model, as a sentence; '' where they are."""
     comparisons: tuple[Comparison, ...]
     """The estimate beside the baselines on the same outer folds."""
     settings: tuple[Recurring, ...]
@@ -76,25 +92,97 @@ def nested(folder: Path, study: StudyRecord, cohort: Cohort, metrics: tuple[str,
     for result in found:
         _check(result, splits, Cohort.load(outer / str(result.fold)))
     classes = len(cohort.classes)
-    whole = len(found) == len(splits.folds)
-    level_name, metric = parse_metric(study.metric)
-    level = estimate = optimism = None
+    outdated = _outdated(outer, found, study, cohort, splits)
+    said = estimate = None
+    optimism: tuple[float, float, float] | tuple[None, None, None] = (None, None, None)
     comparisons: tuple[Comparison, ...] = ()
-    if whole:
+    if len(found) == len(splits.folds) and not outdated:
         predictions = pl.concat([r.predictions for r in found])
-        level = level_scores(predictions, level_name, classes, metrics)
-        estimate = next(s for s in level.scores if s.metric == metric)
-        optimism = float(np.mean([r.inner_score for r in found])) - estimate.value
+        said = _by_inner_folds(detail(predictions, cohort, metrics), outer, found, cohort.classes)
+        estimate = said.score(study.metric)
+        optimism = _optimism(outer, found, study.metric, classes) or optimism
         comparisons = compare(predictions, baseline_predictions(outer, record), study.metric, classes)
     return Nested(
         folds=tuple(_outer_fold(r, study.metric, classes) for r in found),
         wanted=len(splits.folds),
         estimate=estimate,
-        level=level,
-        optimism=optimism,
+        level=None if said is None else said.level(parse_metric(study.metric)[0]),
+        detail=said,
+        optimism=optimism[0],
+        optimism_low=optimism[1],
+        optimism_high=optimism[2],
+        outdated=outdated,
         comparisons=comparisons,
-        settings=_settings(found),
-        decoded=_decoded(outer, found, cohort.classes),
+        settings=_settings(outer, found),
+        decoded=_decoded(outer, found, cohort),
+    )
+
+
+def _outdated(outer: Path, found: list[OuterResult], study: StudyRecord, cohort: Cohort, splits: Splits) -> str:
+    """Returns why outer folds are not of the procedure that made the study's model."""
+    asked, refit = study.options.get("trials"), study.options.get("refit", "folds")
+    for result in found:
+        trials = result.trials or _asked_before(outer / str(result.fold))
+        if trials is not None and trials != asked:
+            return (
+                f"The outer folds were searched with {trials} trials and the study with {asked}, so they do not estimate what "
+                "this search has chosen; the same command with --outer-folds goes on with them."
+            )
+        if result.refit != refit:
+            return (
+                f"The study's model is made with --refit {refit}, and the outer folds were scored with --refit {result.refit}, so "
+                "they do not estimate it; the same command with --outer-folds scores them again."
+            )
+    if study.options.get("fold_column") and "fold" in cohort.videos.columns:
+        place = dict(cohort.videos.select("subject", "fold").unique().iter_rows())
+        if any({place[s] for s in f.train} & {place[s] for s in f.test} for f in splits.folds):
+            return (
+                f"The outer folds divide the folds of the column {study.options['fold_column']}, as earlier versions drew them, "
+                "so they say nothing about a new one; begin another study."
+            )
+    return ""
+
+
+def _asked_before(inner: Path) -> int | None:
+    """Returns how many trials an inner study was asked for, of results that do not say it; None where nothing does."""
+    return StudyRecord.load(inner).options.get("trials") if (inner / "study.json").exists() else None
+
+
+def _optimism(outer: Path, found: list[OuterResult], metric: str, classes: int) -> tuple[float, float, float] | None:
+    """Returns the searches' optimism with its 95 % interval: inner minus outer score, of the same models one by one."""
+    level, name = parse_metric(metric)
+    inner_units, outer_units = [], []
+    for result in found:
+        predictions = _inner_predictions(outer, result)
+        if result.by_model is None or predictions is None:
+            return None
+        inner_units.append(at_level(predictions, level))
+        alone = [part.drop("model") for _, part in result.by_model.group_by("model", maintain_order=True)]
+        outer_units += [at_level(part, level) for part in alone]
+    inner, scored = (subject_matrices(pl.concat(units), classes) for units in (inner_units, outer_units))
+    if len(inner) != len(scored):
+        return None
+    return paired_difference(inner / inner.sum() * len(inner), scored / scored.sum() * len(inner), name)
+
+
+def _inner_predictions(outer: Path, result: OuterResult) -> pl.DataFrame | None:
+    """Returns the held-out predictions of the inner folds of an outer fold's choice; None where one is missing."""
+    folders = [outer / str(result.fold) / "folds" / key for key in result.keys]
+    if not all((folder / "result.json").exists() for folder in folders):
+        return None
+    return pl.concat([FoldResult.load(folder).predictions for folder in folders])
+
+
+def _by_inner_folds(said: Detail, outer: Path, found: list[OuterResult], labels: tuple[str, ...]) -> Detail:
+    """Returns the detail with what the inner folds set: temperatures and thresholds; as it is where one is missing."""
+    inner = [part for result in found if (part := _inner_predictions(outer, result)) is not None]
+    if len(inner) < len(found):
+        return said
+    scored = [result.predictions for result in found]
+    return replace(
+        said,
+        recalibration=recalibrated(scored, inner, expected_error),
+        operating=operating_points(scored, inner, labels, said.unit),
     )
 
 
@@ -133,29 +221,61 @@ def _outer_fold(result: OuterResult, metric: str, classes: int) -> OuterFold:
     )
 
 
-def _settings(found: list[OuterResult]) -> tuple[Recurring, ...]:
-    """Returns how often each value of each drawn setting was chosen."""
+def _settings(outer: Path, found: list[OuterResult]) -> tuple[Recurring, ...]:
+    """Returns how often each value of each drawn setting was chosen, and how often at least one would be by chance."""
     names = sorted({name for r in found for name in r.params})
-    rows = ((name, [_shown(r.params[name]) for r in found if name in r.params]) for name in names)
-    return tuple(Recurring(what=name, values=_counted(values)) for name, values in rows)
+    tried = [
+        [t.params for t in read_trials(outer / str(r.fold), StudyRecord.load(outer / str(r.fold)).name) if t.scored]
+        for r in found
+        if (outer / str(r.fold) / "study.db").exists()
+    ]
+    rows = []
+    for name in names:
+        values = [_shown(r.params[name]) for r in found if name in r.params]
+        choices = [[_shown(p[name]) for p in trials if name in p] for trials in tried]
+        known = len(choices) == len(values) and all(choices)
+        chance = expected_agreement([[(v,) for v in c] for c in choices]) if known else None
+        rows.append(Recurring(what=name, values=_counted(values), by_chance=chance))
+    return tuple(rows)
+
+
+def expected_agreement(choices: list[list[tuple[str, ...]]], draws: int = 500) -> float:
+    """Returns how often the most frequent value comes up on average if each fold takes one of its choices at random.
+
+    Args:
+        choices: of each fold, what it could come out with, as the values that this would be.
+    """
+    rng = np.random.default_rng(0)
+    tops = [
+        max(Counter(v for fold in choices for v in fold[int(rng.integers(len(fold)))]).values(), default=0)
+        for _ in range(draws)
+    ]
+    return float(np.mean(tops))
 
 
 def _shown(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _decoded(outer: Path, found: list[OuterResult], classes: tuple[str, ...]) -> tuple[Recurring, ...]:
+def _decoded(outer: Path, found: list[OuterResult], cohort: Cohort) -> tuple[Recurring, ...]:
     """Returns in how many outer folds each parameter was named in a class's words, by whichever of its inner folds."""
-    named: dict[str, list[str]] = {name: [] for name in classes}
+    named: dict[str, list[list[str]]] = {name: [] for name in cohort.classes}
     for result in found:
-        here: dict[str, set[str]] = {name: set() for name in classes}
+        here: dict[str, set[str]] = {name: set() for name in cohort.classes}
         for key in result.keys:
             folder = outer / str(result.fold) / "folds" / key
             for words in FoldResult.load(folder).decoded if (folder / "result.json").exists() else ():
                 here[words.label] |= {value.parameter for value in words.values}
         for name, parameters in here.items():
-            named[name] += sorted(parameters)
-    return tuple(Recurring(what=name, values=_counted(values)) for name, values in named.items() if values)
+            named[name].append(sorted(parameters))
+    measured = len(cohort.parameters)
+    rng = np.random.default_rng(0)
+    rows = []
+    for name, folds in named.items():
+        if values := [parameter for fold in folds for parameter in fold]:
+            choices = [[tuple(map(str, rng.permutation(measured)[: len(f)])) for _ in range(200)] for f in folds]
+            rows.append(Recurring(what=name, values=_counted(values), by_chance=expected_agreement(choices)))
+    return tuple(rows)
 
 
 def _counted(values: list[str]) -> tuple[tuple[str, int], ...]:

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import binomtest, norm
-from scipy.stats import t as student
+from scipy.stats import norm
 
+from reports.numbers.intervals import DRAWS, SHARED_TRAINING, Array, ends, resampled_counts
 from trainables.study.metrics import at_level
 from trainables.study.vocabulary import parse_metric
 
-Array = np.ndarray[Any, np.dtype[Any]]
 NOMINAL = ("balanced_accuracy", "macro_f1", "accuracy")
 ORDINAL = ("quadratic_kappa", "mean_absolute_error")
-DRAWS = 2000
 SHUFFLES = 1000
+RARE = 8
+"""Subjects of a class below which a mean over the classes has no interval that holds: with 16, 5 and 3 it covers 78 %."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +43,7 @@ class Level:
 
     level: str
     units: int
+    """Answers; a subject that was held out several times has several."""
     scores: tuple[Score, ...]
 
 
@@ -52,14 +53,15 @@ class ClassScore:
 
     label: str
     units: int
+    subjects: int
     precision: float | None
     precision_interval: tuple[float, float] | None
-    """Wilson 95 % interval, units taken as independent; as that of the recall."""
+    """Wilson 95 % interval, all units of a subject taken as one observation; as that of the recall."""
     recall: float | None
     recall_interval: tuple[float, float] | None
     f1: float | None
     f1_interval: tuple[float, float] | None
-    """Bootstrap 95 % interval: units are drawn with replacement."""
+    """As a score's interval; None for fewer than RARE subjects of the class."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,33 +72,21 @@ class FoldScore:
     subjects: int
     videos: int
     windows: int
-    scores: dict[str, float]
+    scores: dict[str, float | None]
+    """Over the classes that the fold tests; None where a metric is undefined there."""
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """A metric over the folds."""
+    """A metric over the folds; None where no fold has it."""
 
     metric: str
-    mean: float
+    mean: float | None
     deviation: float | None
     """Standard deviation with n - 1; None for one fold."""
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Null:
-    """The chosen score beside the same search on permuted labels."""
-
-    permutations: int
-    observed: float
-    mean: float
-    high: float
-    """95 % quantile of the permuted searches' best scores."""
-    p_value: float
-    """(1 + permuted searches at least as good) / (1 + permutations)."""
+    low: float | None
+    high: float | None
 
 
 def metrics_of(ordinal: bool, selected: str) -> tuple[str, ...]:
@@ -136,6 +126,21 @@ def metric_values(counts: Array, metric: str) -> Any:
     raise ValueError(f"{metric!r} is not a metric; metrics are {', '.join(NOMINAL + ORDINAL)}")
 
 
+def fold_value(counts: Array, metric: str) -> float | None:
+    """Returns a metric of one fold's confusion matrix [C, C], over the classes that the fold has subjects of.
+
+    A fold may have none of a class, and of one subject it has one class only: macro F1 would then count the missing
+    classes as 0, and kappa, which is None here for fewer than two classes, would be 0 for perfect answers.
+    """
+    present = counts.sum(1) > 0
+    if metric == "macro_f1":
+        true, predicted, hits = counts.sum(1), counts.sum(0), np.diagonal(counts)
+        return float(_ratio(2.0 * hits, true + predicted)[present].mean()) if present.any() else None
+    if metric == "quadratic_kappa" and present.sum() < 2:
+        return None
+    return float(metric_values(counts, metric))
+
+
 def _ratio(top: Array, bottom: Array) -> Array:
     ratio: Array = np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)
     return ratio
@@ -163,18 +168,21 @@ def bootstrap(matrices: Array, metric: str, rng: np.random.Generator, draws: int
     return ends(_resampled(matrices, metric, rng, draws), len(matrices))
 
 
-def ends(draws: Array, subjects: int) -> tuple[float, float]:
-    """Returns the expanded percentiles of bootstrap draws [B] that stand for 95 %.
+def score_interval(
+    matrices: Array, metric: str, rng: np.random.Generator, shared_training: float = SHARED_TRAINING
+) -> tuple[float, float]:
+    """Returns the 95 % interval of a cross-validated score: never without width, wider than `bootstrap`'s.
 
-    The 2.5 and 97.5 % percentiles are too narrow for few subjects; these lie further out by Student's t and by
-    sqrt(S / (S - 1)). Source: Hesterberg, The American Statistician 69 (2015), 371-386; docs/decisions/0010 for coverages.
+    docs/decisions/0020 has its coverage for nested cross-validation of 24 and 60 subjects.
+
+    Args:
+        matrices: One confusion matrix per subject [S, C, C].
+        metric: As in `metric_values`.
+        rng: Draws the subjects.
+        shared_training: As in `resampled_counts`.
     """
-    outer = np.array([0.0, 1.0])
-    if subjects > 1:
-        low = norm.cdf(student.ppf(0.025, subjects - 1) * math.sqrt(subjects / (subjects - 1)))
-        outer = np.array([low, 1 - low])
-    low, high = np.quantile(draws, outer)
-    return float(low), float(high)
+    counts = resampled_counts(matrices, rng, shared_training=shared_training)
+    return ends(metric_values(counts, metric), len(matrices))
 
 
 def _resampled(matrices: Array, metric: str, rng: np.random.Generator, draws: int) -> Array:
@@ -207,7 +215,14 @@ def _count_rows(numbers: Array, kinds: int) -> Array:
     return counts.reshape(rows, kinds)
 
 
-def level_scores(predictions: pl.DataFrame, level: str, classes: int, metrics: tuple[str, ...]) -> Level:
+def level_scores(
+    predictions: pl.DataFrame,
+    level: str,
+    classes: int,
+    metrics: tuple[str, ...],
+    *,
+    shared_training: float = SHARED_TRAINING,
+) -> Level:
     """Returns a level's scores; subjects are what is resampled at every level, because their videos are not independent."""
     units = at_level(predictions, level)
     matrices = subject_matrices(units, classes)
@@ -217,13 +232,13 @@ def level_scores(predictions: pl.DataFrame, level: str, classes: int, metrics: t
     guesses = shuffled(units, classes, np.random.default_rng(0))
     scores = []
     for metric in metrics:
-        low, high = bootstrap(matrices, metric, np.random.default_rng(0))
+        low, high = score_interval(matrices, metric, np.random.default_rng(0), shared_training)
         scores.append(
             Score(
                 metric=metric,
-                value=float(metric_values(counts, metric)),
-                low=low,
-                high=high,
+                value=(value := float(metric_values(counts, metric))),
+                low=min(low, value),
+                high=max(high, value),
                 chance=float(metric_values(guesses, metric).mean()),
                 largest_class=float(metric_values(constant, metric)),
             )
@@ -231,38 +246,58 @@ def level_scores(predictions: pl.DataFrame, level: str, classes: int, metrics: t
     return Level(level=level, units=len(units), scores=tuple(scores))
 
 
-def wilson(hits: int, units: int) -> tuple[float, float]:
-    """Returns the Wilson 95 % interval of a share of independent units."""
-    interval = binomtest(hits, units).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+def wilson(hits: float, units: float) -> tuple[float, float]:
+    """Returns the Wilson 95 % interval of a share of independent units, of which there may be a broken number."""
+    z2, share = float(norm.ppf(0.975)) ** 2, hits / units
+    middle = (share + z2 / (2 * units)) / (1 + z2 / units)
+    half = math.sqrt(z2 * share * (1 - share) / units + (z2 / (2 * units)) ** 2) / (1 + z2 / units)
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))  # the ends round past 0 and 1
 
 
-def class_scores(counts: Array, labels: tuple[str, ...]) -> tuple[ClassScore, ...]:
-    """Returns precision, recall and F1 of each class of a confusion matrix [C, C], with 95 % intervals."""
-    drawn = np.random.default_rng(0).multinomial(counts.sum(), counts.ravel() / max(counts.sum(), 1), DRAWS)
-    drawn = drawn.reshape(DRAWS, *counts.shape)  # resampled units are a multinomial over the cells
+def independent_units(sizes: Array) -> float:
+    """Returns how many independent units a share is worth whose units are these many of each subject: N^2 / sum of n^2.
+
+    All units of one subject count as one observation, also where a subject was held out several times. Source: Kish 1965.
+    """
+    return float(sizes.sum() ** 2 / (sizes.astype(float) ** 2).sum())
+
+
+def class_scores(
+    matrices: Array, labels: tuple[str, ...], *, shared_training: float = SHARED_TRAINING
+) -> tuple[ClassScore, ...]:
+    """Returns precision, recall and F1 of each class, with 95 % intervals, of one confusion matrix per subject [S, C, C]."""
+    counts = matrices.sum(0)
+    drawn = resampled_counts(matrices, np.random.default_rng(0), shared_training=shared_training)
     rows = []
     for index, label in enumerate(labels):
         hits, true, predicted = (int(n) for n in (counts[index, index], counts[index].sum(), counts[:, index].sum()))
         share = _ratio(2.0 * drawn[:, index, index], drawn[:, index].sum(-1) + drawn[:, :, index].sum(-1))
-        interval = ends(share, int(counts.sum()))
+        subjects = int((matrices[:, index].sum(-1) > 0).sum())
         rows.append(
             ClassScore(
                 label=label,
                 units=true,
+                subjects=subjects,
                 precision=hits / predicted if predicted else None,
-                precision_interval=wilson(hits, predicted) if predicted else None,
+                precision_interval=_share_interval(hits, matrices[:, :, index].sum(-1)),
                 recall=hits / true if true else None,
-                recall_interval=wilson(hits, true) if true else None,
+                recall_interval=_share_interval(hits, matrices[:, index].sum(-1)),
                 f1=2 * hits / (true + predicted) if true + predicted else None,
-                f1_interval=interval if true + predicted else None,
+                f1_interval=ends(share, len(matrices)) if subjects >= RARE else None,
             )
         )
     return tuple(rows)
 
 
+def _share_interval(hits: int, sizes: Array) -> tuple[float, float] | None:
+    if not sizes.sum():
+        return None
+    units = independent_units(sizes)
+    return wilson(hits / sizes.sum() * units, units)
+
+
 def fold_scores(
-    predictions: pl.DataFrame, seconds: dict[int, float], classes: int, metrics: tuple[str, ...]
+    predictions: pl.DataFrame, seconds: dict[int, float], classes: int, metrics: tuple[str, ...], unit: str = "subject"
 ) -> tuple[tuple[FoldScore, ...], tuple[Spread, ...]]:
     """Returns each fold's scores at subject level, and their spread over the folds.
 
@@ -271,13 +306,14 @@ def fold_scores(
         seconds: Training and scoring time by fold.
         classes: C.
         metrics: Names as in `metric_values`.
+        unit: What is scored: subject, or video where one subject's videos have several labels.
     """
     folds = []
     for fold in sorted(seconds):
         part = predictions.filter(pl.col("fold") == fold)
-        units = at_level(part, "subject")
+        units = at_level(part, unit)
         counts = confusion(units["true"].to_numpy(), units["predicted"].to_numpy(), classes)
-        scores = {metric: float(metric_values(counts, metric)) for metric in metrics}
+        scores = {metric: fold_value(counts, metric) for metric in metrics}
         videos = part.select("subject", "video").n_unique()
         subjects = part["subject"].n_unique()
         folds.append(
@@ -288,24 +324,12 @@ def fold_scores(
     return tuple(folds), tuple(_spread(metric, [f.scores[metric] for f in folds]) for metric in metrics)
 
 
-def _spread(metric: str, values: list[float]) -> Spread:
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Spread(metric=metric, mean=float(np.mean(values)), deviation=deviation, low=min(values), high=max(values))
-
-
-def permutation_null(observed: float, permuted: tuple[float, ...]) -> Null | None:
-    """Returns the permutation test of the whole search, or None where none was run."""
-    finite = [v for v in permuted if math.isfinite(v)]
-    if not finite:
-        return None
-    at_least = sum(v >= observed - 1e-12 for v in finite)
-    return Null(
-        permutations=len(finite),
-        observed=observed,
-        mean=float(np.mean(finite)),
-        high=float(np.quantile(finite, 0.95)),
-        p_value=(1 + at_least) / (1 + len(finite)),
-    )
+def _spread(metric: str, values: list[float | None]) -> Spread:
+    known = [v for v in values if v is not None]
+    if not known:
+        return Spread(metric=metric, mean=None, deviation=None, low=None, high=None)
+    deviation = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return Spread(metric=metric, mean=float(np.mean(known)), deviation=deviation, low=min(known), high=max(known))
 
 
 def mistakes(predictions: pl.DataFrame, limit: int = 15) -> pl.DataFrame:

@@ -19,6 +19,8 @@ from tests.trainables.training.test_progress import read_events, scalars
 from trainables.config import TrainConfig
 from trainables.ray_loop import open_jobs
 from trainables.study.leaderboard import TrialRecord, best, read_trials
+from trainables.study.metrics import mean_of_models
+from trainables.study.outer_records import OuterResult
 from trainables.study.progress import FILE
 from trainables.study.records import FoldResult, Splits, StudyRecord
 from trainables.training.fold import train_fold
@@ -156,9 +158,12 @@ def test_everything_a_search_can_be_asked_for_comes_together(place: Path) -> Non
     nested = found["nested"]
     splits = Splits.load(study / "outer" / "splits.json")
     assert [f["subjects"] for f in nested["folds"]] == [len(f.test) for f in splits.folds]
-    assert nested["optimism"] == pytest.approx(
-        sum(f["inner_score"] for f in nested["folds"]) / 2 - nested["estimate"]["value"]
-    )
+    for fold in splits.folds:
+        scored = OuterResult.load(study / "outer", fold.index)
+        assert (scored.trials, scored.refit) == (5, "folds")
+        models = 2 if scored.config["model"] == "clip" else 0
+        assert (0 if scored.by_model is None else scored.by_model["model"].n_unique()) == models
+    assert (nested["outdated"], nested["detail"]["unit"]) == ("", "subject")
     for fold in splits.folds:
         inner = pl.read_parquet(study / "outer" / str(fold.index) / "cohort.parquet")
         scored = pl.read_parquet(study / "outer" / str(fold.index) / "predictions.parquet")
@@ -170,6 +175,29 @@ def test_everything_a_search_can_be_asked_for_comes_together(place: Path) -> Non
     )
     assert json.loads((study / "best" / "configuration.json").read_text())["trial"] == chosen["trial"]
     assert (study / "best" / "predict.txt").read_text() == f"python -m platform.predict {study} VIDEO ...\n"
+
+
+@pytest.mark.slow
+def test_outer_subjects_are_scored_as_the_study_predicts(place: Path) -> None:
+    """Each inner model's answers are kept beside their mean; with --refit all one model of all inner subjects scores again."""
+    options = ("--study", "outer", "--trials", "1", "--folds", "2", "--outer-folds", "2", "--baselines", "none")
+    done = run(place, *options, "--cohort", str(large_cohort(place)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    outer = place / "studies" / "outer" / "outer"
+    for fold in range(2):
+        scored = OuterResult.load(outer, fold)
+        assert scored.by_model["model"].unique().sort().to_list() == [0, 1]
+        assert_frame_equal(scored.predictions, mean_of_models(scored.by_model))
+    nested = json.loads((outer.parent / "results.json").read_text())["nested"]
+    assert nested["optimism_low"] <= nested["optimism"] <= nested["optimism_high"]
+    again = run(place, *options, "--refit", "all", "--cohort", str(large_cohort(place)))
+    assert again.returncode == 0, again.stdout + again.stderr
+    refitted = [OuterResult.load(outer, fold) for fold in range(2)]
+    assert [(r.refit, r.by_model, len(r.scorings)) for r in refitted] == [("all", None, 2)] * 2
+    assert not refitted[0].predictions.equals(mean_of_models(scored.by_model))
+    results = json.loads((outer.parent / "results.json").read_text())
+    assert results["nested"]["estimate"] is not None
+    assert [session["refit"] for session in results["sessions"]] == ["folds", "all"]
 
 
 def large_cohort(place: Path) -> Path:

@@ -1,7 +1,7 @@
 """Subject-wise folds: nothing stands on both sides, and every class is trained on."""
 
 from dataclasses import replace
-from platform.splits import check_ledger, make_splits, only_fold, splits_of_column
+from platform.splits import _pair, check_ledger, make_splits, only_fold, outer_splits, splits_of_column
 
 import polars as pl
 import pytest
@@ -83,6 +83,52 @@ def test_rare_class_is_always_trained_on():
         assert sorted(map(len, held_out)) == [0, 0, 0, 1, 1]
 
 
+@given(cohorts, st.integers(0, 2**31))
+@settings(max_examples=60, deadline=None)
+def test_classes_are_spread_by_subjects_and_not_by_videos(case: tuple[int, list[int], list[int]], seed: int):
+    """However many videos a subject has, no test side has two subjects of a class more than another."""
+    folds, labels, videos = case
+    whole = cohort(labels, videos)
+    label_of = dict(whole.subjects().select("subject", "label").iter_rows())
+    counts = [[[label_of[s] for s in f.test].count(c) for c in set(labels)] for f in make_splits(whole, folds=folds, seed=seed).folds]  # fmt: skip
+    for of_class in zip(*counts, strict=True):
+        assert max(of_class) - min(of_class) <= 1
+
+
+def sites(labels: list[int], count: int) -> Cohort:
+    """Returns subjects in turn of as many sites, which the column fold names."""
+    whole = cohort(labels)
+    names = {f"P{i:02}": f"site {i % count}" for i in range(len(labels))}
+    return replace(whole, videos=whole.videos.with_columns(fold=pl.col("subject").replace_strict(names, return_dtype=pl.String)))  # fmt: skip
+
+
+def test_outer_folds_of_a_column_leave_one_site_out():
+    """Each outer fold is one site; another number of outer folds, or two sites, is an error."""
+    whole = sites([0, 0, 0, 1, 1, 1] * 2, 3)
+    splits = outer_splits(whole, folds=3, seed=0, by_column=True)
+    site_of = dict(whole.videos.select("subject", "fold").unique().iter_rows())
+    assert [{site_of[s] for s in f.test} for f in splits.folds] == [{"site 0"}, {"site 1"}, {"site 2"}]
+    for fold in splits.folds:
+        assert not {site_of[s] for s in fold.test} & {site_of[s] for s in fold.train}
+    with pytest.raises(ConfigurationError, match="--outer-folds 5, but --fold-column names 3 folds"):
+        outer_splits(whole, folds=5, seed=0, by_column=True)
+    with pytest.raises(ConfigurationError, match="--fold-column names 2 folds; --outer-folds needs 3 at least"):
+        outer_splits(sites([0, 0, 1, 1] * 2, 2), folds=2, seed=0, by_column=True)
+
+
+@pytest.mark.parametrize("names", [("a.mp4", "b.mp4"), ("a=1.mp4", "b=2.mp4")])
+def test_an_allowed_duplicate_is_a_pair(names: tuple[str, str]):
+    """A pair is read in either order, also where names hold '='; one video alone, or an unknown one, is an error."""
+    whole = cohort([0, 1], [1, 1])
+    whole = replace(whole, videos=whole.videos.with_columns(video=pl.Series(names)))
+    assert _pair("=".join(names), whole) == _pair("=".join(names[::-1]), whole) == set(names)
+    for wrong in (names[0], f"{names[0]}={names[0]}", f"{names[0]}=other.mp4"):
+        with pytest.raises(
+            ConfigurationError, match="does not name two videos of the cohort; give one pair as VIDEO=OTHER"
+        ):
+            _pair(wrong, whole)
+
+
 def test_labels_per_video():
     """Subjects whose videos carry different labels stay whole."""
     videos = cohort([0] * 6).videos.with_columns(label=pl.Series([0, 1] * 6))
@@ -107,7 +153,9 @@ def test_class_of_one_subject():
 
 def test_more_folds_than_any_class_has_videos():
     """Folds that cannot be stratified say how many can, and that one subject each can be left out."""
-    with pytest.raises(ConfigurationError, match="but no class has that many videos; use 2 at most, or 4 to leave one"):
+    with pytest.raises(
+        ConfigurationError, match="but no class has that many subjects; use 2 at most, or 4 to leave one"
+    ):
         make_splits(cohort([0, 0, 1, 1], [1, 1, 1, 1]), folds=3, seed=0)
 
 

@@ -95,7 +95,7 @@ def test_with_outer_folds_the_estimate_leads(nested):
     assert metrics[0]["name"] == "Macro F1 per subject (nested cross-validation)"
     words = Shown(text).words
     assert words.index(f"Nested estimate: macro F1 per subject {estimate.value:.2f}") < words.index("Selection score:")
-    assert f"The searches' own scores were {nested.nested.optimism:.2f} higher." in words
+    assert f"minus those of the same models on these subjects: {nested.nested.optimism:+.2f} (" in words
     assert "There is no nested estimate" not in words
 
 

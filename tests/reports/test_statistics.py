@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import optuna
 import polars as pl
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from sklearn import metrics as sk
 from reports.numbers.analysis import analyse
 from reports.numbers.descriptions import recurring_terms, split_at_terms
 from reports.numbers.ledger import check_predictions, ledger
+from reports.numbers.null import permutation_null
 from reports.numbers.search import axes, tell_search
 from reports.numbers.statistics import (
     bootstrap,
@@ -22,7 +24,7 @@ from reports.numbers.statistics import (
     level_scores,
     metric_values,
     mistakes,
-    permutation_null,
+    score_interval,
     standard_error,
     subject_matrices,
     wilson,
@@ -87,13 +89,15 @@ def test_unknown_metric_is_named():
 
 @pytest.mark.parametrize("level", ["video", "window"])
 def test_intervals_of_a_level_resample_its_subjects(level):
-    """At every level the page's interval is the bootstrap of the subjects' matrices of that level, from seed 0."""
+    """At every level the page's interval is that of the subjects' matrices of that level, from seed 0, and wider than `bootstrap`."""
     answers = [(f"s{i % 7}", i % 7 % 3, i * i % 3) for i in range(35)]
     frame = pl.concat([_predictions(answers).with_columns(window=pl.lit(w)) for w in (0, 70)])
     matrices = subject_matrices(at_level(frame, level), 3)
     assert matrices.sum() == (35 if level == "video" else 70)
     for found in level_scores(frame, level, 3, ("accuracy", "macro_f1")).scores:
-        assert (found.low, found.high) == bootstrap(matrices, found.metric, np.random.default_rng(0))
+        assert (found.low, found.high) == score_interval(matrices, found.metric, np.random.default_rng(0))
+        low, high = bootstrap(matrices, found.metric, np.random.default_rng(0))
+        assert found.high - found.low > high - low
 
 
 def test_chance_and_largest_class_of_a_lopsided_cohort():
@@ -115,7 +119,9 @@ def test_wilson_interval_of_nine_of_ten():
 def test_class_scores_equal_scikit_learn_and_are_none_where_undefined():
     """Precision, recall and F1 of each class are scikit-learn's; a class that was never named has no precision."""
     true, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 1, 0])
-    rows = class_scores(confusion(true, predicted, 3), ("a", "b", "c"))
+    rows = class_scores(
+        np.stack([confusion(t[None], p[None], 3) for t, p in zip(true, predicted, strict=True)]), ("a", "b", "c")
+    )
     precision, recall, f1, units = sk.precision_recall_fscore_support(true, predicted, zero_division=0)
     assert [r.recall for r in rows] == pytest.approx(list(recall))
     assert [r.f1 for r in rows] == pytest.approx(list(f1))
@@ -135,9 +141,24 @@ def test_folds_and_their_spread():
 
 def test_permutation_p_value_counts_the_study_itself():
     """Of four shuffled searches one is as good: p is (1 + 1) / (4 + 1)."""
-    null = permutation_null(0.7, (0.2, 0.3, 0.7, 0.4))
-    assert (null.p_value, null.permutations) == (0.4, 4)
-    assert permutation_null(0.7, ()) is None
+    null = permutation_null(0.7, (0.2, 0.3, 0.7, 0.4), {"trials": 8})
+    assert (null.p_value, null.permutations, null.smallest_p) == (0.4, 4, 0.2)
+    assert permutation_null(0.7, (), {}) is None
+
+
+def test_shorter_permuted_searches_give_no_p_value():
+    """The best of 2 trials on noise is no measure for the best of 8; with the same budget or a larger one there is a p."""
+    values = tuple(0.2 + i / 100 for i in range(19))
+    assert permutation_null(0.7, values, {"trials": 8, "permutation_trials": 2}).p_value is None
+    assert permutation_null(0.7, values, {"trials": 8, "permutation_trials": 9}).p_value == 0.05
+    assert permutation_null(0.7, values, {"trials": 8, "permutation_trials": None}).p_value == 0.05
+
+
+def test_quantiles_are_read_from_enough_permutations():
+    """The 95 % quantile of 19 permutations would be beyond the largest; 20 have one."""
+    values = tuple(i / 100 for i in range(20))
+    assert permutation_null(0.7, values[:19], {}).high is None
+    assert permutation_null(0.7, values, {}).high == pytest.approx(np.quantile(values, 0.95))
 
 
 def test_mistakes_begin_with_the_most_confident():
@@ -190,14 +211,33 @@ def test_slices_show_numeracy_off_beside_the_weights():
     assert width.note == "only trials with numeracy.enabled on"
 
 
-def test_importance_finds_the_setting_that_matters(tmp_path):
-    """Numeracy decides the made study's scores, and with three complete trials nothing is weighed."""
-    story = analyse(make_study(tmp_path / "a", trials=20, folds=2, per_class=6)).search
-    assert story.importance[0][0] == "numeracy.enabled"
+def _weighed(trials: int, value) -> tuple[TrialRecord, ...]:
+    """Returns complete trials of two settings, with a value that depends on them."""
+    rng = np.random.default_rng(0)
+    ranges = {name: optuna.distributions.FloatDistribution(0, 1) for name in ("matters", "does_not")}
+    found = []
+    for number in range(trials):
+        params = {name: float(rng.random()) for name in ranges}
+        found.append(_trial(number, value(params, rng), config=params, params=params, distributions=ranges))
+    return tuple(found)
+
+
+def test_importance_finds_the_setting_that_matters():
+    """The setting that decides the scores has more than noise would give it; of 19 trials with two settings nothing is said."""
+    story = tell_search(_weighed(24, lambda params, _: params["matters"]), 3)
+    assert story.importance[0][0] == "matters"
     assert sum(share for _, share in story.importance) == pytest.approx(1)
-    few = analyse(make_study(tmp_path / "b", trials=3, folds=2, per_class=2)).search
-    assert few.importance == ()
-    assert "at least 4 complete trials" in few.importance_note
+    assert story.importance[0][1] > story.importance_noise + 0.1
+    few = tell_search(_weighed(19, lambda params, _: params["matters"]), 3)
+    assert (few.importance, few.importance_noise) == ((), None)
+    assert "20 here, and there are 19" in few.importance_note
+
+
+def test_importance_of_noise_is_that_of_shuffled_scores():
+    """Scores that depend on nothing give the first setting about the share that shuffled ones do."""
+    story = tell_search(_weighed(20, lambda _, rng: float(rng.random())), 3)
+    assert story.importance[0][1] == pytest.approx(story.importance_noise, abs=0.35)
+    assert story.importance_noise > 0.5
 
 
 def test_terms_recur_when_half_of_the_folds_name_them():

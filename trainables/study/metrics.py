@@ -56,6 +56,18 @@ def _mean_probabilities(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     return means.sort(keys).select(*keys, probabilities=pl.concat_list(f"p{c}" for c in range(classes)))
 
 
+def mean_of_models(by_model: pl.DataFrame) -> pl.DataFrame:
+    """Returns the mean probabilities of several models for the same windows, as FoldResult.predictions.
+
+    Args:
+        by_model: FoldResult.predictions of each model, with the column model.
+    """
+    keys = ["fold", "subject", "video", "window", "true"]
+    classes = range(len(by_model["probabilities"][0]))
+    means = by_model.group_by(keys).agg(pl.col("probabilities").list.get(c).mean().alias(f"p{c}") for c in classes)
+    return means.sort(keys[1:4]).select(*keys, probabilities=pl.concat_list(f"p{c}" for c in classes))
+
+
 def score(predictions: pl.DataFrame, metric: str, classes: int) -> float:
     """Returns one metric of held-out windows, as 'macro_f1' or 'video/accuracy'; all folds' units are pooled.
 

@@ -30,12 +30,22 @@ class OuterResult:
     """As FoldResult.predictions, of the outer fold's test subjects."""
     scorings: tuple[str, ...]
     """When the outer subjects were scored (ISO 8601, UTC); more than one means that a choice was looked at before the last."""
+    trials: int | None = None
+    """Trials that its search was asked for; None in results of before, which say it in their inner study alone."""
+    refit: str = "folds"
+    """What scored the subjects, as --refit: the mean of the inner folds' models, or one model of all inner subjects."""
+    by_model: pl.DataFrame | None = None
+    """The same of each inner fold's model alone: FoldResult.predictions and the column model; None where there is one."""
 
     def save(self, outer: Path) -> None:
-        """Writes predictions.parquet, then outer.json, into the fold's folder in the outer study."""
+        """Writes predictions.parquet and by_model.parquet, then outer.json, into the fold's folder in the outer study."""
         folder = outer / str(self.fold)
         write_parquet(folder / "predictions.parquet", self.predictions)
-        about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "predictions"}
+        (folder / "by_model.parquet").unlink(missing_ok=True)  # never one of an earlier choice
+        if self.by_model is not None:
+            write_parquet(folder / "by_model.parquet", self.by_model)
+        apart = ("predictions", "by_model")
+        about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in apart}
         write_record(folder / "outer.json", about)
 
     @classmethod
@@ -45,4 +55,11 @@ class OuterResult:
         path = folder / "outer.json"
         if not path.exists():
             return None
-        return build(cls, read_record(path), path, predictions=read_parquet(folder / "predictions.parquet"))
+        alone = folder / "by_model.parquet"
+        return build(
+            cls,
+            read_record(path),
+            path,
+            predictions=read_parquet(folder / "predictions.parquet"),
+            by_model=read_parquet(alone) if alone.exists() else None,
+        )

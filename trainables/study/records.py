@@ -2,6 +2,7 @@
 
 studies/NAME/
   study.json         options, cohort, versions, git state, times (StudyRecord)
+  plan.json          what the study set out to do, written once before it trained (trainables.study.plan)
   cohort.parquet     one row per video; cohort.json: classes, parameters, label
   splits.json        subject-wise folds and their hash (Splits)
   ledger.parquet     who and which file was on which side of which fold, checked when results are read
@@ -303,6 +304,9 @@ class StudyRecord:
     """Of what training computes; part of the key of every fold."""
     code: tuple[str, ...] = ()
     """Hash of the trainers' source text, of each that has worked on the study; information alone."""
+    sessions: tuple[dict[str, Any], ...] = ()
+    """One for each command that worked on the study: started, and the options that may change when it is continued. More
+    trials after a look at the results are then seen. Empty in studies of before."""
 
     def save(self, folder: Path) -> None:
         write_record(folder / "study.json", dataclasses.asdict(self))

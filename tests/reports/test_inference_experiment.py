@@ -1,0 +1,65 @@
+"""The experiment on known truth counts what it says, with the functions that make the page."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments.inference import NEW_PEOPLE, Discriminant, draw_people, main, nested, rows
+from reports.numbers.statistics import Score
+
+
+def test_its_model_is_a_discriminant_analysis():
+    """With all features and hardly any shrinkage it answers as scikit-learn's; without signal it knows nothing of new people."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    people = draw_people(np.random.default_rng(0), 90, 1.5)
+    model = Discriminant(people, np.arange(90), (8, 1e-9))
+    flat, labels = people.features.reshape(-1, 8), np.repeat(people.labels, 2)
+    oracle = LinearDiscriminantAnalysis(solver="lsqr", priors=np.ones(3) / 3).fit(flat, labels)
+    assert (model.probabilities(flat).argmax(1) == oracle.predict(flat)).mean() > 0.98
+    noise = draw_people(np.random.default_rng(1), 60, 0.0)
+    new = draw_people(np.random.default_rng(2), NEW_PEOPLE, 0.0)
+    answers = Discriminant(noise, np.arange(60), (8, 0.5)).probabilities(new.features).mean(1).argmax(1)
+    right = int((answers == new.labels).sum())
+    assert stats.binomtest(right, NEW_PEOPLE, 1 / 3).pvalue > 1e-3
+
+
+def test_outer_subjects_are_scored_once_and_by_models_that_never_saw_them():
+    """Each subject has one nested answer for each video; models of one inner fold each answer for the same subjects."""
+    people = draw_people(np.random.default_rng(0), 24, 1.5)
+    study = nested(people, people.cohort(), 0, ((4, 0.5),), draw_people(np.random.default_rng(9), 30, 1.5))
+    assert study.predictions.select("subject", "video").n_unique() == len(study.predictions) == 48
+    assert len(study.alone) == 3 * 48
+    assert study.inner["subject"].value_counts()["count"].to_list() == [2] * 24
+    assert study.new_people.sum() == pytest.approx(30)
+
+
+def test_coverage_is_the_share_of_intervals_that_hold_the_truth():
+    """Of two studies one interval holds the score of the mean matrix of new people."""
+
+    def study(low: float, high: float) -> dict:
+        score = Score(metric="accuracy", value=0.5, low=low, high=high, chance=0.3, largest_class=0.3)
+        names = ("macro_f1", "balanced_accuracy", "accuracy")
+        return {f"interval {n}": [score] for n in names} | {"new people": [np.diag([3, 3, 0]) + np.eye(3, k=2)]}
+
+    empty = {
+        "optimism without a search": [(0.0, -1.0, 1.0)],
+        "methods": [],
+        "methods, folds once": [],
+        "trained models": [],
+    }
+    rest = empty | {"nested": [], "selected": [], "selected, interval alone": [], "null p": [], "null": []}
+    found = {what: share for what, share, _ in rows([study(0.5, 0.9) | rest, study(0.9, 1.0) | rest], 0.0)}
+    assert found["coverage of the nested accuracy"] == 0.5  # the truth is 6 / 7
+    assert found["coverage of optimism 0, no search"] == 1
+
+
+def test_the_command_prints_its_table(capsys):
+    """Two studies a cell give every row for every cell, and a wrong number is a sentence."""
+    assert main(["--studies", "2", "--subjects", "24"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("\n| ") == 18
+    assert "| what | wanted | 24, no signal | 24, signal |" in printed
+    with pytest.raises(SystemExit):
+        main(["--studies", "1"])
+    assert "--studies must be at least 2" in capsys.readouterr().err
