@@ -1,6 +1,6 @@
 """Prints an ablation on a cohort: balanced accuracy and macro F1 of each variant, pooled over folds, per seed and with spread.
 
-    python benchmarks/ablation.py COHORT --label diagnosis --ignore view_degree
+    python benchmarks/ablation.py COHORT --label diagnosis --parameter step_width_m --parameter trunk_lean_degree
     python benchmarks/ablation.py COHORT --label diagnosis --variant "no numbers:numeracy.enabled=false" --variant "as it is:"
 
 Every variant is scored on the same subject-wise folds, at the last epoch; nothing is chosen by a held-out subject. A
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cohort", type=Path, help="manifest")
     parser.add_argument("--label", required=True, help="label column")
-    parser.add_argument("--ignore", action="append", default=[], help="numeric column that is no gait parameter")
+    parser.add_argument("--parameter", action="append", default=[], help="numeric column that no parameter file knows")
     parser.add_argument("--folds", type=int, default=3, help="subject-wise folds (default 3)")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of folds and training (default 3)")
     parser.add_argument("--epochs", type=int, default=4, help="epochs (default 4)")
@@ -82,7 +82,7 @@ def _variant(text: str) -> tuple[str, dict[str, object]]:
 def read(options: argparse.Namespace) -> tuple[Cohort, Task]:
     """Returns the cohort with its frames in the user's cache; a class may have fewer subjects than there are folds."""
     cohort, task = read_manifest(options.cohort, task=None, label=options.label, parameters=load_parameters(),
-                                 folds=2, ignore=tuple(options.ignore))  # fmt: skip
+                                 folds=2, named=tuple(options.parameter))  # fmt: skip
     size = load_backbone("small").image_size
     return ingest_cohort(cohort, size=size, folder=user_cache() / "frames"), task
 

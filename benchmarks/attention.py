@@ -11,7 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from benchmarks.figures import Figure, as_a_worker, figure, in_turns, parser, show, timed
 from benchmarks.full_size_step import computes_bf16
-from trainables.model.video_encoder import written_out
+from trainables.model.frozen_layer import written_out
 
 FRAMES, HEADS, TOKENS, PROMPTS, WIDTH = 32, 12, 197, 17, 64
 

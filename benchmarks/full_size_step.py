@@ -26,7 +26,7 @@ from transformers import CLIPConfig, CLIPModel, XCLIPConfig, XCLIPModel
 from transformers.utils import logging
 
 from benchmarks.figures import Figure, as_a_worker, figure, parser, show
-from trainables.config import TrainConfig
+from trainables.config import PUBLISHED, TrainConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import SMALL, fold_quick_gelu, frozen, load_backbone
 from trainables.model.gait_clip import build
@@ -161,7 +161,7 @@ def make_task(frames: int, checkpointing: bool, device: torch.device, precision:
     clip = CLIPModel(CLIPConfig(vision_config=VISION, text_config=text, projection_dim=512)).to(device)
     fold_quick_gelu(clip)
     backbone = frozen("random ViT-B/16", clip, tokenizer, "random")
-    config = TrainConfig().with_values(
+    config = TrainConfig().with_values(PUBLISHED |
         {"video.frames": frames, "numeracy.enabled": False, "text.knowledge": False,
          "optimizer.gradient_checkpointing": checkpointing, "optimizer.precision": precision}
     )  # fmt: skip

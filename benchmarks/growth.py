@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.figures import Figure, as_a_worker, figure, in_turns, parser, show, timed
-from trainables.config import TrainConfig
+from trainables.config import PUBLISHED, TrainConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import load_backbone
 from trainables.model.gait_clip import build
@@ -60,7 +60,8 @@ class Step:
     def __init__(self, frames: int, n_ctx: int, batch: int):
         backbone, task = load_backbone("small"), load_task("diagnosis")
         config = TrainConfig().with_values(
-            {"video.frames": frames, "text.n_ctx": n_ctx, "text.knowledge": False, "numeracy.enabled": False}
+            PUBLISHED
+            | {"video.frames": frames, "text.n_ctx": n_ctx, "text.knowledge": False, "numeracy.enabled": False}
         )
         model = build(backbone, task, config, None, seed=0)
         self.task = GaitTask(model, config, None, ordinal=False, workers=Workers(), device=torch.device("cpu"))

@@ -92,7 +92,7 @@ def frozen_texts(study: Path, cache: Path, first: TrainConfig, second: TrainConf
     for number, config in enumerate((first, second)):
         started = time.perf_counter()
         jobs = open_jobs(study, cache, [f"{number}-{fold}" for fold in range(3)], "cpu")
-        jobs[0].frozen.notions()
+        jobs[0].frozen.notions(config.text, config.seed)
         for job in jobs:
             fit_memory(config, job)
         costs.append(time.perf_counter() - started)

@@ -9,6 +9,7 @@ COMMANDS = {
     "predict": "put new videos through the models of a finished study",
     "report": "write the report of a study again",
     "cohort": "simulate walkers, or check a manifest without training anything",
+    "task": "write a task file for your own label, for a clinician to fill in",
 }
 
 

@@ -16,8 +16,8 @@ def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     given = vars(_parser().parse_args(arguments))
     given["metric"] = "/".join(parse_metric(given["metric"]))
     given["settings"] = dict(parse_setting(text) for text in given["settings"])
-    given["column"] = dict(_column(text) for text in given["column"])
-    for name in ("ignore", "allow_duplicate"):
+    given["column"] = dict(parse_column(text) for text in given["column"])
+    for name in ("parameter", "ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
     return SearchOptions(**given)
 
@@ -33,7 +33,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _column(text: str) -> tuple[str, str]:
+def parse_column(text: str) -> tuple[str, str]:
+    """Returns ('subject', 'patient_id') of 'subject=patient_id'."""
     ours, equals, theirs = text.partition("=")
     if not equals:
         raise ConfigurationError(f"--column {text} is no OURS=YOURS, as in --column subject=patient_id")
@@ -53,7 +54,17 @@ def _folds(text: str) -> int:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if names == ("none",) else names
+
+
+_BASELINES_IN_WORDS = {
+    "untrained": "the model before training",
+    "frozen_motion": "the motion read-out in closed form, without training",
+    "parameters": "the gait parameters alone",
+    "linear_probe": "frozen video features alone",
+    "vita_clip": "the video CLIP without knowledge, numbers or motion read-out",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,11 +105,24 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         help="name of a column in your manifest, as subject=patient_id; repeat for more",
     )
     group.add_argument(
+        "--parameter",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="numeric column that is a gait parameter though the parameter file does not know it; repeat for more",
+    )
+    group.add_argument(
         "--ignore",
         metavar="COLUMN",
         action="append",
         default=[],
-        help="numeric column that is no gait parameter; repeat for more",
+        help="column that is not used though the parameter file knows it; repeat for more",
+    )
+    group.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="a video may be a symbolic link to any file that you may read, as DVC, git-annex and mounted drives need it; "
+        "else links may not lead out of the manifest's folder",
     )
     group.add_argument("--label-per-video", action="store_true", help="a subject's videos may carry different labels")
     group.add_argument(
@@ -115,6 +139,15 @@ def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> N
     group.add_argument("--study", help="name of the study, or its folder; none: made from cohort and label")
     group.add_argument("--studies", default=default.studies, help="folder of all studies")
     group.add_argument("--seed", type=int, default=default.seed, help="seed of splits, sampler and training")
+    group.add_argument("--split-seed", type=int, metavar="SEED", help="seed of the folds alone (default: --seed)")
+    group.add_argument("--sampler-seed", type=int, metavar="SEED", help="seed of Optuna alone (default: --seed)")
+    group.add_argument(
+        "--training-seeds",
+        type=int,
+        metavar="N",
+        default=default.training_seeds,
+        help="train each fold N times with other seeds, average the probabilities, and show the spread",
+    )
 
 
 def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
@@ -185,8 +218,9 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
         "--baselines",
         type=_names,
         metavar="A,B",
-        default=default.baselines,
-        help=f"simpler methods on the same folds: some of {', '.join(BASELINES)}",
+        default=",".join(default.baselines),
+        help="simpler methods on the same folds, compared subject by subject: none, or some of "
+        + ", ".join(f"{name} ({_BASELINES_IN_WORDS[name]})" for name in BASELINES),
     )
     group.add_argument(
         "--permutations",
@@ -202,9 +236,16 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
 def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("training")
     group.add_argument(
-        "--epochs", type=int, help="passes over the training windows; none: 3 with the small backbone, else 5"
+        "--epochs",
+        type=int,
+        help="train for this many passes over the training windows instead of for optimizer.steps steps",
     )
-    group.add_argument("--frames", type=int, help="frames taken from a window; none: 8")
+    group.add_argument(
+        "--prompts-from",
+        metavar="FILE",
+        help="start from the video prompts of a published Vita-CLIP checkpoint (.pth or .safetensors), read as weights only",
+    )
+    group.add_argument("--frames", type=int, help="frames that the prompted tower takes from a window (default: 16)")
     group.add_argument(
         "--backbone", default=default.backbone, help="small (embedded), or a CLIP's Hugging Face folder or hub id"
     )

@@ -11,7 +11,7 @@ from trainables.errors import StridefoldError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns the exit status."""
+    """Runs the command; returns the exit status: 0, 1 for a problem, 130 when stopped by the user."""
     parser = argparse.ArgumentParser(
         prog="python -m platform.cohort", description="Simulate a cohort or check a manifest."
     )
@@ -46,6 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
     except StridefoldError as error:
         console.error(error)
         return 1
+    except OSError as error:
+        console.error(StridefoldError(f"{error.filename or 'a file'}: {error.strerror or error}"))
+        return 1
+    except KeyboardInterrupt:
+        console.say("stopped")
+        return 130
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """What the terminal shows: a live view on a terminal, plain lines elsewhere. The only file that imports rich."""
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from platform.watching import about, every, in_training, in_words
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as RichConsole
@@ -12,8 +15,18 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from reports.wording import BASELINES
+from trainables.progress import FoldProgress
+
 if TYPE_CHECKING:
     from trainables.leaderboard import TrialRecord
+
+LOOK = 1.0
+"""Seconds between two looks at the folds in training."""
+QUIET = 30.0
+"""Seconds after a plain line about a trial or fold before its progress is worth another."""
+ENOUGH = 0.1
+"""Folds done in this session from which the time left is worth telling."""
 
 
 @dataclass
@@ -30,19 +43,49 @@ class TrialsView:
     """Folds that were not run because their trials were stopped."""
     running: dict[int, int] = field(default_factory=dict)
     """Finished folds of each running trial."""
+    folders: dict[int, tuple[Path, ...]] = field(default_factory=dict)
+    """Of each running trial's folds."""
+    progress: dict[int, tuple[int, FoldProgress]] = field(default_factory=dict)
+    """Of each running trial the fold in training, counted from 0, and how far it is."""
+    said: dict[int, float] = field(default_factory=dict)
+    """When the last line about each running trial was printed."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever changes or shows the view: the search's thread with its events, and the one that looks."""
     best: tuple[float, float, int, str] | None = None
     """Score, negative log loss, which decides ties, trial and settings of the best so far."""
     started: float = field(default_factory=time.monotonic)
 
     def left(self) -> str:
-        """Returns the time left as 'about 3 min left', from the folds done in this session."""
+        """Returns the time left as 'about 3 min left', from the folds and the parts of folds done in this session."""
         whole = self.trials * self.folds
-        done = self.finished * self.folds + sum(self.running.values())
+        parts = sum(p.share for trial, (fold, p) in self.progress.items() if fold == self.running.get(trial))
+        done = self.finished * self.folds + sum(self.running.values()) + parts
         fresh = done - self.done_before - self.saved
-        if fresh <= 0:
+        if fresh < ENOUGH:
             return ""
-        seconds = (time.monotonic() - self.started) / fresh * (whole - done)
-        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+        return f"{about((time.monotonic() - self.started) / fresh * (whole - done))} left"
+
+    def look(self) -> None:
+        """Reads how far the folds in training are; the files are read without the lock, so that events need not wait."""
+        with self.lock:
+            running = [(trial, self.folders.get(trial, ()), done) for trial, done in self.running.items()]
+        found = {trial: p for trial, folders, done in running if (p := in_training(folders, done)) is not None}
+        with self.lock:
+            self.progress = {trial: p for trial, p in found.items() if p[0] >= self.running.get(trial, self.folds)}
+
+    def forget(self, trial: int) -> None:
+        """Drops a trial that has ended."""
+        self.running.pop(trial, None)
+        self.folders.pop(trial, None)
+        self.progress.pop(trial, None)
+        self.said.pop(trial, None)
+
+    def news(self) -> Iterator[tuple[int, int, FoldProgress]]:
+        """Yields trial, fold and progress of the trials about which no line was printed for a while."""
+        for trial, (fold, progress) in sorted(self.progress.items()):
+            if (now := time.monotonic()) - self.said.get(trial, 0.0) >= QUIET:
+                self.said[trial] = now
+                yield trial, fold, progress
 
 
 class Console:
@@ -92,7 +135,8 @@ class Console:
         """Yields a function that takes the tuner's events and shows them."""
         view = TrialsView(trials=trials, folds=folds, finished=finished, done_before=finished * folds)
         if not self.live:
-            yield lambda event: self._line(view, event, what)
+            with every(LOOK, lambda: self._progress_lines(view, what)):
+                yield lambda event: self._line(view, event, what)
             return
         with Live(console=self.rich, refresh_per_second=4, transient=True) as live:
 
@@ -100,15 +144,64 @@ class Console:
                 self._line(view, event, what, quiet=("started", "fold"))
                 live.update(self._picture(view, what))
 
+            def look() -> None:
+                view.look()
+                live.update(self._picture(view, what))
+
             live.update(self._picture(view, what))
-            yield show
+            with every(LOOK, look):
+                yield show
+
+    @contextmanager
+    def folds(self, what: str, folders: Sequence[Path]) -> Iterator[None]:
+        """Shows how far folds are that are trained beside a search, as those of a baseline.
+
+        Args:
+            what: as 'baseline vita_clip'.
+            folders: of the folds.
+        """
+        view = TrialsView(trials=len(folders), folds=1)
+        view.running, view.folders = dict.fromkeys(range(len(folders)), 0), {i: (f,) for i, f in enumerate(folders)}
+        view.said = dict.fromkeys(view.running, view.started)
+
+        def lines() -> None:
+            view.look()
+            for fold, _, progress in view.news():
+                self.say(f"{what}: fold {fold + 1} of {len(folders)}, {in_words(progress)}")
+
+        if not self.live:
+            with every(LOOK, lines):
+                yield
+            return
+        with Live(console=self.rich, refresh_per_second=4, transient=True) as live:
+
+            def look() -> None:
+                view.look()
+                rows = [f"{what}, fold {fold + 1}: {in_words(p)}" for fold, (_, p) in sorted(view.progress.items())]
+                live.update(Text("\n".join(rows)))
+
+            with every(LOOK, look):
+                yield
+
+    def _progress_lines(self, view: TrialsView, what: str) -> None:
+        """Prints how far each trial's fold in training is, where its last line was a while ago."""
+        view.look()
+        with view.lock:
+            left = f" (all trials: {view.left()})" if view.left() else ""
+            for trial, fold, progress in view.news():
+                self.say(f"{what}, trial {trial}: fold {fold + 1} of {view.folds}, {in_words(progress)}{left}")
 
     def _line(self, view: TrialsView, event: Any, what: str, quiet: tuple[str, ...] = ()) -> None:
         """Takes an event into the view and prints it, unless its kind is quiet."""
+        with view.lock:
+            self._take(view, event, what, quiet)
+
+    def _take(self, view: TrialsView, event: Any, what: str, quiet: tuple[str, ...]) -> None:
+        view.said[event.trial] = time.monotonic()
         name = f"{what}, trial {event.trial}"
         text = ""
         if event.what == "started":
-            view.running[event.trial] = 0
+            view.running[event.trial], view.folders[event.trial] = 0, event.folders
             text = f"{name} started: {settings(event.params)}"
         elif event.what == "fold":
             view.running[event.trial] = event.fold
@@ -116,7 +209,7 @@ class Console:
             text += f" ({view.left()})" if view.left() else ""
         else:
             view.saved += view.folds - event.fold if event.what == "pruned" else 0
-            view.running.pop(event.trial, None)
+            view.forget(event.trial)
             view.finished += 1
             if event.what == "failed":
                 text = f"{name} failed: {event.problem}"
@@ -131,11 +224,15 @@ class Console:
 
     def _picture(self, view: TrialsView, what: str) -> Group:
         table = Table.grid(padding=(0, 2))
-        for trial, folds in sorted(view.running.items()):
+        with view.lock:
+            running, progress, left = dict(view.running), dict(view.progress), view.left()
+        for trial, folds in sorted(running.items()):
             bar = "■" * folds + "□" * (view.folds - folds)
-            table.add_row(Text(f"trial {trial}"), Text(bar, style="cyan"), Text(f"{folds} of {view.folds} folds"))
+            now = f"fold {progress[trial][0] + 1}: {in_words(progress[trial][1])}" if trial in progress else "starting"
+            done = f"{folds} of {view.folds} folds"
+            table.add_row(Text(f"trial {trial}"), Text(bar, style="cyan"), Text(done), Text(now))
         best = f"best so far {view.best[0]:.3f}: {view.best[3]}" if view.best else "no score yet"
-        head = f"{what}: {view.finished} of {view.trials} trials done   {view.left()}"
+        head = f"{what}: {view.finished} of {view.trials} trials done   {left}"
         return Group(Text(head, style="bold"), table, Text(best))
 
     def outcome(self, trial: "TrialRecord", metric: str, results: dict[str, Any]) -> None:
@@ -156,8 +253,14 @@ class Console:
         self.say(f"  chance: balanced accuracy {chance:.3f}")
         for c in chosen["comparisons"]:
             self.say(
-                f"  beside {c['other']}: {c['value']:.3f} - {c['other_value']:.3f} = {c['difference']:+.3f} "
+                f"  vs. {BASELINES.get(c['other'], c['other'])}: {c['value']:.3f} - {c['other_value']:.3f} = {c['difference']:+.3f} "
                 f"({c['low']:+.3f} to {c['high']:+.3f}; p = {c['adjusted']:.2f}, subjects permuted, Holm)"
+            )
+        if (c := chosen["shuffled"]) is not None:
+            order = c["order"]
+            self.say(
+                f"  frames in random order change {c['windows_changed']} of {c['windows']} window answers; order in time is worth "
+                f"{order['difference']:+.3f} ({order['value']:.3f} - {order['other_value']:.3f})"
             )
         if (nested := results["nested"]) is not None and nested["estimate"] is not None:
             score = nested["estimate"]
@@ -168,6 +271,8 @@ class Console:
         if (null := chosen["permutation_null"]) is not None:
             values = ", ".join(f"{value:.3f}" for value in null["values"])
             self.say(f"  the same search on exchanged labels: {metric} {values} (p = {null['p_value']:.2f})")
+        for warning in results["warnings"]:
+            self.say(f"  warning: {warning['sentence']}")
 
 
 def settings(params: dict[str, Any]) -> str:

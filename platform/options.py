@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search_spaces import Space
+from search_spaces import Space, load_space
 from trainables.choices import COSTS, RULES
 from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
+from trainables.files import file_sha256
 
 SCALED_TO_SMALL: dict[str, Any] = {
-    "optimizer.lr": 1e-2,
-    "optimizer.epochs": 3,
+    "optimizer.steps": 100,
     "text.context_init": "words",
     "numeracy.temperature": 20.0,
     "decoder.width": 128,
@@ -34,6 +34,7 @@ CONTINUES = (
     "baselines",
     "refit",
     "allow_duplicate",
+    "follow_links",
     "address",
     "workers",
     "cpus_per_worker",
@@ -60,7 +61,9 @@ class SearchOptions:
     task: str | None = None
     parameters: str | None = None
     column: dict[str, str] = dataclasses.field(default_factory=dict)
+    parameter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    follow_links: bool = False
     label_per_video: bool = False
     study: str | None = None
     studies: str = "studies"
@@ -82,7 +85,7 @@ class SearchOptions:
     fold: int | None = None
     fold_column: str | None = None
     outer_folds: int = 0
-    baselines: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ("untrained", "frozen_motion")
     permutations: int = 0
     permutation_trials: int | None = None
     allow_duplicate: tuple[str, ...] = ()
@@ -90,8 +93,14 @@ class SearchOptions:
     frames: int | None = None
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     backbone: str = "small"
+    prompts_from: str | None = None
     knowledge_encoder: str = "clip"
     seed: int = 0
+    split_seed: int | None = None
+    """None: `seed`; so is the sampler's."""
+    sampler_seed: int | None = None
+    training_seeds: int = 1
+    """Trainings of each fold, whose probabilities are averaged."""
     workers: int = 1
     cpus_per_worker: int = 1
     gpus_per_worker: float = 0.0
@@ -100,7 +109,15 @@ class SearchOptions:
     plain: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("subjects", "trials", "permutation_trials", "repeats", "workers", "cpus_per_worker"):
+        for name in (
+            "subjects",
+            "trials",
+            "permutation_trials",
+            "repeats",
+            "workers",
+            "cpus_per_worker",
+            "training_seeds",
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigurationError(f"--{name.replace('_', '-')} is {value}, but must be at least 1")
@@ -136,6 +153,12 @@ class SearchOptions:
             sampler=self.sampler or ("grid" if space.cells else "tpe"),
         )
 
+    def for_task(self, *, ordinal: bool) -> "SearchOptions":
+        """Returns the options for classes with or without an order: without one there is no class distance to weigh."""
+        if ordinal:
+            return self
+        return dataclasses.replace(self, settings={"optimizer.ordinal_beta": 0.0} | self.settings)
+
     def reference(self) -> TrainConfig:
         """Returns the configuration that the search starts from.
 
@@ -143,12 +166,24 @@ class SearchOptions:
             ConfigurationError: A setting does not exist or its value is not allowed.
         """
         values = dict(SCALED_TO_SMALL) if self.backbone == "small" else {}
-        values["seed"] = self.seed
+        values |= load_space(self.space).settings | {"seed": self.seed, "trainings": self.training_seeds}
         if self.epochs is not None:
-            values["optimizer.epochs"] = self.epochs
+            values |= {"optimizer.epochs": self.epochs, "optimizer.steps": 0}
         if self.frames is not None:
             values["video.frames"] = self.frames
+        if self.prompts_from is not None:
+            values |= _prompts_of(Path(self.prompts_from))
         return TrainConfig().with_values(values | self.settings)
+
+    @property
+    def seed_of_splits(self) -> int:
+        """Returns the seed that draws the folds."""
+        return self.seed if self.split_seed is None else self.split_seed
+
+    @property
+    def seed_of_sampler(self) -> int:
+        """Returns the seed with which Optuna draws."""
+        return self.seed if self.sampler_seed is None else self.sampler_seed
 
     def study_folder(self) -> Path:
         """Returns the folder of the study: studies/NAME, or the path that was given."""
@@ -170,6 +205,13 @@ class SearchOptions:
     def identity(self) -> dict[str, Any]:
         """Returns the options that may not change within a study."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in CONTINUES}
+
+
+def _prompts_of(path: Path) -> dict[str, str]:
+    try:
+        return {"video.prompts_from": str(path.absolute()), "video.prompts_sha256": file_sha256(path)}
+    except OSError as error:
+        raise ConfigurationError(f"--prompts-from {path} cannot be read ({error.strerror})") from None
 
 
 def user_cache() -> Path:

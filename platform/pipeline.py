@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import shlex
 import time
 from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
@@ -36,6 +37,7 @@ def search(options: SearchOptions, console: Console) -> int:
     options = options.completed(space)
     check_space(space, reference, options.sampler or "tpe")
     cohort, task = gather_cohort(options, console)
+    options = options.for_task(ordinal=task.ordinal)
     check_baselines(options.baselines, cohort)
     backbone = load_backbone(options.backbone)
     check_prompts(as_baseline(reference), backbone, task)
@@ -87,21 +89,41 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         label=label,
         parameters=load_parameters(Path(options.parameters) if options.parameters else None),
         columns=options.column,
+        named=options.parameter,
         ignore=options.ignore,
         folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
         fold_column=options.fold_column,
+        follow_links=options.follow_links,
         label_per_video=options.label_per_video,
         simulated=options.cohort is None,
         on_note=lambda note: console.say(f"  {note}"),
     )
-    subjects = cohort.subjects()
-    counts = ", ".join(f"{int((subjects['label'] == i).sum())} {name}" for i, name in enumerate(cohort.classes))
-    console.say(
-        f"cohort {cohort.name}: {len(cohort.videos)} videos of {len(subjects)} subjects ({counts}), {len(cohort.parameters)} numeric parameters"
-    )
+    console.say(summary(cohort))
     if cohort.excluded:
         console.say(f"  {len(cohort.excluded)} videos are not used; the report says why")
+    if not task.knows():
+        console.say(f"  {no_knowledge(options, path, cohort.label)}")
     return cohort, task
+
+
+def summary(cohort: Cohort) -> str:
+    """Returns a cohort in one line: its videos, subjects, classes and numbers; labels per video are counted by video."""
+    subjects = cohort.subjects()
+    labels = (cohort.videos if cohort.per_video_labels else subjects)["label"]
+    counts = ", ".join(f"{int((labels == i).sum())} {name}" for i, name in enumerate(cohort.classes))
+    of, numbers = "videos: " if cohort.per_video_labels else "", len(cohort.parameters)
+    return (
+        f"cohort {cohort.name}: {len(cohort.videos)} videos of {len(subjects)} subjects ({of}{counts}), "
+        f"{numbers} numeric parameter{'' if numbers == 1 else 's'}"
+    )
+
+
+def no_knowledge(options: SearchOptions, manifest: Path, label: str) -> str:
+    """Returns the sentence about classes of which the model is told nothing but the name."""
+    if options.task:
+        return f"{options.task} has no keywords and no notions yet, so of the classes the model reads the names alone"
+    new = f"python -m platform.task new {shlex.quote(str(manifest))} --label {shlex.quote(options.label or label)}"
+    return f"there is no clinical knowledge for label {label!r}, so class names alone are read; to write some: {new}"
 
 
 def ingest(study: Study, backbone: Backbone, session: Session) -> Study:

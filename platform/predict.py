@@ -52,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="instead of videos: .csv or .parquet with subject, video and, where known, the box; adds a row per subject",
     )
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="the manifest's videos may be symbolic links to any file that you may read",
+    )
     parser.add_argument("--fold", type=int, metavar="K", help="one fold, from 0; none: the mean of all folds")
     parser.add_argument(
         "--out",

@@ -15,6 +15,7 @@ class PredictOptions:
     study: Path
     videos: tuple[str, ...] = ()
     manifest: Path | None = None
+    follow_links: bool = False
     fold: int | None = None
     out: Path | None = None
     device: str = "auto"

@@ -33,7 +33,10 @@ WORDS = "descriptions are what the folds' models learned of the class; nothing i
 def predict(options: PredictOptions, console: Console) -> int:
     """Scores the videos by the study's folds, prints the table and writes the files."""
     ensemble = open_ensemble(options.study, options.fold)
-    videos = read_manifest_videos(options.manifest) if options.manifest else read_videos(options.videos)
+    if options.manifest:
+        videos = read_manifest_videos(options.manifest, follow_links=options.follow_links)
+    else:
+        videos = read_videos(options.videos)
     frozen = load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder)
     cache = ((Path(options.cache) if options.cache else user_cache()) / "frames").absolute()
     with console.ingest() as on_video:
@@ -149,9 +152,14 @@ def write(path: Path, ensemble: Ensemble, videos: pl.DataFrame, found: list[Pred
         write_json(path, as_document(ensemble, videos, found, seen))
 
 
+def label_values(ensemble: Ensemble) -> list[str]:
+    """Returns each class as the label column of the study's cohort spells it, so that predictions join with its table."""
+    return [c["value"] for c in ensemble.record.task["classes"]]
+
+
 def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction], seen: list[Seen]) -> dict[str, Any]:
     """Returns the contents of the JSON file: where the models come from, then windows, videos and subjects."""
-    record, classes = ensemble.record, ensemble.cohort.classes
+    record, classes, values = ensemble.record, ensemble.cohort.classes, label_values(ensemble)
     hashes = dict(videos.select("video", "sha256").rows())
 
     def entry(p: Prediction) -> dict[str, Any]:
@@ -164,6 +172,7 @@ def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction
         near = p.description
         return about | {
             "class": classes[p.predicted],
+            "label_value": values[p.predicted],
             "probabilities": dict(zip(classes, p.probabilities, strict=True)),
             "folds_agreeing": p.agreeing,
             "by_fold": [
@@ -193,7 +202,7 @@ def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction
 
 def as_rows(ensemble: Ensemble, found: list[Prediction]) -> pl.DataFrame:
     """Returns the contents of the CSV file: one row per subject, video and window, with the folds' mean."""
-    classes = ensemble.cohort.classes
+    classes, values = ensemble.cohort.classes, label_values(ensemble)
     rows = [
         {
             "level": p.level,
@@ -202,6 +211,7 @@ def as_rows(ensemble: Ensemble, found: list[Prediction]) -> pl.DataFrame:
             "window": p.window,
             "seconds": None if p.window is None else p.window / RATE,
             "class": classes[p.predicted],
+            "label_value": values[p.predicted],
             **{f"probability of {name}": value for name, value in zip(classes, p.probabilities, strict=True)},
             "folds": len(p.by_fold),
             "folds_agreeing": p.agreeing,

@@ -44,7 +44,7 @@ class Session:
             space=self.space,
             cache=frame_cache(options),
             sampler=options.sampler or "tpe",
-            seed=options.seed,
+            seed=options.seed_of_sampler,
             prune=0.0 if options.cost else options.prune,
             workers=options.workers,
             cpus=options.cpus_per_worker,
@@ -78,7 +78,9 @@ class Session:
         from trainables.ray_loop import train_one
 
         calls = ((*self._place(study), key, fold, config) for fold, key in keys.items())
-        return [problem for problem in self.tasks(train_one, calls) if problem]
+        what = "the model of all subjects" if config["model"] == "clip" else f"baseline {config['model']}"
+        with self.console.folds(what, [study.folder / "folds" / key for key in keys.values()]):
+            return [problem for problem in self.tasks(train_one, calls) if problem]
 
     def score_outer(self, inner: Study, outer: Study, fold: Fold) -> pl.DataFrame:
         """Returns the predictions of an outer fold's test subjects by the ensemble that the inner study has chosen."""

@@ -111,7 +111,7 @@ def splits_for(cohort: Cohort, options: SearchOptions) -> Splits:
         splits = splits_of_column(cohort)
     else:
         folds = options.folds or len(cohort.subjects())
-        splits = make_splits(cohort, folds=folds, seed=options.seed, repeats=options.repeats)
+        splits = make_splits(cohort, folds=folds, seed=options.seed_of_splits, repeats=options.repeats)
     return splits if options.fold is None else only_fold(splits, options.fold)
 
 
@@ -177,7 +177,7 @@ def outer_study(study: Study, options: SearchOptions) -> Study:
     """
 
     def splits() -> Splits:
-        return make_splits(study.cohort, folds=options.outer_folds, seed=options.seed)
+        return make_splits(study.cohort, folds=options.outer_folds, seed=options.seed_of_splits)
 
     outer = _part(study, study.cohort, study.folder / "outer", "outer", splits)
     if (begun := len(outer.splits.folds)) != options.outer_folds:

@@ -25,6 +25,7 @@ from trainables.data.cache import ingest_or_error
 from trainables.errors import StridefoldError
 from trainables.files import write_text
 from trainables.metrics import log_loss, score
+from trainables.progress import forget_all
 from trainables.ray_loop import NODE_FAILURES, run_trial
 from trainables.records import FoldResult
 
@@ -61,6 +62,8 @@ class Event:
     log_loss: float = math.inf
     problem: str = ""
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
+    folders: tuple[Path, ...] = ()
+    """Of a started trial's folds, where their progress is noted."""
 
 
 OnEvent = Callable[[Event], None]
@@ -108,6 +111,7 @@ def run_trials(
     optuna_study.sampler = make_sampler(job.sampler, job.seed)
     if _at_end(optuna_study):
         return
+    forget_all(job.study.folder)
     searcher = StudySearcher(job, optuna_study, on_event)
     alone = job.workers == 1  # then Tune's process is the worker, else it waits for a group of Train workers
     resources = {"CPU": job.cpus, "GPU": job.gpus} if alone else {"tune_driver": 1}
@@ -198,8 +202,10 @@ class StudySearcher(Searcher):
         trial.set_user_attr("config", config.flat())
         trial.set_user_attr("folds", [])
         self.running[trial_id], self.keys[trial_id] = trial, self.job.study.keys(config)
-        self.on_event(Event(trial=trial.number, what="started", params=trial.params))
+        folders = tuple(self.job.study.folder / "folds" / key for key in self.keys[trial_id])
+        self.on_event(Event(trial=trial.number, what="started", params=trial.params, folders=folders))
         return {
+            "number": trial.number,
             "study": str(self.job.study.folder.absolute()),
             "cache": str(self.job.cache.absolute()),
             "config": config.flat(),

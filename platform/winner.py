@@ -1,8 +1,6 @@
 """The folder best: the chosen configuration with its weights and words, and the command that predicts with it."""
 
-import os
 import shlex
-import shutil
 from pathlib import Path
 from platform.session import Session
 from platform.study import Study, refit_study
@@ -11,15 +9,17 @@ from trainables.config import TrainConfig
 from trainables.errors import StridefoldError
 from trainables.files import write_json, write_text
 from trainables.leaderboard import TrialRecord
-from trainables.records import FoldResult
+from trainables.records import FoldResult, trainings
 from trainables.training.fold import WEIGHTS
+from trainables.training.seeds import link_weights
 
 
 def write_best(study: Study, trial: TrialRecord, session: Session) -> Path:
     """Fills best with what the chosen trial is and knows, and returns the folder.
 
     configuration.json has every setting, descriptions.json the decoded sentence of each class and fold, predict.txt the
-    command; weights are fold-0.safetensors, ..., and all.safetensors where one model was asked for.
+    command; weights are fold-0.safetensors, ..., and all.safetensors where one model was asked for, with one more file for each
+    further training seed.
     """
     best = study.folder / "best"
     results = {f"fold-{fold}": study.folder / "folds" / key for fold, key in enumerate(trial.folds)}
@@ -35,8 +35,9 @@ def write_best(study: Study, trial: TrialRecord, session: Session) -> Path:
     for old in best.glob("*.safetensors*"):
         old.unlink()
     for name, folder in results.items():
-        for ending in ("", ".sha256"):
-            _link(folder / f"{WEIGHTS}{ending}", best / f"{name}.safetensors{ending}")
+        link_weights(folder / WEIGHTS, best / f"{name}.safetensors")
+        for number, part in enumerate(trainings(folder)[1:], start=1):
+            link_weights(part / WEIGHTS, best / f"{name}-training-{number}.safetensors")
     command = f"python -m platform.predict {shlex.quote(str(study.folder))} VIDEO ..."
     write_text(best / "predict.txt", command + "\n")
     return best
@@ -57,13 +58,3 @@ def _refit(study: Study, trial: TrialRecord, session: Session) -> Path:
         raise StridefoldError(f"--refit all: {problems[0]}")
     session.describe(whole, [key])
     return whole.folder / "folds" / key
-
-
-def _link(source: Path, target: Path) -> None:
-    """Puts a file under a second name, as a copy where the file system has no links; a baseline has none to put."""
-    if not source.exists():
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -9,6 +9,8 @@ import polars as pl
 
 from reports.calibration import Calibration, calibration
 from reports.comparisons import Comparison, compare
+from reports.controls import LossFall, Shuffled, StudyWarning, loss_fall, shuffled, study_warnings
+from reports.curves import curve
 from reports.ledger import Ledger, check_predictions, ledger
 from reports.maps import Maps, lay_out
 from reports.nested import Nested, baseline_predictions, nested
@@ -60,6 +62,10 @@ class Results:
     null: Null | None
     comparisons: tuple[Comparison, ...]
     """With each baseline and with the runner-up."""
+    shuffled: Shuffled | None
+    """None where the configuration was not scored on shuffled frames, as a baseline of numbers is not."""
+    loss_fall: LossFall | None
+    """None where nothing was trained in steps."""
     calibration: Calibration | None
     maps: Maps | None
     """Of the first fold that has them; None where numbers are off."""
@@ -86,6 +92,8 @@ class Analysis:
     front: tuple[TrialRecord, ...]
     """Trials that no other beats in score and cost; empty where the search had one objective."""
     words: Words
+    warnings: tuple[StudyWarning, ...]
+    """Signs that the chosen configuration has learned nothing, or nothing of motion."""
     notices: tuple[str, ...]
     """What is missing or does not fit together."""
 
@@ -113,6 +121,7 @@ def analyse(folder: Path) -> Analysis:
     search = tell_search(trials, folds)
     entries = ledger(cohort, splits)
     cost = study.options.get("cost")
+    outer = nested(folder, study, cohort, _metrics(study))
     return Analysis(
         study=study,
         cohort=cohort,
@@ -121,9 +130,10 @@ def analyse(folder: Path) -> Analysis:
         leaderboard=ranked(trials, folds),
         search=search,
         results=results,
-        nested=nested(folder, study, cohort, _metrics(study)),
+        nested=outer,
         front=pareto(trials, folds, cost) if cost else (),
         words=words(cohort, study.task, results.folds_done if results else ()),
+        warnings=_warnings(results, outer, cohort.classes),
         notices=_notices(study, cohort, splits, entries, search, results),
     )
 
@@ -145,6 +155,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         "words": dataclasses.asdict(analysis.words),
         "nested": None if analysis.nested is None else dataclasses.asdict(analysis.nested),
         "pareto": [t.number for t in analysis.front],
+        "warnings": [dataclasses.asdict(w) for w in analysis.warnings],
         "notices": analysis.notices,
         "chosen": None,
     }
@@ -162,6 +173,11 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
             "permutation_null": None
             if found.null is None
             else dataclasses.asdict(found.null) | {"values": analysis.study.permutations},
+            "shuffled": None
+            if found.shuffled is None
+            else dataclasses.asdict(found.shuffled) | {"windows_share": found.shuffled.share},
+            "loss_fall": None if found.loss_fall is None else dataclasses.asdict(found.loss_fall),
+            "curves": [{"fold": r.fold, "points": curve(r)} for r in found.folds_done],
             "calibration": None if found.calibration is None else dataclasses.asdict(found.calibration),
             "maps": None if found.maps is None else found.maps.plain(),
             "class_windows": found.class_windows,
@@ -169,6 +185,16 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
             "wrong_videos": found.wrong_videos,
         }
     return plain
+
+
+def _warnings(results: Results | None, outer: Nested | None, classes: tuple[str, ...]) -> tuple[StudyWarning, ...]:
+    if results is None:
+        return ()
+    compared = [("the chosen configuration", c) for c in results.comparisons]
+    compared += [
+        ("what the searches chose, on subjects that none of them saw,", c) for c in (outer.comparisons if outer else ())
+    ]
+    return study_warnings(results.counts, classes, compared, results.shuffled, results.loss_fall)
 
 
 def _metrics(study: StudyRecord) -> tuple[str, ...]:
@@ -217,6 +243,8 @@ def _results(
         spreads=spreads,
         null=permutation_null(value, study.permutations),
         comparisons=compare(predictions, _compared(folder, study, trial, leaders), study.metric, classes),
+        shuffled=shuffled(done, study.metric, classes),
+        loss_fall=loss_fall(done, ordinal=bool(study.task.get("ordinal")), classes=classes),
         calibration=calibration(predictions),
         maps=_maps(folder, done, cohort.classes),
         class_windows=tuple(int((predictions["true"] == c).sum()) for c in range(classes)),

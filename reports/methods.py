@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reports.wording import MODELS, metric, scientific, value
+from reports.wording import KNOWLEDGE_SOURCES, MODELS, metric, scientific, value
 from trainables.config import TrainConfig
 
 
@@ -114,16 +114,20 @@ def _video_sentence(c: dict[str, Any]) -> str:
 
 def _text_sentence(c: dict[str, Any], encoder: str | None) -> str:
     start = {"zeros": "zeros", "normal": "small random numbers", "words": "the words of a short sentence"}
+    read = {"raw": "", "centred": "centred over the task, ", "whitened": "centred and partly whitened over the task, "}
     notion = (
-        f"shifted by the embedding of the class's clinical notion ({f'from {encoder}, ' if encoder else ''}{_shared(c['text.projector'], 'projector')}, "
-        f"{c['text.bottleneck']} wide)"
+        f"shifted by the embedding of the class's clinical notion ({f'from {encoder}, ' if encoder else ''}{read[c['text.notions']]}"
+        f"{_shared(c['text.projector'], 'projector')}, {c['text.bottleneck']} wide)"
         if c["text.knowledge"]
         else "without the clinical notion"
     )
     keywords = "with" if c["text.keywords"] else "without"
+    source = c["text.knowledge_source"]
+    control = "" if source == "own" else f" As a control, notions and keywords were {KNOWLEDGE_SOURCES[source]}."
     return (
         f"Each class was described by a prompt of {c['text.n_ctx']} learned tokens, begun as "
         f"{start.get(c['text.context_init'], c['text.context_init'])} and {notion}, {keywords} keywords before the class name."
+        f"{control}"
     )
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from reports.analysis import Analysis, Results
+from reports.comparisons import Comparison
 from reports.statistics import Level, Score
-from reports.wording import METRICS, MODELS, metric, sentence
+from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
 from reports.words import ClassWords
 from trainables.choices import parse_metric
 
@@ -70,7 +71,7 @@ def _label(text: str) -> str:
 def _front_matter(analysis: Analysis) -> str:
     model = _model(analysis)
     task = "tabular-classification" if model == "parameters" else "video-classification"
-    tags = ["gait-analysis", "research-only", *(["clip"] if model in ("clip", "vita_clip", "linear_probe") else [])]
+    tags = ["gait-analysis", "research-only", *(["clip"] if model != "parameters" else [])]
     about: dict[str, Any] = {
         "library_name": "stridefold",
         "license": "other",
@@ -177,6 +178,7 @@ def _evaluation(analysis: Analysis, found: Results) -> str:
             f"{_count(nested.wanted, 'time')}, each time without the subjects of one outer fold, who were then scored by "
             f"what it had chosen.{optimism}",
             _scores(nested.level),
+            *_compared(nested.comparisons),
         ]
     level = _selected(analysis, found)
     chosen = next(s for s in level.scores if s.metric == parse_metric(analysis.study.metric)[1])
@@ -187,13 +189,28 @@ def _evaluation(analysis: Analysis, found: Results) -> str:
         "it was chosen, so it is optimistic.",
         _scores(level),
         _each_class(found),
+        *_compared(found.comparisons),
     ]
+    if (shuffle := found.shuffled) is not None:
+        parts.append(
+            f"With the frames of each held-out window in random order {_share(shuffle.share)} of the answers for windows change, "
+            f"and {metric(analysis.study.metric)} is {shuffle.order.other_value:.2f} instead of {shuffle.order.value:.2f}."
+        )
     if (c := found.calibration) is not None:
         parts.append(
             f"Calibration over {_count(c.units, 'held-out ' + c.level)}: expected calibration error {c.expected_error:.2f}, "
             f"Brier score {c.brier:.2f}, log loss {c.log_loss:.2f}. No probability was recalibrated."
         )
     return "\n\n".join(parts)
+
+
+def _compared(comparisons: tuple[Comparison, ...]) -> list[str]:
+    """Returns a table of the baselines and the runner-up on the same subjects; nothing where there are none."""
+    rows = [
+        (sentence(inert(BASELINES.get(c.other, c.other))), f"{c.other_value:.2f}", f"{c.difference:+.2f}", f"{c.low:+.2f} to {c.high:+.2f}")
+        for c in comparisons
+    ]  # fmt: skip
+    return [_table(("Compared with", "Its score", "Difference", "95 % interval"), rows)] if rows else []
 
 
 def _interval(score: Score) -> str:
@@ -245,6 +262,7 @@ def _limits(analysis: Analysis) -> str:
     lines = [f"Learned from {_count(analysis.ledger.subjects, 'subject')} of one cohort; never tried on another one."]
     if analysis.cohort.simulated:
         lines.append(SIMULATED)
+    lines += [inert(warning.sentence) for warning in analysis.warnings]
     if found is not None:
         level, _ = _leading(analysis, found)
         score = next(s for s in level.scores if s.metric == parse_metric(analysis.study.metric)[1])

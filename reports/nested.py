@@ -11,6 +11,7 @@ import polars as pl
 from reports.comparisons import Comparison, compare
 from reports.statistics import Level, Score, level_scores
 from trainables.choices import parse_metric
+from trainables.config import BASELINES
 from trainables.errors import LeakageError
 from trainables.metrics import score
 from trainables.outer_records import OuterResult
@@ -98,9 +99,13 @@ def nested(folder: Path, study: StudyRecord, cohort: Cohort, metrics: tuple[str,
 
 
 def baseline_predictions(folder: Path, record: StudyRecord) -> dict[str, pl.DataFrame]:
-    """Returns the held-out predictions of a study's baselines, by name; those that are not whole are left out."""
+    """Returns the held-out predictions of a study's baselines, by name; those that are not whole are left out.
+
+    They stand in the order of BASELINES: the nearest to the trained model first.
+    """
     found = {}
-    for name, keys in record.baselines.items():
+    place = {name: index for index, name in enumerate(BASELINES)}
+    for name, keys in sorted(record.baselines.items(), key=lambda item: place.get(item[0], len(place))):
         folders = [folder / "folds" / key for key in keys]
         if all((f / "result.json").exists() for f in folders):
             found[name] = pl.concat([FoldResult.load(f).predictions for f in folders])

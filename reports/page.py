@@ -1,7 +1,7 @@
 """Lays a study out on one offline HTML page, and writes its numbers beside it."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from reports import figures, search_figures, wording
 from reports.analysis import Analysis, analyse, numbers
 from reports.calibration import draw_calibration
 from reports.comparisons import Comparison
+from reports.curves import draw_curves
 from reports.filmstrips import FramesOf, filmstrip
 from reports.maps import draw_numbers, draw_plane
 from reports.methods import methods
@@ -25,6 +26,7 @@ from reports.statistics import Score, wilson
 from reports.svg import Drawing
 from reports.trials import NUMERACY_OFF, axes, drawn
 from reports.tripod import checklist, references
+from reports.words import as_read
 from trainables.choices import parse_metric
 from trainables.errors import ConfigurationError
 from trainables.files import write_json, write_parquet, write_text
@@ -87,6 +89,7 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
     )
     environment.filters |= {
         "number": number,
+        "signed": signed,
         "percent": percent,
         "percents": percents,
         "setting": wording.setting,
@@ -137,6 +140,12 @@ def number(value: float | None, digits: int = 2) -> str:
     if value is None:
         return DASH
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # + 0.0 makes -0.0 a plain zero
+
+
+def signed(value: float) -> str:
+    """Returns a difference for reading: '+0.31', '−0.02'."""
+    text = number(value)
+    return text if text.startswith(MINUS) else f"+{text}"
 
 
 def percent(value: float | None) -> str:
@@ -200,10 +209,11 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
     limits = (min(scores) - room, max(scores) + room) if scores else (0.0, 1.0)
     permuted = analysis.study.permutations
     chance = answer["score"].chance if answer else None
-    drawings: dict[str, Drawing | list[Drawing | None] | None] = {
+    drawings: dict[str, Drawing | Sequence[Drawing | None] | None] = {
         "intervals": figures.intervals(answer["subjects"]) if answer else None,
         "permutation": figures.permutation(found.null, permuted, metric) if found and found.null else None,
         "folds": figures.folds(found.folds) if found else None,
+        "training": draw_curves(found.folds_done) if found else (),
         "history": search_figures.history(
             analysis.leaderboard, analysis.search, metric, chance, len(analysis.splits.folds)
         ),
@@ -245,7 +255,7 @@ def _methods(analysis: Analysis) -> tuple[str, ...]:
     if analysis.results is None:
         return ()
     return methods(
-        analysis.results.trial.config,
+        as_read(analysis.results.trial.config, analysis.words),
         ordinal=analysis.ordinal,
         folds=len(analysis.splits.folds),
         splits=analysis.splits.method,
@@ -261,6 +271,9 @@ def _given(analysis: Analysis) -> dict[str, str]:
     config = analysis.results.trial.config if analysis.results else {}
     knows = config.get("model", "clip") == "clip"
     unused = " of the task file (not used by this configuration)"
+    if (source := config.get("text.knowledge_source", "own")) != "own":
+        unused = f" of the task file (as a control, this configuration was given {wording.KNOWLEDGE_SOURCES[source]})"
+        knows = False
     keywords = " given to the model" if knows and config.get("text.keywords", True) else unused
     notion = " given to the model" if knows and config.get("text.knowledge", True) else unused
     return {"keywords": f"Keywords{keywords}", "notion": f"The clinical notion{notion}"}

@@ -146,7 +146,14 @@ def _results(results: Results, names: Pseudonyms) -> Results:
     return dataclasses.replace(
         results,
         trial=_trial(results.trial, names),
-        folds_done=tuple(dataclasses.replace(r, predictions=names.frame(r.predictions)) for r in results.folds_done),
+        folds_done=tuple(
+            dataclasses.replace(
+                r,
+                predictions=names.frame(r.predictions),
+                shuffled=None if r.shuffled is None else names.frame(r.shuffled),
+            )
+            for r in results.folds_done
+        ),
         predictions=names.frame(results.predictions).sort("fold", "subject", "video", "window"),
         mistakes=names.frame(results.mistakes),
     )

@@ -12,6 +12,7 @@ NUMERACY_OFF = "off"
 ONLY_WHERE = (
     ("numeracy.", "numeracy.enabled", "numeracy.enabled"),
     ("decoder.", "decoder.enabled", "decoder.enabled"),
+    ("text.notions", "text.knowledge", "text.knowledge"),
     ("text.projector", "text.knowledge", "text.knowledge"),
     ("text.bottleneck", "text.knowledge", "text.knowledge"),
 )

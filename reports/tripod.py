@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.analysis import Analysis
+from reports.words import as_read
 from trainables.config import TrainConfig
 
 NOT_SUPPLIED = "Not supplied by the software"
@@ -190,7 +191,7 @@ def _nested(analysis: Analysis) -> bool:
 
 def _configuration(analysis: Analysis) -> dict[str, Any]:
     """Returns the chosen configuration, flat; an empty one before there is a choice."""
-    return TrainConfig().flat() | analysis.results.trial.config if analysis.results else {}
+    return TrainConfig().flat() | as_read(analysis.results.trial.config, analysis.words) if analysis.results else {}
 
 
 LITERATURE = {

@@ -25,14 +25,30 @@ STATES = {
 }
 MODELS = {
     "clip": "the knowledge-augmented video CLIP",
+    "untrained": "the knowledge-augmented video CLIP as it is before training, without the motion read-out (a baseline)",
+    "frozen_motion": "the motion read-out in closed form on the untrained video CLIP (a baseline)",
     "vita_clip": "Vita-CLIP without clinical knowledge or numbers (a baseline)",
     "linear_probe": "a linear classifier on frozen video features (a baseline)",
     "parameters": "a classifier on the measured gait parameters alone (a baseline)",
 }
+EXPLAINED_BASELINES = {
+    "untrained": "the same model before its first step of training, and without the motion read-out",
+    "frozen_motion": "the untrained model with the motion read-out in closed form; no step was taken",
+    "parameters": "a classifier on the measured gait parameters, without any video",
+    "linear_probe": "a linear classifier on the mean of the frozen video features",
+    "vita_clip": "the video CLIP trained without clinical knowledge, numbers or motion read-out",
+}
 BASELINES = {
+    "untrained": "the untrained model",
+    "frozen_motion": "the motion read-out without training",
     "parameters": "gait parameters alone",
     "linear_probe": "frozen video features",
     "vita_clip": "Vita-CLIP",
+}
+KNOWLEDGE_SOURCES = {
+    "own": "its own",
+    "swapped": "another class's",
+    "random": "random vectors and keywords about household things",
 }
 SETTINGS = {
     "model": "model",
@@ -45,7 +61,9 @@ SETTINGS = {
     "text.n_ctx": "prompt length (tokens)",
     "text.context_init": "start of the prompt",
     "text.knowledge": "clinical notion",
+    "text.knowledge_source": "whose knowledge",
     "text.keywords": "keywords",
+    "text.notions": "embeddings of notions",
     "text.projector": "projector",
     "text.bottleneck": "projector width",
     "numeracy.enabled": "numeracy",
@@ -66,6 +84,7 @@ SETTINGS = {
     "optimizer.batch_size": "batch size",
     "optimizer.focal_gamma": "focal exponent",
     "optimizer.focal_alpha": "focal factor",
+    "optimizer.focal_gradient": "gradient through the focal weight",
     "optimizer.ordinal_beta": "ordinal weight",
     "seed": "seed",
 }

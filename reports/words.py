@@ -87,6 +87,15 @@ def words(cohort: Cohort, task: dict[str, Any], results: tuple[FoldResult, ...])
     )
 
 
+def as_read(config: dict[str, Any], words: Words) -> dict[str, Any]:
+    """Returns a flat configuration in which keywords and notions that the task file does not have are off."""
+    has = {
+        "text.keywords": any(c.keywords for c in words.classes),
+        "text.knowledge": any(c.notions for c in words.classes),
+    }
+    return config | {name: False for name, there in has.items() if not there}
+
+
 def recurring_terms(terms: list[list[str]]) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
     """Returns (parameter, folds) by frequency, and those named in at least two folds and at least half of them.
 

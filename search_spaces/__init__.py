@@ -17,7 +17,7 @@ from trainables.errors import ConfigurationError
 if TYPE_CHECKING:
     import optuna
 
-SHIPPED = ("smoke", "prompts", "numeracy", "optimizer", "full", "ablation", "paper")
+SHIPPED = ("smoke", "prompts", "motion", "numeracy", "optimizer", "full", "ablation", "paper")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class Space:
     suggest: "Callable[[optuna.Trial, TrainConfig], TrainConfig]"
     reference: dict[str, Any] = field(default_factory=dict)
     """What the reference configuration is among the names that the space draws, beside the settings' own."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of the reference configuration that the space begins with, unless the user gives others."""
     cells: int | None = None
     """Configurations of a space that is a short list; None for any other."""
 
@@ -48,6 +50,7 @@ def load_space(name: str) -> Space:
             name=name,
             suggest=module.suggest,
             reference=getattr(module, "REFERENCE", {}),
+            settings=getattr(module, "SETTINGS", {}),
             cells=getattr(module, "CELLS", None),
         )
     file, _, function = name.rpartition(":")

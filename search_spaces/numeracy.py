@@ -6,6 +6,9 @@ import optuna
 
 from trainables.config import ENCODINGS, PER_CLASS_OR_SHARED, TrainConfig
 
+WRITTEN_OUT = ("digits", "words")
+"""Encodings that read the scaled value as text; the others divide it by the largest, so that its range changes nothing."""
+
 
 def suggest(trial: optuna.Trial, reference: TrainConfig) -> TrainConfig:
     """Draws the settings of the numeric side; all but the first only where it is on."""
@@ -18,11 +21,14 @@ def draw(trial: optuna.Trial) -> dict[str, Any]:
     if values["numeracy.enabled"]:
         values |= {
             "numeracy.encoding": trial.suggest_categorical("numeracy.encoding", ENCODINGS),
-            "numeracy.clip": trial.suggest_categorical("numeracy.clip", (1.0, 2.5, 5.0)),
             "numeracy.subset_size": trial.suggest_int("numeracy.subset_size", 1, 5),
             "numeracy.max_correlation": trial.suggest_float("numeracy.max_correlation", 0.2, 1.0),
             "numeracy.weight": trial.suggest_float("numeracy.weight", 0.01, 1.0, log=True),
             "numeracy.heads": trial.suggest_categorical("numeracy.heads", PER_CLASS_OR_SHARED),
             "numeracy.head_width": trial.suggest_categorical("numeracy.head_width", (32, 64, 128)),
+            "numeracy.temperature": trial.suggest_float("numeracy.temperature", 5.0, 200.0, log=True),
+            "numeracy.memory_batch": trial.suggest_categorical("numeracy.memory_batch", (32, 64, 128)),
         }
+        if values["numeracy.encoding"] in WRITTEN_OUT:
+            values["numeracy.clip"] = trial.suggest_categorical("numeracy.clip", (1.0, 2.5, 5.0))
     return values

@@ -1,9 +1,10 @@
-"""The reference configuration alone: the published method's, without a search."""
+"""The published method alone, without a search: no motion read-out, one learning rate, passes over all windows."""
 
 import optuna
 
-from trainables.config import TrainConfig
+from trainables.config import PUBLISHED, TrainConfig
 
+SETTINGS = PUBLISHED
 CELLS = 1
 
 

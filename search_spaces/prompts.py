@@ -4,11 +4,11 @@ from typing import Any
 
 import optuna
 
-from trainables.config import CONTEXT_INITS, PER_CLASS_OR_SHARED, TrainConfig
+from trainables.config import CONTEXT_INITS, NOTIONS, PER_CLASS_OR_SHARED, TrainConfig
 
 
 def suggest(trial: optuna.Trial, reference: TrainConfig) -> TrainConfig:
-    """Draws the settings of text and video prompts; the projector's only where knowledge is on."""
+    """Draws the settings of text and video prompts; those of notions and projector only where knowledge is on."""
     return reference.with_values(draw(trial))
 
 
@@ -25,5 +25,6 @@ def draw(trial: optuna.Trial) -> dict[str, Any]:
     }
     if values["text.knowledge"]:
         values["text.projector"] = trial.suggest_categorical("text.projector", PER_CLASS_OR_SHARED)
+        values["text.notions"] = trial.suggest_categorical("text.notions", NOTIONS)
         values["text.bottleneck"] = trial.suggest_categorical("text.bottleneck", (32, 128, 512))
     return values

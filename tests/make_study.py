@@ -6,6 +6,7 @@
 import dataclasses
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,30 @@ def make_study(
     )
     record.save(folder)
     _search(folder, record, cohort, splits, trials, finished, rng)
+    return folder
+
+
+def add_baselines(folder: Path, **skills: float) -> Path:
+    """Gives a study baselines of some skill, as `untrained=0.2` (its trials have about 1), and returns the study."""
+    study, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
+    keys: dict[str, list[str]] = {}
+    for name, skill in skills.items():
+        config = TrainConfig().with_values({"model": name})
+        for fold in splits.folds:
+            result = _fold(config, cohort, fold, skill, np.random.default_rng([fold.index, len(name)]))
+            result.save(folder / "folds" / result.key)
+            keys.setdefault(name, []).append(result.key)
+    dataclasses.replace(study, baselines=keys).save(folder)
+    return folder
+
+
+def change_chosen(folder: Path, change: Callable[[FoldResult], FoldResult]) -> Path:
+    """Replaces each fold result of a study's best trial, and returns the study."""
+    splits = Splits.load(folder / "splits.json")
+    trial = best(read_trials(folder, StudyRecord.load(folder).name), len(splits.folds))
+    assert trial is not None
+    for key in trial.folds:
+        change(FoldResult.load(folder / "folds" / key)).save(folder / "folds" / key)
     return folder
 
 
@@ -241,13 +266,15 @@ def _fold(config: TrainConfig, cohort: Cohort, fold: Fold, skill: float, rng: np
             probabilities = np.exp(logits) / np.exp(logits).sum()
             about = {"fold": fold.index, "subject": video["subject"], "video": video["video"], "window": window}
             rows.append(about | {"true": video["label"], "probabilities": probabilities.tolist()})
-    numeracy = config.numeracy.enabled
+    numeracy, frame = config.numeracy.enabled, pl.DataFrame(rows)
     return FoldResult(
         key=digest([config.flat(), fold.index, sorted(cohort.classes)])[:16],
         fold=fold.index,
         config=config.flat(),
-        predictions=pl.DataFrame(rows),
-        history=tuple({"epoch": e, "loss": 1.1 / (e + 1), "classification": 1.0 / (e + 1)} for e in range(3)),
+        predictions=frame,
+        history=tuple(_point(epoch, epoch + 1) for epoch in range(3)),
+        curve=tuple(_point(step / 10, step / 10) | {"step": step} for step in range(1, 31)),
+        shuffled=_shuffled(frame, classes),
         seconds=41.5 + fold.index,
         decoded=tuple(_decoded(cohort, fold, c, rng) for c in range(classes)) if numeracy else (),
         reconstruction={p.name: float(s * 0.4) for p, s in zip(PARAMETERS, SPREADS, strict=True)} if numeracy else None,
@@ -256,6 +283,20 @@ def _fold(config: TrainConfig, cohort: Cohort, fold: Fold, skill: float, rng: np
         ),
         trained_parameters=1_234_567,
     )
+
+
+def _point(place: float, epochs: float) -> dict[str, float]:
+    """Returns losses, learning rate and norms that fall with the epochs done."""
+    losses = {"video": 0.16 / epochs, "numeric": 1.0 / epochs, "pairing": 0.0, "anchor": 0.02 * epochs}
+    return {"epoch": place, "loss": losses["video"] + 0.1 * losses["numeric"] + losses["anchor"], **losses,
+            "lr": 1e-3 * (1 - epochs / 3.1), "gradient_text": 0.5 / epochs, "gradient_prompts": 1.5 / epochs}  # fmt: skip
+
+
+def _shuffled(frame: pl.DataFrame, classes: int) -> pl.DataFrame:
+    """Returns predictions of windows with shuffled frames: half of what is known, half of one and the same guess."""
+    guess = np.random.default_rng(classes).dirichlet(np.ones(classes))
+    mixed = [(0.5 * np.array(p) + 0.5 * guess).tolist() for p in frame["probabilities"]]
+    return frame.with_columns(probabilities=pl.Series(mixed, dtype=pl.List(pl.Float64)))
 
 
 def _maps(classes: int, rng: np.random.Generator) -> FoldMaps:

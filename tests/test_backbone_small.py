@@ -7,13 +7,18 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from trainables.backbones.clips import FRAMES, render_clips, through_codec
-from trainables.backbones.sentences import SCALES, describe, values_of
+from trainables.backbones.clips import FRAMES, LEFT, RIGHT, render_clips, through_codec
+from trainables.backbones.recipe import Recipe
 from trainables.backbones.tokenizer import CONTEXT, train_tokenizer
-from trainables.backbones.train_small import SMALL, Recipe, small_config, train
+from trainables.backbones.train_small import Heads, _patch_losses, small_config, train
 from trainables.data.simulate import COHORT_SEEDS
-from trainables.knowledge.parameters import load_parameters
+from trainables.data.walker import JOINT, JOINTS, PAIRED
 from trainables.knowledge.tasks import load_task
+from trainables.model.backbone import SMALL
+
+TINY = Recipe(
+    people=10, clips_each=1, steps=12, plain_first=3, poses_first=6, first_batch=4, batch=8, warmup=2, sentences=50
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +92,47 @@ def test_tokenizer_training_is_deterministic() -> None:
 
 
 def test_training_people_are_in_no_cohort() -> None:
-    """Every training subject has a seed that the cohort simulation refuses."""
+    """Every training subject has a seed that the cohort simulation refuses, and belongs to no group."""
     clips = render_clips(3, 2, 32, 0, 1)
     assert clips.pixels.shape == (6, FRAMES, 3, 32, 32)
     assert all(walk.stream[0] >= COHORT_SEEDS for walk in clips.walks)
+    assert {(walk.subject.group, walk.subject.score) for walk in clips.walks} == {("", -1)}
     assert clips.joints.shape[:2] == (6, FRAMES)
     assert np.abs(clips.joints).max() < 0.7
+
+
+def test_joints_are_the_rear_and_the_front_one() -> None:
+    """Walking to the right, of each pair the first joint is further left; to the left, further right."""
+    clips = render_clips(8, 1, 32, 9, 1)
+    assert {walk.view.to_the_right for walk in clips.walks} == {True, False}
+    for walk, joints in zip(clips.walks, clips.joints, strict=True):
+        apart = joints[:, RIGHT, 0] - joints[:, LEFT, 0]
+        assert ((apart if walk.view.to_the_right else -apart) >= 0).all()
+
+
+def test_poses_do_not_depend_on_the_view() -> None:
+    """A pose is in leg lengths from the pelvis: feet one leg below, the front ankle ahead; each leg leads in turn."""
+    clips = render_clips(8, 1, 32, 9, 1)
+    pose, leads = clips.poses[..., : 2 * len(JOINTS)].reshape(8, FRAMES, -1, 2), clips.poses[..., 2 * len(JOINTS) :]
+    assert np.abs(pose[:, :, JOINT["pelvis"]]).max() == 0
+    assert (pose[:, :, RIGHT, 0] >= pose[:, :, LEFT, 0]).all()
+    assert np.abs(pose[:, :, JOINT["left_ankle"], 1] + 0.85).max() < 0.25
+    assert np.allclose(np.abs(leads), pose[:, :, RIGHT, 0] - pose[:, :, LEFT, 0], atol=1e-6)
+    ankle = leads[..., PAIRED.index("ankle")]
+    assert (ankle.min() < 0) & (ankle.max() > 0)
+
+
+def test_patch_losses_of_heads_that_know_nothing() -> None:
+    """Heads of zeros find the patch by chance, 1 in 25, and place each joint at its patch's middle."""
+    heads = Heads(128, 128, 3, 2)
+    for p in heads.parameters():
+        torch.nn.init.zeros_(p)
+    joints = torch.tensor(
+        [[[-0.4, -0.4], [0.25, 0.05]]]
+    )  # the middle of the first patch; 0.25 and 0.25 patches off one
+    cells, offsets = _patch_losses(heads, torch.randn(1, 25, 128), joints)
+    assert cells.item() == pytest.approx(np.log(25))
+    assert offsets.item() == pytest.approx(2 * 0.25**2 / 4, rel=1e-4)
 
 
 def test_codec_changes_little(tmp_path: Path) -> None:
@@ -103,20 +143,6 @@ def test_codec_changes_little(tmp_path: Path) -> None:
     difference = np.abs(frames.astype(int) - there_and_back.astype(int))
     assert there_and_back.shape == frames.shape
     assert 0 < difference.mean() < 12
-
-
-def test_sentences_say_what_the_walk_is() -> None:
-    """A sentence about the foot's landing uses the words of its own level, and its numbers are the walk's own."""
-    walk = render_clips(1, 1, 32, 5, 1).walks[0]
-    rng = np.random.default_rng(0)
-    sentences = [describe(walk.gait, walk.parameters, rng) for _ in range(300)]
-    value = values_of(walk.gait, walk.parameters)["landing"]
-    own = next(words for limit, words in SCALES["landing"] if value <= limit)
-    every = {word for _, words in SCALES["landing"] for word in words}
-    assert {word for word in every for s in sentences if word in s} == set(own)
-    told = [describe(walk.gait, walk.parameters, rng, numbers=load_parameters()) for _ in range(200)]
-    speed = f"walking speed is {walk.parameters['walking_speed']:.3g} leg/s"
-    assert {s for s in told if "walking speed is" in s} == {s for s in told if speed in s} != set()
 
 
 def test_features_tell_stooped_from_upright(small: CLIPModel, tokenizer: CLIPTokenizer) -> None:
@@ -138,17 +164,12 @@ def test_features_tell_stooped_from_upright(small: CLIPModel, tokenizer: CLIPTok
 
 def test_training_command_learns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Twelve steps on ten people write a folder that loads and whose weights have moved."""
-    train(
-        Recipe(people=10, clips_each=1, steps=12, joints_first=6, first_batch=4, batch=8, warmup=2, sentences=50),
-        tmp_path / "made",
-    )
+    train(TINY, tmp_path / "made")
     model = CLIPModel.from_pretrained(tmp_path / "made")
     assert len(CLIPTokenizer.from_pretrained(tmp_path / "made")) == model.config.text_config.vocab_size
     assert "10 clips of 10 people" in capsys.readouterr().out
     again = tmp_path / "again"
-    train(
-        Recipe(people=10, clips_each=1, steps=12, joints_first=6, first_batch=4, batch=8, warmup=2, sentences=50), again
-    )
+    train(TINY, again)
     weights = [CLIPModel.from_pretrained(f).visual_projection.weight for f in (tmp_path / "made", again)]
     assert torch.equal(*weights)
     train(Recipe(people=10, clips_each=1, steps=0, sentences=50), tmp_path / "untrained")

@@ -26,7 +26,7 @@ def walkers(tmp_path_factory) -> tuple[pl.DataFrame, Path]:
 def test_dataset_items(walkers):
     """An item is the window's frames, channels first, with its label, its video's row and its first frame."""
     videos, cache = walkers
-    config = VideoConfig(frames=8)
+    config = VideoConfig(frames=8, tail="pad")
     dataset = WindowDataset(videos, cache, config, training=True)
     assert dataset.windows["row"].to_list() == [0, 0, 1, 2, 2, 2, 2, 2]
     assert dataset.windows["window"].to_list() == [0, 25, 0, 0, 25, 50, 75, 100]
@@ -42,7 +42,7 @@ def test_dataset_items(walkers):
 def test_dataset_pads_with_the_last_frame(walkers):
     """A window past the video's end repeats its last frame."""
     videos, cache = walkers
-    item = WindowDataset(videos, cache, VideoConfig(frames=70), training=False)[1]
+    item = WindowDataset(videos, cache, VideoConfig(frames=70, tail="pad"), training=False)[1]
     assert (item["video"], item["window"]) == (0, 70)
     shown = [read_number(frame[8:56]) for frame in item["frames"].permute(0, 2, 3, 1).numpy()]
     assert shown == [*range(70, 100), *[99] * 40]
@@ -51,7 +51,7 @@ def test_dataset_pads_with_the_last_frame(walkers):
 def test_dataset_table(walkers):
     """The windows' table says for each item whose it is."""
     videos, cache = walkers
-    windows = WindowDataset(videos, cache, VideoConfig(), training=False).windows
+    windows = WindowDataset(videos, cache, VideoConfig(tail="pad"), training=False).windows
     assert windows.rows() == [
         (0, "P0", "0.mp4", 0, 0),
         (0, "P0", "0.mp4", 70, 0),

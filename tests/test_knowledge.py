@@ -7,7 +7,7 @@ import pytest
 
 from trainables.errors import ConfigurationError
 from trainables.knowledge.parameters import load_parameters, parameter_from_column
-from trainables.knowledge.tasks import load_task, plain_task, shipped_tasks, task_for
+from trainables.knowledge.tasks import Description, load_task, plain_task, shipped_tasks, task_for
 
 TASKS = ("diagnosis", "diagnosis5", "updrs")
 MINIMAL = """
@@ -62,9 +62,9 @@ def test_a_shipped_task_has_its_classes(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_description_fits_the_prompt_and_names_its_sources(task: str) -> None:
-    """A notion has 100-230 words and sources with a year; keywords and name leave room for 20 context tokens."""
+    """A class has five descriptions: 100-230 words, sources with a year, keywords that leave room for 20 context tokens."""
     for entry in load_task(task).classes:
-        assert 1 <= len(entry.descriptions) <= 2
+        assert len(entry.descriptions) == 5
         for description in entry.descriptions:
             assert 100 <= len(description.notion.split()) <= 230, entry.value
             assert 2 <= len(description.keywords) <= 4, entry.value
@@ -104,7 +104,14 @@ def test_a_plain_task_is_ordinal_where_all_values_are_whole_numbers() -> None:
     assert stages.healthy is None
     words = plain_task("impaired", ["yes", "no"])
     assert (words.ordinal, words.healthy, [c.name for c in words.classes]) == (False, "no", ["no", "yes"])
-    assert words.classes[1].descriptions[0].notion == "The gait of a person whose impaired is yes."
+
+
+def test_a_plain_task_says_nothing_of_its_classes() -> None:
+    """No sentence is made up where no clinician wrote one: there is the name, and nothing to embed."""
+    plain = plain_task("impaired", ["yes", "no"])
+    assert [c.descriptions for c in plain.classes] == [(Description(),), (Description(),)]
+    assert (plain.notions(), plain.knows()) == ([], False)
+    assert load_task("updrs").knows()
 
 
 def test_two_values_that_sound_healthy_leave_the_healthy_class_open() -> None:
@@ -127,6 +134,7 @@ def test_a_users_file_is_read_with_line_breaks_folded(tmp_path: Path) -> None:
         ('healthy = "good"', 'healthy = "fine"', r"healthy is 'fine', but the classes are \['good', 'bad'\]"),
         ('title = "leg"', "", "lacks 'title'; see trainables/knowledge/diagnosis.toml for one that is whole"),
         ('label = "leg"', 'label = "leg', "is no valid TOML"),
+        ('"A leg that does not."', '" "', "class 'bad' has a description without a notion, but other classes have theirs"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_told_in_one_sentence(tmp_path: Path, old: str, new: str, message: str) -> None:

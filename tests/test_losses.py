@@ -61,6 +61,23 @@ def test_weight_takes_no_gradient():
     torch.testing.assert_close(weighted.grad, weight[:, None] * plain.grad)
 
 
+def test_gradient_through_the_weight():
+    """It is the derivative of the whole focal loss, larger by 1 + gamma p (-log p) / (1 - p) than with a fixed weight."""
+    logits, labels = draw(7, 4)
+    focal = PAPER | {"beta": 0.0}
+    whole, fixed = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    losses = video_loss(whole, labels, **focal, through_weight=True)
+    assert torch.equal(losses, video_loss(logits, labels, **focal))
+    losses.sum().backward()
+    video_loss(fixed, labels, **focal).sum().backward()
+    p = logits.softmax(-1)[torch.arange(7), labels]
+    factor = 1 + 2 * p * -p.log() / (1 - p)
+    torch.testing.assert_close(whole.grad, factor[:, None] * fixed.grad)
+    assert torch.autograd.gradcheck(
+        lambda x: video_loss(x, labels, **focal, through_weight=True), logits.clone().requires_grad_()
+    )
+
+
 def test_one_class_is_no_division_by_zero():
     """With a single class the loss is zero, not NaN."""
     assert video_loss(torch.ones(2, 1), torch.zeros(2, dtype=torch.long), **PAPER).tolist() == [0.0, 0.0]

@@ -6,7 +6,7 @@ import pytest
 
 from tests import test_manifest
 from tests.test_manifest import FOUR, HEADER, column_problems, manifest, problems, read
-from trainables.errors import ConfigurationError
+from trainables.errors import CohortError, ConfigurationError
 from trainables.knowledge.parameters import load_parameters
 
 folder, shelf = test_manifest.folder, test_manifest.shelf  # pytest finds fixtures by their name in this module
@@ -41,8 +41,6 @@ def test_boxes_and_rates(folder):
             "fast",
             "'fast' is no finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
         ),
-        ("NaN", "'NaN' is no number; leave the cell empty where nothing was measured"),
-        ("n/a", "'n/a' is no number; leave the cell empty where nothing was measured"),
         (
             "inf",
             "'inf' is no finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
@@ -59,32 +57,51 @@ def test_boxes_and_rates(folder):
     ],
 )
 def test_no_number(folder, cell, said):
-    """Text, infinity and spelled-out gaps in a known parameter are named with their row; an empty cell is fine."""
+    """Text, infinity and other ways of writing in a known parameter are named with their row; an empty cell is fine."""
     assert column_problems(folder, "cadence", "100", cell, "", "98") == (f"row 3, column cadence: {said}",)
 
 
-def test_no_number_in_an_unknown_column(folder):
+def test_no_number_in_a_column_that_was_asked_for(folder):
     """A slip in a column of numbers does not silently turn it into text."""
-    assert column_problems(folder, "arm_swing_m", "0.3", "0.2", "O.4", "0.1") == (
+    assert column_problems(folder, "arm_swing_m", "0.3", "0.2", "O.4", "0.1", named=("arm_swing_m",)) == (
         "row 4, column arm_swing_m: 'O.4' is no finite number; correct it, leave it empty if it was not measured, "
-        "or pass --ignore arm_swing_m",
+        "or leave out --parameter arm_swing_m",
     )
 
 
-def test_many_problems_of_a_kind_are_counted(folder):
-    """After five rows the rest of a kind is counted."""
-    rows = [f"S{i},{i}.mp4,{'xy'[i % 2]},bad" for i in range(8)]
+def test_many_problems_of_a_kind_are_counted_and_written(folder):
+    """After ten rows the rest of a kind is counted, and a file that only the user can read has every one."""
+    rows = [f"S{i},{i % 8}.mp4,{'xy'[i % 2]},bad" for i in range(13)]
+    path = manifest(folder, *rows, header=f"{HEADER},cadence")
+    with pytest.raises(CohortError, match="has 18 problems:") as caught:
+        read(path)
+    found = caught.value.problems
+    assert sum("'bad' is no finite number" in line for line in found) == 10
+    file = folder / "cohort.csv.problems.txt"
+    assert found[-2:] == ("column cadence: 3 more rows with no number", f"all 18 are listed in {file}")
+    written = file.read_text().splitlines()
+    assert sum("'bad' is no finite number" in line for line in written) == 13
+    assert (len(written), file.stat().st_mode & 0o777) == (19, 0o600)
+
+
+def test_problems_of_a_folder_that_cannot_be_written(folder, tmp_path_factory, monkeypatch):
+    """If nothing can be written next to the manifest, the list is among the temporary files."""
+    elsewhere = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    (folder / "cohort.csv.problems.txt").mkdir()
+    rows = [f"S{i},{i % 8}.mp4,{'xy'[i % 2]},bad" for i in range(13)]
     found = problems(manifest(folder, *rows, header=f"{HEADER},cadence"))
-    assert [line.split(",")[0] for line in found[:5]] == ["row 2", "row 3", "row 4", "row 5", "row 6"]
-    assert found[5] == "column cadence: 3 more rows with no number"
+    (file,) = elsewhere.iterdir()
+    assert found[-1] == f"all 18 are listed in {file}"
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_copy_of_the_label(folder):
-    """Numbers that only repeat the label would leak it into the numeric side."""
-    rows = (*FOUR, "E,4.mp4,x")
-    found = problems(manifest(folder, *(f"{r},{int(r[-1] == 'y')}" for r in rows), header=f"{HEADER},impaired"))
-    assert found == (
-        "column impaired repeats the label: each class has one number; pass --ignore impaired, or list it in a "
+    """Numbers that only repeat the label would leak it into the numeric side, though they were asked for."""
+    path = manifest(folder, *(f"{r},{int(r[-1] == 'y')}" for r in (*FOUR, "E,4.mp4,x")), header=f"{HEADER},impaired")
+    assert read(path)[0].parameters == ()
+    assert problems(path, named=("impaired",)) == (
+        "column impaired repeats the label: each class has one number; leave out --parameter impaired, or list it in a "
         "parameter file if it was measured",
     )
 

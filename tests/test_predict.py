@@ -205,6 +205,20 @@ def test_a_class_is_the_most_probable_one_and_agreement_counts_the_folds(
         assert entry["folds_agreeing"] == own.count(entry["class"])
 
 
+def test_predictions_have_the_labels_of_the_cohort(study: Study, place: Path, tmp_path: Path) -> None:
+    """A class in words comes with the value that the label column has, by which predictions join with the table."""
+    manifest = place / "videos" / "cohort.csv"
+    found = predicted(place, tmp_path / "p.json", study.folder, "--manifest", manifest)
+    assert run(place, study.folder, "--manifest", manifest, "--out", tmp_path / "p.csv") == 0
+
+    entries = [*found["subjects"], *found["videos"], *found["windows"]]
+    value = {"healthy": "healthy", "Alzheimer's disease": "AD"}
+    assert {e["label_value"] for e in entries} <= set(value.values())
+    assert all(e["label_value"] == value[e["class"]] for e in entries)
+    rows = csv.DictReader((tmp_path / "p.csv").open(encoding="utf-8"))
+    assert [r["label_value"] for r in rows] == [e["label_value"] for e in entries]
+
+
 def cosines(study: Study, place: Path, fold: int, video: Path) -> np.ndarray:
     """Returns the cosines of a video's windows with a fold's class features, [N, C], from the model of the training."""
     config = SearchOptions(epochs=1, frames=2, settings=SETTINGS, backbone="clip").reference()

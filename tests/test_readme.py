@@ -25,7 +25,7 @@ def test_every_search_space_and_command_is_in_the_readme(root: Path) -> None:
     text = (root / "README.md").read_text(encoding="utf-8")
     for name in search_spaces.SHIPPED:
         assert f"`{name}`" in text
-    for command in ("search", "predict", "report", "cohort"):
+    for command in ("search", "predict", "report", "cohort", "task"):
         assert f"python -m platform.{command}" in text
 
 

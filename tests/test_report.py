@@ -293,7 +293,12 @@ def test_methods_follow_the_configuration():
     full = " ".join(methods(TrainConfig().flat(), **about))
     assert "prompt of 8 learned tokens" in full
     assert "learning rate 1\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻⁴" in full
-    assert "clinical notion (from roberta, one projector for each class, 128 wide)" in full
+    whitened = "clinical notion (from roberta, centred and partly whitened over the task, one projector for all classes, 128 wide)"
+    assert whitened in full
+    published = " ".join(methods({"text.notions": "raw", "text.projector": "per_class"}, **about))
+    assert "clinical notion (from roberta, one projector for each class, 128 wide)" in published
+    swapped = " ".join(methods({"text.knowledge_source": "swapped"}, **about))
+    assert "As a control, notions and keywords were another class's." in swapped
     plain = " ".join(methods({"numeracy.enabled": False, "text.knowledge": False}, **about))
     assert "Gait parameters were not used in training." in plain
     assert "without the clinical notion" in plain

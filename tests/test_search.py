@@ -13,9 +13,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from tests.test_progress import read_events, scalars
 from tests.tiny import write_place, write_tiny_cohort
 from trainables.config import TrainConfig
 from trainables.leaderboard import TrialRecord, best, read_trials
+from trainables.progress import FILE
 from trainables.ray_loop import open_jobs
 from trainables.records import FoldResult, Splits, StudyRecord
 from trainables.training.fold import train_fold
@@ -89,12 +91,30 @@ def test_a_killed_search_goes_on_and_finishes_without_training_a_fold_twice(plac
     held_out = pl.concat([pl.read_parquet(study / "folds" / key / "predictions.parquet") for key in chosen.folds])
     assert sorted(held_out["subject"].unique()) == sorted(s for fold in splits.folds for s in fold.test)
     trained_alike(study, place / "cache" / "frames", tuple(t for t in trials if t.state == "COMPLETE"))
+    seen_training(study, tuple(t for t in trials if t.state == "COMPLETE"))
+    found = json.loads((study / "results.json").read_text())
+    assert [c["other"] for c in found["chosen"]["comparisons"]][:2] == ["untrained", "frozen_motion"]
+    assert "vs. the untrained model: " in again.stdout
+    assert f"of {found['chosen']['shuffled']['windows']} window answers; order in time is worth" in again.stdout
+    assert [line for line in again.stdout.splitlines() if line.startswith("  warning: ")] == [
+        f"  warning: {warning['sentence']}" for warning in found["warnings"]
+    ]
     for noise in ("ray::", "(raylet)", "INFO", "WARNING", "Traceback", "experiment", "Tune", "tune-"):
         assert noise not in again.stdout + again.stderr
 
     other = run(place, "--study", "killed", "--trials", "2", "--epochs", "2")
     assert other.returncode == 1
     assert "was begun with --epochs 1, but now it is 2" in other.stderr
+
+
+def seen_training(study: Path, trials: tuple[TrialRecord, ...]) -> None:
+    """Every fold of a trial has its curve as TensorBoard events, whichever session trained it, and none is in progress."""
+    for trial in trials:
+        for fold, key in enumerate(trial.folds):
+            events = read_events(study / "tensorboard" / f"trial-{trial.number}" / f"fold-{fold}")
+            losses = [value for _, value in scalars(events)["loss/total"]]
+            assert losses == pytest.approx([p["loss"] for p in FoldResult.load(study / "folds" / key).curve], rel=1e-6)
+    assert list(study.glob(f"folds/*/{FILE}")) == []
 
 
 def trained_alike(study: Path, cache: Path, trials: tuple[TrialRecord, ...]) -> None:
@@ -129,7 +149,7 @@ def test_everything_a_search_can_be_asked_for_comes_together(place: Path) -> Non
     assert all(t.costs["trained_parameters"] > 0 for t in (reference, *others))
     found = json.loads((study / "results.json").read_text())
     chosen = found["chosen"]
-    assert [c["other"] for c in chosen["comparisons"]][:2] == ["linear_probe", "parameters"]
+    assert [c["other"] for c in chosen["comparisons"]][:2] == ["parameters", "linear_probe"]
     parameters = next(c for c in chosen["comparisons"] if c["other"] == "parameters")
     assert parameters["value"] == pytest.approx(chosen["score"])
     nested = found["nested"]
@@ -225,7 +245,10 @@ def test_a_second_search_in_the_same_folder_names_the_holder(place: Path) -> Non
         (("--sampler", "grid"), "--space smoke: a configuration cannot be drawn"),
         (("--outer-folds", "1"), "--outer-folds is 1, but must be at least 2, or 0 for none"),
         (("--prune", "0.9"), "--prune is 0.9, but must be a p-value from 0 (never) to 0.5"),
-        (("--baselines", "svm"), "--baselines svm is not known; use some of parameters, linear_probe, vita_clip"),
+        (
+            ("--baselines", "svm"),
+            "--baselines svm is not known; use some of untrained, frozen_motion, parameters, linear_probe, vita_clip",
+        ),
         (("--fold", "2"), "--fold 2 asked for, but the study has 2 folds (0-1)"),
         (
             ("--fold", "0", "--repeats", "2"),
@@ -269,9 +292,12 @@ WALKERS = Path(__file__).resolve().parents[2] / "shared" / "data" / "walkers" / 
 @pytest.mark.slow
 @pytest.mark.skipif(not WALKERS.exists(), reason="the real-motion cohort is not on this machine")
 def test_real_motion_runs_to_its_report_with_the_embedded_backbone(place: Path) -> None:
-    """54 videos of 15 people, four classes that no task file knows, and numeric columns that are not among the 29."""
+    """Real people, four classes that no task file knows, and numeric columns that are not among the 29."""
+    table = pl.read_csv(WALKERS)
+    measured = table.columns[table.columns.index("walking_speed_m_per_s") :]
+    asked = [word for column in measured for word in ("--parameter", column)]
     quick = ["--trials", "1", "--epochs", "1", "--frames", "4", "--set", "decoder.steps=20"]
-    given = ["--cohort", str(WALKERS), "--label", "diagnosis", "--folds", "2", "--plain", *quick]
+    given = ["--cohort", str(WALKERS), "--label", "diagnosis", "--folds", "2", "--plain", *quick, *asked]
     where = ["--studies", str(place / "studies"), "--cache", str(place / "cache")]
     done = subprocess.run(
         [sys.executable, "-m", "platform.search", *given, *where],
@@ -281,15 +307,15 @@ def test_real_motion_runs_to_its_report_with_the_embedded_backbone(place: Path) 
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (
-        "54 videos of 15 subjects (3 healthy, 2 joint problem, 6 muscle weakness, 4 neurological defect)" in done.stdout
-    )
+    people = table.group_by("diagnosis").agg(pl.col("subject").n_unique()).sort("diagnosis").rows()
+    counts = ", ".join(f"{count} {name}" for name, count in people)
+    assert f"{len(table)} videos of {table['subject'].n_unique()} subjects ({counts})" in done.stdout
     page = (place / "studies" / "cohort-diagnosis" / "report.html").read_text()
-    assert "neurological defect" in page
+    assert "Neurological Defect" in page
     assert "simulated" not in page.lower()
     names = [
         p["name"]
         for p in json.loads((place / "studies" / "cohort-diagnosis" / "cohort.json").read_text())["parameters"]
     ]
     assert {"walking speed", "toe clearance", "knee range left right difference"} <= set(names)
-    assert len(names) == 13  # the 12 gait parameters, and view_degree, which the user did not tell to ignore
+    assert len(names) == 12  # those that were asked for; view_degree was not

@@ -10,6 +10,7 @@ import pytest
 
 from search_spaces import SHIPPED, Space, load_space
 from search_spaces.ablation import VARIANTS
+from search_spaces.paper import PUBLISHED
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 
@@ -34,10 +35,17 @@ def draw(space: Space, trials: int, sampler: str = "random", seed: int = 0) -> l
     return configs
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "paper"])
 def test_trial_0_is_the_reference(name: str) -> None:
     """Whatever the space draws, its first trial is the reference configuration, unchanged."""
     assert draw(load_space(name), 1) == [REFERENCE]
+
+
+def test_the_paper_space_puts_back_what_was_published() -> None:
+    """Its one configuration has the published value of each setting whose default is another, and else the reference's."""
+    published = draw(load_space("paper"), 1)
+    assert published == [REFERENCE.with_values(PUBLISHED)]
+    assert all(TrainConfig().flat()[name] != value for name, value in PUBLISHED.items())
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -47,10 +55,11 @@ def test_every_draw_is_a_configuration(name: str) -> None:
         "smoke": ("text.n_ctx", "numeracy.weight"),
         "prompts": ("text.", "video.n_global", "video.local", "video.summary"),
         "numeracy": ("numeracy.",),
+        "motion": ("motion.", "video.frames", "video.time_positions", "video.tail", "optimizer.readout_lr"),
         "optimizer": ("optimizer.",),
-        "full": ("text.", "video.n_global", "video.local", "video.summary", "numeracy.", "optimizer."),
-        "ablation": ("text.", "video.", "numeracy.enabled", "model"),
-        "paper": (),
+        "full": ("text.", "video.", "motion.", "numeracy.", "optimizer."),
+        "ablation": ("text.", "video.", "motion.readout", "numeracy.enabled", "optimizer.", "model"),
+        "paper": tuple(PUBLISHED),
     }[name]
     for config in draw(load_space(name), 100):
         changed = {key for key, value in config.flat().items() if value != REFERENCE.flat()[key]}
@@ -63,15 +72,12 @@ def test_settings_of_a_part_that_is_off_are_not_drawn() -> None:
     for _ in range(60):
         trial, config = ask(asked, space, REFERENCE)
         drawn = set(trial.params)
-        assert ("text.projector" in drawn) == config.text.knowledge
-        assert {n for n in drawn if n.startswith("numeracy.") and n != "numeracy.enabled"} == (
-            {
-                f"numeracy.{n}"
-                for n in ("encoding", "clip", "subset_size", "max_correlation", "weight", "heads", "head_width")
-            }
-            if config.numeracy.enabled
-            else set()
-        )
+        assert {"text.projector", "text.notions"} <= drawn if config.text.knowledge else "text.projector" not in drawn
+        numeric = {n for n in drawn if n.startswith("numeracy.") and n not in ("numeracy.enabled", "numeracy.clip")}
+        assert bool(numeric) == config.numeracy.enabled
+        written_out = config.numeracy.enabled and config.numeracy.encoding in ("digits", "words")
+        assert ("numeracy.clip" in drawn) == written_out
+        assert ("motion.penalty" in drawn) == (config.motion.readout == "statistics")
 
 
 def test_an_ablation_is_every_variant_once_and_then_ends() -> None:

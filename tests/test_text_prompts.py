@@ -154,7 +154,7 @@ def test_projector_shapes(text, projector, copies):
 
 def test_projector_by_hand(text):
     """The context is shifted by Linear - ReLU - Linear of the notion, the same for all n_ctx tokens."""
-    model = prompts(text)
+    model = prompts(text, projector="per_class")
     train(model, text, 3)
     for row, owner in enumerate((0, 1, 1)):
         first, second = model.projector.first[owner], model.projector.second[owner]

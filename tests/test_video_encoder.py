@@ -10,7 +10,8 @@ from torch import Tensor
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
 
-from trainables.model.video_encoder import VideoEncoder, written_out
+from trainables.model.frozen_layer import written_out
+from trainables.model.video_encoder import VideoEncoder
 
 REFERENCE = Path(__file__).parent / "data" / "video_encoder_reference"
 PROMPTS = {"n_global": 3, "local": True, "summary": True}
@@ -167,6 +168,19 @@ def test_gradient_checkpointing_changes_no_gradient():
     for (name, weight), other in zip(plain.named_parameters(), recomputed.parameters(), strict=True):
         if weight.grad is not None:
             torch.testing.assert_close(weight.grad, other.grad, msg=name)
+
+
+def test_the_summary_is_what_the_last_layer_is_given():
+    """As in the release it is read before that layer: the mean over frames of the class tokens' attention over time."""
+    model, entered = encoder(), []
+    model.prompts[-1].register_forward_pre_hook(lambda _, given: entered.append(given[0]))
+    summary = model(video()).summary
+    (cls,) = entered
+    last = model.prompts[-1]
+    projected = last.cls_projection(cls)
+    normed = last.summary_norm(projected)
+    expected = projected + last.summary_attention(normed, normed, normed)[0]  # [B, T, W]
+    torch.testing.assert_close(summary, expected.mean(1))
 
 
 def test_attention_written_out_is_attention():

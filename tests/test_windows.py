@@ -1,16 +1,25 @@
 """Which frames a window takes."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.config import VideoConfig
-from trainables.data.windows import frame_indices, heldout_windows, training_windows
+from trainables.data.windows import (
+    frame_indices,
+    heldout_windows,
+    jittered_windows,
+    largest_shift,
+    training_windows,
+)
 
 lengths = st.integers(0, 2000)
 videos = st.tuples(st.integers(1, 90), st.integers(1, 120), st.integers(1, 40), st.integers(1, 90)).map(
-    lambda n: VideoConfig(window=n[0], stride=n[1], min_tail=n[2], frames=min(n[3], n[0]))
+    lambda n: VideoConfig(window=n[0], stride=n[1], min_tail=n[2], frames=min(n[3], n[0]), tail="pad")
 )
+PADDED = VideoConfig(tail="pad")
 
 
 def test_training_windows_of_the_paper():
@@ -19,15 +28,45 @@ def test_training_windows_of_the_paper():
 
 
 def test_training_tail():
-    """20 uncovered frames make one more window, 19 do not."""
-    assert training_windows(70 + 20, VideoConfig()) == [0, 25]
-    assert training_windows(70 + 19, VideoConfig()) == [0]
+    """20 uncovered frames make one more window, 19 do not; it ends with the video, or as published is padded."""
+    assert training_windows(70 + 20, VideoConfig()) == [0, 20]
+    assert training_windows(70 + 20, PADDED) == [0, 25]
+    assert training_windows(70 + 19, VideoConfig()) == training_windows(70 + 19, PADDED) == [0]
 
 
 def test_heldout_windows_stand_side_by_side():
-    """Held-out windows do not overlap, and a tail of 20 frames becomes a window."""
-    assert heldout_windows(160, VideoConfig()) == [0, 70, 140]
-    assert heldout_windows(159, VideoConfig()) == [0, 70]
+    """Held-out windows do not overlap, and a tail of 20 frames becomes a window, moved back to the end or padded."""
+    assert heldout_windows(160, VideoConfig()) == [0, 70, 90]
+    assert heldout_windows(160, PADDED) == [0, 70, 140]
+    assert heldout_windows(159, VideoConfig()) == heldout_windows(159, PADDED) == [0, 70]
+
+
+@given(lengths, videos)
+def test_only_a_short_video_is_padded(frames: int, video: VideoConfig):
+    """With the last window moved back, every window of a video that is long enough shows frames of its own alone."""
+    shifted = replace(video, tail="shift")
+    for starts in (training_windows(frames, shifted), heldout_windows(frames, shifted)):
+        assert starts == sorted(set(starts))
+        assert all(start + video.window <= frames for start in starts) or (starts == [0] and frames < video.window)
+        assert bool(starts) == (frames >= min(video.window, video.min_tail))
+
+
+def test_frames_move_together_inside_the_window():
+    """A shift moves all T frames alike, and none leaves the window."""
+    video = VideoConfig(frames=7)
+    assert (frame_indices(25, 200, video, 3) - frame_indices(25, 200, video)).tolist() == [3] * 7
+    assert largest_shift(video) == 5
+    for shift in (-5, 5):
+        moved = frame_indices(25, 200, video, shift)
+        assert moved.min() >= 25
+        assert moved.max() < 95
+
+
+def test_jittered_windows_lie_every_five_frames():
+    """Starts every 5 frames, and the window that ends with the video; a video below the shortest tail has none."""
+    assert jittered_windows(83, VideoConfig(), 5) == [0, 5, 10, 13]
+    assert jittered_windows(40, VideoConfig(), 5) == [0]
+    assert jittered_windows(19, VideoConfig(), 5) == []
 
 
 def test_short_video():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.tiny import save_tiny_clip
 from tests.videos import write_video
-from trainables.config import TrainConfig
+from trainables.config import PUBLISHED, TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.manifest import read_manifest
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
@@ -38,7 +38,8 @@ TASK = Task(
     ),
 )
 CONFIG = TrainConfig().with_values(
-    {
+    PUBLISHED
+    | {
         "video.frames": 2,
         "video.window": 30,
         "video.stride": 15,
@@ -52,6 +53,7 @@ CONFIG = TrainConfig().with_values(
         "numeracy.memory_batch": 8,
         "optimizer.epochs": 2,
         "optimizer.lr": 1e-3,
+        "optimizer.focal_gradient": False,
         "decoder.layers": 1,
         "decoder.heads": 2,
         "decoder.width": 32,
@@ -60,7 +62,16 @@ CONFIG = TrainConfig().with_values(
         "decoder.lr": 1e-2,
     }
 )
-"""Two frames of short windows: a fold trains in a second."""
+"""The published method on two frames of short windows: a fold trains in a second."""
+RECIPE = CONFIG.with_values(
+    {
+        name: value
+        for name, value in TrainConfig().flat().items()
+        if name in PUBLISHED and name not in ("video.frames", "optimizer.steps")
+    }
+    | {"optimizer.steps": 8, "motion.components": 4}
+)
+"""The default recipe at the same size: motion read-out, anchors, balanced draws, a budget of eight steps."""
 PARAMETERS = ("walking_speed_m_per_s", "cadence_steps_per_min", "step_length_left_cm")
 
 
@@ -96,7 +107,7 @@ def make_cohort(folder: Path) -> TinyCohort:
 
 def read_cohort(folder: Path) -> TinyCohort:
     """Returns the cohort that `make_cohort` wrote into a folder."""
-    cohort, task = read_manifest(folder / "cohort.csv", task=TASK, label=None, parameters=(), folds=3)
+    cohort, task = read_manifest(folder / "cohort.csv", task=TASK, label=None, parameters=(), named=PARAMETERS, folds=3)
     backbone = load_backbone(str(folder / "clip"))
     ingested = ingest_cohort(cohort, size=backbone.image_size, folder=folder / "cache")
     frozen = FrozenFeatures(backbone, task, [p.name for p in cohort.parameters])

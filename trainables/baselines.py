@@ -12,6 +12,7 @@ from trainables.data.dataset import WindowDataset
 from trainables.errors import ConfigurationError
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD
 from trainables.records import FoldResult
+from trainables.training.draws import windows_of
 from trainables.training.job import FoldJob, load, parameter_values
 
 BATCH = 16
@@ -59,8 +60,9 @@ def _features(job: FoldJob, data: WindowDataset) -> np.ndarray:
     device = clip.visual_projection.weight.device
     mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (PIXEL_MEAN, PIXEL_STD))
     features: list[np.ndarray] = []
+    windows = windows_of(data)
     for start in range(0, len(data), BATCH):
-        frames = load(data, np.arange(start, min(start + BATCH, len(data)))).frames.to(device)
+        frames = load(data, windows[start : start + BATCH]).frames.to(device)
         pixels = (frames.flatten(0, 1).float() / 255 - mean) / std
         read = clip.visual_projection(clip.vision_model(pixel_values=pixels).pooler_output)
         features.append(read.unflatten(0, frames.shape[:2]).mean(1).float().cpu().numpy())

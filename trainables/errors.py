@@ -8,11 +8,12 @@ class StridefoldError(Exception):
 class CohortError(StridefoldError):
     """Everything that is wrong with a cohort, one problem a line."""
 
-    def __init__(self, source: str, problems: list[str]):
+    def __init__(self, source: str, problems: list[str], count: int | None = None):
+        """Takes the lines to be shown, and how many problems there are if some lines stand for several."""
         self.problems = tuple(problems)
         lines = "\n".join(f"  - {problem}" for problem in problems)
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__(f"{source} has {count}:\n{lines}")
+        count = len(problems) if count is None else count
+        super().__init__(f"{source} has {'1 problem' if count == 1 else f'{count} problems'}:\n{lines}")
 
 
 class ConfigurationError(StridefoldError):

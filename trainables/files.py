@@ -1,16 +1,19 @@
 """Hashes, and files that are whole or not there: written under another name, synced, renamed. No torch and no Ray here."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
-
-import polars as pl
+from typing import IO, TYPE_CHECKING, Any
 
 from trainables.errors import StridefoldError
+
+if TYPE_CHECKING:  # a training step needs no polars, and a machine lent for its GPU may lack it
+    import polars as pl
 
 
 def digest(value: Any) -> str:

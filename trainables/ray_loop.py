@@ -44,7 +44,7 @@ def run_trial(trial: dict[str, Any]) -> None:
     backbone again, for each (docs/decisions/0012). Several are a group of Train workers.
 
     Args:
-        trial: study (folder), cache (folder), config (flat), keys (one per fold), workers, cpus, gpus (per worker), stop (a
+        trial: number, study (folder), cache (folder), config (flat), keys (one per fold), workers, cpus, gpus (per worker), stop (a
             file: once it exists, the workers end at their epoch's end. Were Tune to end them, Train could keep their
             placement group for ever, and the next trial would wait for it).
     """
@@ -100,7 +100,8 @@ def _train_folds(
     for done, job in enumerate(open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device), start=1):
         try:
             go_on()
-            train_fold(config, job, workers=workers, device=device, on_epoch=go_on)
+            events = tensorboard(trial["study"], f"trial-{trial['number']}", job.fold.index)
+            train_fold(config, job, workers=workers, device=device, on_epoch=go_on, events=events)
         except Stopped:
             return
         except Exception as error:
@@ -141,7 +142,8 @@ def train_one(study: str, cache: str, key: str, fold: int, config: dict[str, Any
     device = start_process(cpus, gpus)
     job = open_jobs(Path(study), Path(cache), [""] * fold + [key], device)[fold]
     try:
-        train_fold(TrainConfig.from_flat(config), job, device=device)
+        events = tensorboard(study, config["model"], job.fold.index)
+        train_fold(TrainConfig.from_flat(config), job, device=device, events=events)
     except MemoryShortError:
         raise  # the task is tried again
     except StridefoldError as error:
@@ -177,6 +179,15 @@ def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: 
             probabilities=pl.concat_list(f"p{c}" for c in classes),
         )
     )
+
+
+def tensorboard(study: str, what: str, fold: int) -> Path:
+    """Returns the folder of a fold's TensorBoard events.
+
+    Args:
+        what: 'trial-3', or what is trained outside a search, as 'vita_clip'.
+    """
+    return Path(study) / "tensorboard" / what / f"fold-{fold}"
 
 
 def start_process(cpus: int, gpus: float) -> str:

@@ -6,7 +6,10 @@ studies/NAME/
   splits.json        subject-wise folds and their hash (Splits)
   ledger.parquet     who and which file was on which side of which fold, checked when results are read
   study.db           the Optuna study: every trial, its configuration and the keys of its folds
-  folds/KEY/         one configuration on one fold: result.json, predictions.parquet, model.safetensors
+  folds/KEY/         one configuration on one fold: result.json, predictions.parquet, shuffled.parquet (the control of
+                     order in time), model.safetensors; training-N/ where it was trained with several seeds;
+                     progress.json while it trains (trainables.progress)
+  tensorboard/       trial-N/fold-K: the training curves as TensorBoard events
   best/              the chosen configuration for use; outer/, permutations/: studies inside the study
   results.json       what the report says, in numbers
   report.html        the page
@@ -195,6 +198,10 @@ class FoldResult:
     """One record per epoch: epoch, loss and its parts, on training windows."""
     seconds: float
     """Training and scoring, without waiting."""
+    curve: tuple[dict[str, float], ...] = ()
+    """Points of the training, finer than epochs: step, epoch, loss and its parts, lr, gradient_<group>, as Monitor.curve."""
+    shuffled: pl.DataFrame | None = None
+    """What the model says of the same windows with their frames in random order, as PREDICTIONS; None where it was not asked."""
     decoded: tuple[DecodedClass, ...] = ()
     reconstruction: dict[str, float] | None = None
     """The decoder's mean absolute error per parameter name on held-out subjects' records, in units."""
@@ -207,11 +214,13 @@ class FoldResult:
     def save(self, folder: Path) -> None:
         """Writes predictions.parquet, then result.json: a fold is finished when result.json is there."""
         write_parquet(folder / "predictions.parquet", self.predictions)
+        if self.shuffled is not None:
+            write_parquet(folder / "shuffled.parquet", self.shuffled)
         self.save_about(folder)
 
     def save_about(self, folder: Path) -> None:
         """Writes result.json alone, as when a finished fold has been described."""
-        apart = ("predictions", "decoded")
+        apart = ("predictions", "shuffled", "decoded")
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in apart}
         about["decoded"] = [dataclasses.asdict(d) for d in self.decoded]
         write_json(folder / "result.json", about | {"schema": SCHEMA})
@@ -225,11 +234,18 @@ class FoldResult:
             DecodedClass(label=d["label"], sentence=d["sentence"], values=tuple(DecodedValue(**v) for v in d["values"]))
             for d in raw["decoded"]
         )
-        for name in ("history", "notes"):
-            raw[name] = tuple(raw[name])
+        for name in ("history", "curve", "notes"):
+            raw[name] = tuple(raw.get(name, ()))
         if raw["class_similarity"] is not None:
             raw["class_similarity"] = tuple(tuple(row) for row in raw["class_similarity"])
+        control = folder / "shuffled.parquet"
+        raw["shuffled"] = pl.read_parquet(control) if control.exists() else None
         return cls(**raw, predictions=pl.read_parquet(folder / "predictions.parquet"))
+
+
+def trainings(folder: Path) -> list[Path]:
+    """Returns the folders of the single trainings of a fold that was trained with several seeds; none where it was not."""
+    return sorted(folder.glob("training-*"), key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 @dataclass(frozen=True, kw_only=True)

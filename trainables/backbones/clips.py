@@ -1,6 +1,7 @@
 """Training clips of the backbone `small`: 8 frames of a 70-frame window of a simulated walker, as a camera would store them.
 
-The people are drawn with seeds from COHORT_SEEDS on, which no cohort may have: none of them is in any cohort.
+The people are drawn with seeds from COHORT_SEEDS on, which no cohort may have: none of them is in any cohort. None belongs
+to a group either: every trait is spread evenly over its range, whatever the others are.
 """
 
 import io
@@ -16,22 +17,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.backbones.sentences import values_of
-from trainables.data.figure import joint_pixels
-from trainables.data.gait_groups import GROUPS, SCORES, draw_free_traits
-from trainables.data.simulate import COHORT_SEEDS, FPS, Walk, draw_subject, draw_walk, write_frames
-from trainables.data.walker import JOINT, JOINTS
+from trainables.backbones.stagings import draw_staging, stage, staged_joint_pixels
+from trainables.data.figure import draw_look, joint_pixels, render
+from trainables.data.gait_groups import draw_free_traits
+from trainables.data.simulate import COHORT_SEEDS, FPS, Subject, Walk, draw_walk, write_frames
+from trainables.data.walker import JOINT, PAIRED, Floats
 
 FRAMES, WINDOW, SECONDS = 8, 70, 5.0
-FREE_SHARE = 0.5
-"""Share of people of no group, whose traits are independent, so that each trait is learned for itself."""
-CODEC_SHARE = 0.6
+PLAIN_SHARE = 0.4
+"""Share of people who are shown as in a cohort; each clip of the others has a staging of its own."""
+CODEC_SHARE = 0.4
 """Share of clips that go through H.264."""
-SIZES = (96, 112, 112, 144)
+SIZES = (64, 80, 96, 112)
 """Pixels at which a clip is rendered before it is brought to the backbone's."""
 
 
-MIRRORED = [JOINT[name.replace("left_", "?").replace("right_", "left_").replace("?", "right_")] for name in JOINTS]
-"""Order of the joints with left and right exchanged."""
+LEAD_SCALE = 0.3
+"""Of leads in a pose, which a part of the clips does not show: without it their errors outweigh all others'."""
+LEFT, RIGHT = ([JOINT[f"{side}_{joint}"] for joint in PAIRED] for side in ("left", "right"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,54 +44,89 @@ class Clips:
     pixels: NDArray[np.uint8]
     """[N, T, 3, H, W]."""
     walks: tuple[Walk, ...]
-    """[N]; group and score of the subject are '' and -1 for people of no group."""
+    """[N]; group and score of the subjects are '' and -1; joints of the T frames alone."""
     traits: NDArray[np.float32]
     """[N, traits]: standardised, for the auxiliary regression."""
     joints: NDArray[np.float32]
-    """[N, T, J, 2]: where the joints are, x and y from the frame's middle in frame sizes; of each pair the far one first."""
+    """[N, T, J, 2]: where the joints are, x and y from the frame's middle in frame sizes; of each pair the rear one first."""
+    poses: NDArray[np.float32]
+    """[N, T, 2J + pairs]: the same whatever the view, in leg lengths: forwards and height from the pelvis of each joint, of each
+    pair the rear one first, and how far the near one of each pair is ahead of the far one."""
+    plain: NDArray[np.bool_]
+    """[N]: shown as in a cohort."""
 
 
 def render_clips(people: int, clips_each: int, image_size: int, seed: int, workers: int) -> Clips:
     """Returns `people * clips_each` clips, of `people` subjects that no cohort has."""
     with ThreadPoolExecutor(max_workers=workers) as pool:
         made = list(pool.map(lambda i: list(_person(COHORT_SEEDS + seed, i, clips_each, image_size)), range(people)))
-    walks = tuple(walk for clips in made for walk, _, _ in clips)
+    walks = tuple(walk for clips in made for walk, *_ in clips)
+    joints = np.stack([joints for clips in made for _, _, joints, _ in clips])
+    to_the_right = np.array([walk.view.to_the_right for walk in walks])
     values = np.array([_traits(walk) for walk in walks])
     spread = values.std(axis=0)
     return Clips(
-        pixels=np.stack([pixels for clips in made for _, pixels, _ in clips]),
+        pixels=np.stack([pixels for clips in made for _, pixels, _, _ in clips]),
         walks=walks,
         traits=((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32),
-        joints=np.stack([joints for clips in made for _, _, joints in clips]),
+        joints=_rear_first(joints, to_the_right),
+        poses=_poses(np.stack([walk.joints for walk in walks]), to_the_right),
+        plain=np.array([plain for clips in made for *_, plain in clips]),
     )
+
+
+def _rear_first(joints: NDArray[np.floating], to_the_right: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Returns joints [N, T, J, 2] with the rear one of each pair in the left one's place.
+
+    Which leg is the near one cannot be seen in a silhouette, and only by its shade in other styles: with the near one
+    in a place of its own, training stays for long at the mean of both legs.
+    """
+    forwards = np.where(to_the_right, 1, -1)[:, None, None]
+    left, right = joints[:, :, LEFT], joints[:, :, RIGHT]
+    turned = (forwards * left[..., 0] > forwards * right[..., 0])[..., None]
+    placed = joints.astype(np.float32)
+    placed[:, :, LEFT], placed[:, :, RIGHT] = np.where(turned, right, left), np.where(turned, left, right)
+    return placed
+
+
+def _poses(tracks: Floats, to_the_right: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Returns the poses of joints [N, T, J, 3] in leg lengths."""
+    from_pelvis = tracks[..., :2] - tracks[:, :, [JOINT["pelvis"]], :2]
+    near_is_right = np.where(to_the_right, 1, -1)[:, None, None]
+    leads = LEAD_SCALE * (tracks[:, :, RIGHT, 0] - tracks[:, :, LEFT, 0]) * near_is_right
+    pose = _rear_first(from_pelvis, np.ones_like(to_the_right)).reshape(*tracks.shape[:2], -1)
+    return np.concatenate([pose, leads], axis=-1).astype(np.float32)
 
 
 def _traits(walk: Walk) -> list[float]:
     values = values_of(walk.gait, walk.parameters)
-    return [*values.values(), walk.gait.freezing, walk.gait.arm_swing[0], walk.gait.arm_swing[1]]
+    return [*values.values(), *walk.gait.arm_swing]
 
 
 def _person(
     seed: int, index: int, count: int, image_size: int
-) -> Iterator[tuple[Walk, NDArray[np.uint8], NDArray[np.float32]]]:
+) -> Iterator[tuple[Walk, NDArray[np.uint8], NDArray[np.float32], bool]]:
+    """Yields walk, pixels, joints and whether it is shown as in a cohort, for each clip of a person of no group."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, index, 99)))
-    group = str(rng.choice(GROUPS))
-    score = int(rng.choice(4, p=SCORES[group]))
-    subject = draw_subject(seed, index, name=f"T{index}", group=group, score=score)
-    if rng.random() < FREE_SHARE:
-        subject = replace(subject, group="", score=-1, traits=draw_free_traits(rng))
+    look, traits = draw_look(rng), draw_free_traits(rng)
+    subject = Subject(name=f"T{index}", group="", score=-1, look=look, traits=traits)
+    plain = bool(rng.random() < PLAIN_SHARE)
     for number in range(count):
         walk = draw_walk(subject, seconds=SECONDS, stream=(seed, index, number))
         start = int(rng.integers(0, round(SECONDS * FPS) - WINDOW + 1))
-        chosen = start + np.linspace(0, WINDOW - 1, FRAMES).round().astype(int)
-        clip = replace(walk, joints=walk.joints[chosen])
-        frames = clip.frames(int(rng.choice(SIZES)))
+        joints = walk.joints[start + np.linspace(0, WINDOW - 1, FRAMES).round().astype(int)]
+        size = int(rng.choice(SIZES))
+        if plain:
+            frames = render(joints, look, walk.view, size, rng)
+            where = joint_pixels(joints, look, walk.view, image_size)
+        else:
+            staging = draw_staging(look, walk.view, rng)
+            frames = stage(joints, staging, size, rng)
+            where = staged_joint_pixels(joints, staging, image_size)
         if rng.random() < CODEC_SHARE:
             frames = through_codec(frames, quality=int(rng.integers(18, 29)))
-        where = joint_pixels(clip.joints, subject.look, clip.view, image_size) / image_size - 0.5
-        if not clip.view.to_the_right:  # the right leg is the far one
-            where = where[:, MIRRORED]
-        yield replace(walk, joints=walk.joints[:1]), to_backbone(frames, image_size), where.astype(np.float32)
+        placed = (where / image_size - 0.5).astype(np.float32)
+        yield replace(walk, joints=joints), to_backbone(frames, image_size), placed, plain
 
 
 def through_codec(frames: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -1,150 +1,47 @@
 """Sentences about how a simulated person walks: what the text tower of the backbone `small` is trained on.
 
 A sentence names a few of the person's traits, in plain or clinical words or with walkway numbers, so that every image
-has many sentences and every trait many wordings. Thresholds are on the walk's own parameters and posture.
+has many sentences and every trait many wordings. It never names a group, a disease or a score, and it knows none: it is
+made from the gait alone. Words without a meaning for gait stand around the traits, so that a class name which the tower
+has never met adds little to what the keywords before it say.
 """
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from trainables.backbones.trait_words import TRAIT_WORDS
 from trainables.data.walker import Gait
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task, shipped_tasks
 from trainables.records import Parameter
 
-Phrases = tuple[str, ...]
-
+NUMBERS_SHARE = 0.2
+"""Share of sentences in the numeric style '<parameter> is <value> <unit>'."""
+COMPOUND_SHARE = 0.35
+"""Share of sentences in words of which two traits join as adjectives of one noun: 'slow, shuffling gait'."""
+OPENING, MOST_OPENING_WORDS = "a video of a person walking", 12
+"""A third of the sentences begins with up to so many words of the opening, repeated: the start of a learnable context."""
+UNRELATED_SHARE = 0.4
+"""Share of sentences with a made-up name, before or behind the traits."""
 SUBJECTS = (
-    "",
-    "",
-    "",
     "a person with ",
     "a patient with ",
     "an older adult with ",
     "a video of a person with ",
     "gait with ",
+    "walking with ",
+    "the person shows ",
+    "seen from the side: ",
 )
-NUMBERS_SHARE = 0.3
-"""Share of sentences in the numeric style '<parameter> is <value> <unit>'."""
-GROUP_SHARE = 0.25
-"""Share of sentences of a group's members that end in the name of the group or the score."""
-
-SCALES: dict[str, tuple[tuple[float, Phrases], ...]] = {
-    # Each trait: (upper limit, wordings) from low to high; the last limit is infinite.
-    "speed": (
-        (0.70, ("very slow walking", "very slow gait", "markedly reduced walking speed", "hesitant slow walking")),
-        (0.95, ("slow walking", "slow gait", "reduced walking speed", "slow cautious walking")),
-        (1.20, ("slightly slow walking", "slightly reduced speed", "moderate pace", "slightly slower pace")),
-        (9.99, ("brisk walking", "normal walking speed", "fast confident gait", "comfortable speed")),
-    ),
-    "cadence": (
-        (92, ("low cadence", "slow rhythm", "few steps per minute", "long step time")),
-        (108, ("moderate cadence", "ordinary rhythm")),
-        (999, ("high cadence", "quick rhythm", "many steps per minute", "short step time")),
-    ),
-    "step": (
-        (0.45, ("very short steps", "very small steps", "hesitant small steps", "tiny steps")),
-        (0.58, ("short steps", "shortened steps", "reduced step length", "reduced stride length")),
-        (0.66, ("slightly short steps", "slightly reduced stride length")),
-        (9.99, ("long steps", "long strides", "normal stride length", "large steps")),
-    ),
-    "trunk": (
-        (7, ("upright posture", "erect trunk", "straight back")),
-        (14, ("slightly stooped posture", "slight forward lean", "mildly bent trunk")),
-        (22, ("stooped posture", "flexed trunk", "forward lean")),
-        (99, ("severely stooped posture", "strongly flexed trunk", "camptocormia", "bent forwards")),
-    ),
-    "head": (
-        (12, ("head held high", "upright head")),
-        (22, ("slightly lowered head",)),
-        (99, ("head bent down", "dropped head", "flexed neck")),
-    ),
-    "arms": (
-        (12, ("absent arm swing", "arms held still", "no arm swing", "rigid arms")),
-        (22, ("reduced arm swing", "decreased arm swing", "little arm swing")),
-        (32, ("slightly reduced arm swing", "moderate arm swing")),
-        (99, ("full arm swing", "normal arm swing", "freely swinging arms", "arms swing freely")),
-    ),
-    "arm_asymmetry": (
-        (0.12, ("equal arm swing on both sides", "symmetric arm swing")),
-        (0.28, ("slightly asymmetric arm swing",)),
-        (9.99, ("reduced arm swing on one side", "asymmetric arm swing", "one arm swings less")),
-    ),
-    "elbow": (
-        (18, ("straight arms", "extended elbows")),
-        (32, ("slightly bent elbows",)),
-        (99, ("flexed elbows", "bent arms", "arms held in flexion")),
-    ),
-    "knee": (
-        (6, ("straight knees", "extended legs")),
-        (13, ("slightly bent knees",)),
-        (99, ("flexed knees", "bent legs", "crouched legs")),
-    ),
-    "clearance": (
-        (0.04, ("shuffling", "dragging feet", "feet scrape the floor", "shuffling steps", "shuffling gait")),
-        (0.07, ("low foot clearance", "reduced foot clearance", "feet lifted little")),
-        (9.99, ("good foot clearance", "feet lifted well", "clear foot lift")),
-    ),
-    "landing": (
-        (8, ("flat foot landing", "flat foot contact", "no heel strike")),
-        (16, ("reduced heel strike", "weak heel strike")),
-        (99, ("clear heel strike", "heel strikes first", "normal heel strike")),
-    ),
-    "asymmetry": (
-        (0.07, ("symmetric steps", "symmetric gait", "even left and right steps", "nearly symmetric gait")),
-        (0.14, ("mild asymmetry", "slightly uneven steps")),
-        (9.99, ("asymmetric steps", "asymmetric gait", "limping uneven steps", "marked left-right asymmetry")),
-    ),
-    "variability": (
-        (0.08, ("regular steps", "steady rhythm", "low step variability", "even steps")),
-        (0.12, ("slightly irregular steps", "moderate variability")),
-        (9.99, ("irregular steps", "unsteady rhythm", "high step variability", "increased gait variability")),
-    ),
-    "support": (
-        (24, ("short double support", "long swing phase", "long single support")),
-        (29, ("slightly prolonged double support",)),
-        (99, ("prolonged double support", "short swing phase", "reduced single support", "cautious support")),
-    ),
-    "base": (
-        (7.5, ("narrow base of support", "narrow base", "feet close together")),
-        (11.5, ("ordinary base of support", "normal step width")),
-        (99, ("wide base of support", "wide base", "broad based gait", "unsteady balance")),
-    ),
-    "toes": (
-        (4, ("feet pointing forwards", "toe in")),
-        (99, ("toe out", "feet turned out", "large toe out angle")),
-    ),
-}
-FREEZING: Phrases = ("freezing of gait", "freezing", "start hesitation", "pauses with the feet stuck to the floor")
-NO_FREEZING: Phrases = ("no freezing", "walking without pauses", "fluent walking")
-PARKINSONIAN: Phrases = ("parkinsonian gait", "parkinsonism", "parkinsonian shuffling", "signs of parkinsonism")
-CAUTIOUS: Phrases = ("cautious gait", "slow cautious walking", "attention dependent gait", "unspecific slowing")
-UNIMPAIRED: Phrases = ("normal gait", "unimpaired walking", "healthy gait", "no gait impairment")
-GROUP_NAMES: dict[str, Phrases] = {
-    "healthy": ("healthy", "healthy older adult", "healthy control", "cognitively unimpaired"),
-    "DLB": ("dementia with Lewy bodies", "Lewy body dementia", "Lewy body disease"),
-    "AD": ("Alzheimer's disease", "dementia due to Alzheimer's disease", "Alzheimer's dementia"),
-}
-SCORE_NAMES: tuple[Phrases, ...] = (
-    ("normal gait", "no gait impairment", "MDS-UPDRS gait score 0"),
-    ("slight gait impairment", "minor gait impairment", "MDS-UPDRS gait score 1"),
-    ("mild gait impairment", "independent walking with substantial impairment", "MDS-UPDRS gait score 2"),
-    ("moderate gait impairment", "walking aid needed for safety", "MDS-UPDRS gait score 3"),
-)
-GENERIC: Phrases = (
-    "dementia with Lewy bodies, Alzheimer's disease, Parkinson's disease, parkinsonism, neurodegenerative disease",
-    "mild cognitive impairment, early and severe dementia, cognitive decline, executive function, attention",
-    "bradykinesia, rigidity, tremor, hypokinesia, festination, freezing of gait, postural instability, falls",
-    "hemiplegic, ataxic, spastic, antalgic, cautious, frontal and vascular gait disorder, stroke, joint problem",
-    "neurological defect, muscle weakness, joint problem, impaired, unimpaired, walking aid, cane, walker, wheelchair",
-    "the patient walks across the walkway; the turning takes many steps; the trunk, hips, knees, ankles and feet",
-    "a video of a person walking; a clip of the gait of an older adult; a walking test in a clinic",
-)
+NOUNS = ("gait", "walking", "steps", "walk", "gait pattern")
+SYLLABLES = tuple(a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er", "il", "or", "us"))
+LINKS = ("", "", "", "with ", "of ", "'s ", "type ", "and ")
+"""Small words inside of made-up names."""
 
 
 def values_of(gait: Gait, parameters: dict[str, float]) -> dict[str, float]:
-    """Returns the value of each scale of SCALES for one walk: what the sentences speak of."""
+    """Returns the value of each trait of TRAIT_WORDS for one walk: what the sentences speak of."""
 
     def uneven(pair: tuple[float, float]) -> float:
         return abs(pair[0] - pair[1]) / (sum(pair) / 2)
@@ -166,76 +63,76 @@ def values_of(gait: Gait, parameters: dict[str, float]) -> dict[str, float]:
         "support": gait.double_support,
         "base": gait.base_cm,
         "toes": sum(gait.toe_angle) / 2,
+        "freezing": gait.freezing,
     }
 
 
 def describe(
-    gait: Gait,
-    parameters: dict[str, float],
-    rng: np.random.Generator,
-    *,
-    group: str | None = None,
-    score: int | None = None,
-    numbers: tuple[Parameter, ...] = (),
+    gait: Gait, parameters: dict[str, float], rng: np.random.Generator, *, numbers: tuple[Parameter, ...] = ()
 ) -> str:
-    """Returns one sentence about a walk; group and score of a member of no group are None."""
+    """Returns one sentence about a walk, of its traits alone; with `numbers` some sentences state these parameters."""
     if numbers and rng.random() < NUMBERS_SHARE:
-        chosen = rng.choice(len(numbers), size=int(rng.integers(1, 4)), replace=False)
+        chosen = rng.choice(len(numbers), size=int(rng.integers(1, 3)), replace=False)
         known = [numbers[i] for i in chosen if np.isfinite(parameters[numbers[i].key])]
         return ", ".join(f"{p.name} is {parameters[p.key]:.3g} {p.unit}" for p in known) or "walking"
     values = values_of(gait, parameters)
-    names = rng.choice(len(SCALES), size=int(rng.integers(2, 6)), replace=False)
-    parts = [_wording(list(SCALES)[i], values, rng) for i in names]
-    parts += _whole_gait(gait, values, rng)
-    rng.shuffle(parts)
-    if group is not None and score is not None and rng.random() < GROUP_SHARE:
-        parts = parts[: int(rng.integers(0, 4))]
-        parts.append(_pick(GROUP_NAMES[group] if rng.random() < 0.6 else SCORE_NAMES[score], rng))
-    joined = (" " if rng.random() < 0.3 else ", ").join(parts)
-    return _pick(SUBJECTS, rng) + joined
+    named = rng.permutation(list(TRAIT_WORDS))[: int(rng.integers(1, 5))]
+    parts = [_pick(fitting(str(trait), values[trait])[0], rng) for trait in named]
+    if rng.random() < COMPOUND_SHARE:
+        parts.append(_compound(values, rng))
+        parts = [parts[i] for i in rng.permutation(len(parts))]
+    text = (" " if rng.random() < 0.2 else ", ").join(parts)
+    if rng.random() < UNRELATED_SHARE:
+        name = made_up_name(rng)
+        text = f"{text}, {name}" if rng.random() < 0.8 else f"{name}, {text}"
+    return _opening(rng) + text
 
 
-def _whole_gait(gait: Gait, values: dict[str, float], rng: np.random.Generator) -> list[str]:
-    """Returns clinical wordings for combinations of traits, and for freezing."""
-    parts = []
-    if rng.random() < 0.3:
-        parts.append(_pick(FREEZING if gait.freezing else NO_FREEZING, rng))
-    signs = (values["trunk"] > 14) + (values["arms"] < 22) + (values["clearance"] < 0.06) + (values["elbow"] > 32)
-    if rng.random() < 0.35:
-        if signs >= 3:
-            parts.append(_pick(PARKINSONIAN, rng))
-        elif signs <= 1 and values["speed"] < 1.1:
-            parts.append(_pick(CAUTIOUS, rng))
-        elif signs == 0 and values["speed"] > 1.2:
-            parts.append(_pick(UNIMPAIRED, rng))
-    return parts
+def fitting(trait: str, value: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the phrases and the adjectives that are true of a trait's value."""
+    true = [wording for wording in TRAIT_WORDS[trait] if wording.low <= value < wording.high]
+    return (
+        tuple(phrase for wording in true for phrase in wording.phrases),
+        tuple(adjective for wording in true for adjective in wording.adjectives),
+    )
 
 
-def _wording(scale: str, values: dict[str, float], rng: np.random.Generator) -> str:
-    wordings = next(words for limit, words in SCALES[scale] if values[scale] <= limit)
-    return _pick(wordings, rng)
+def _compound(values: dict[str, float], rng: np.random.Generator) -> str:
+    """Returns one or two adjectives before a noun."""
+    adjectives = [a for trait in TRAIT_WORDS if (a := fitting(trait, values[trait])[1])]
+    chosen = [_pick(adjectives[i], rng) for i in rng.permutation(len(adjectives))[: int(rng.integers(1, 3))]]
+    return f"{_pick((' and ', ' ', ', '), rng).join(chosen)} {_pick(NOUNS, rng)}"
 
 
-def _pick(phrases: Phrases, rng: np.random.Generator) -> str:
+def _opening(rng: np.random.Generator) -> str:
+    kind = rng.random()
+    if kind < 0.4:
+        return ""
+    if kind < 0.65:
+        return _pick(SUBJECTS, rng)
+    words = (OPENING.split() * 3)[: int(rng.integers(3, MOST_OPENING_WORDS + 1))]
+    return " ".join(words) + _pick((" ", ", "), rng)
+
+
+def made_up_name(rng: np.random.Generator) -> str:
+    """Returns one to three words of random syllables, as 'lunor with kazil'."""
+    words = ["".join(rng.choice(SYLLABLES, size=int(rng.integers(2, 4)))) for _ in range(int(rng.integers(1, 4)))]
+    return " ".join([words[0], *(_pick(LINKS, rng) + word for word in words[1:])]).replace(" 's", "'s")
+
+
+def _pick(phrases: tuple[str, ...], rng: np.random.Generator) -> str:
     return phrases[int(rng.integers(len(phrases)))]
 
 
 def corpus(draw: Callable[[], str], count: int) -> Iterator[str]:
-    """Yields the tokenizer's texts: every wording, the shipped tasks' knowledge, parameter names, and drawn sentences."""
-    for scale in SCALES.values():
-        for _, wordings in scale:
-            yield from wordings
-    for phrases in (
-        FREEZING,
-        NO_FREEZING,
-        PARKINSONIAN,
-        CAUTIOUS,
-        UNIMPAIRED,
-        GENERIC,
-        *GROUP_NAMES.values(),
-        *SCORE_NAMES,
-    ):
-        yield from phrases * 20
+    """Yields the tokenizer's texts: every wording, the shipped tasks' knowledge, parameter names, and drawn sentences.
+
+    Names of groups are among them, so that each costs few tokens. Tokens carry no meaning: no image stands beside them.
+    """
+    for wordings in TRAIT_WORDS.values():
+        for wording in wordings:
+            yield from (*wording.phrases, *wording.adjectives)
+    yield from (OPENING, *NOUNS) * 20
     for parameter in load_parameters():
         yield from (f"{parameter.name} is 0 {parameter.unit}",) * 20
     for name in shipped_tasks():

@@ -2,7 +2,7 @@
 
 A CLIP of a few MB in Hugging Face format, trained from scratch on simulated walkers and sentences about them. A clip's
 feature is the mean of its frames' features. First the image tower alone learns where the joints are and how the person
-walks, by linear heads that are thrown away; then CLIP's contrastive loss joins. Every number of the run is in `Recipe`.
+walks, by linear heads that are thrown away; then CLIP's contrastive loss joins. Every number of the run is in recipe.py.
 Letters: B clips in a batch, T frames, P patches, J joints, D width of the joint space.
 """
 
@@ -10,7 +10,6 @@ import argparse
 import json
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,49 +18,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-from trainables.backbones.clips import FRAMES, Clips, render_clips
-from trainables.backbones.probe import probe
-from trainables.backbones.sentences import corpus, describe
+from trainables.backbones.batches import Batch, SentenceSource, augment, batches
+from trainables.backbones.clips import Clips, render_clips
+from trainables.backbones.probe import cohort_yardsticks, simulated_yardsticks
+from trainables.backbones.recipe import Recipe
+from trainables.backbones.sentences import corpus
 from trainables.backbones.tokenizer import CONTEXT, train_tokenizer
-from trainables.knowledge.parameters import load_parameters
+from trainables.data.walker import PAIRED
+from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, SMALL
 
-LOSSES, REPORT_EVERY, RENDERERS = ("contrastive", "traits", "joints", "cells"), 100, 2
-SMALL = Path(__file__).with_name("small")
-PIXEL_MEAN, PIXEL_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""CLIP's own, so that every backbone takes the same input."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
-    """The numbers of one training run."""
-
-    people: int = 2000
-    clips_each: int = 2
-    steps: int = 4000
-    joints_first: int = 2000
-    """Steps before the contrastive loss joins: it finds nothing to hold on to before the image tower sees a figure."""
-    first_batch: int = 24
-    """Clips a step until then; many small steps see sooner than few large ones."""
-    batch: int = 48
-    """Clips a step from then on: each clip has 47 wrong sentences."""
-    frames: int = 2
-    """Frames of a clip's 8 that a step sees, drawn anew each time: cheaper, and no feature needs all 8."""
-    lr: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: int = 50
-    """Steps in which the learning rate rises from 0; then a cosine to 0."""
-    traits: float = 0.5
-    """Weight of the auxiliary regression of traits, which have a variance of 1."""
-    joints: float = 100.0
-    """Weight of the auxiliary regression of joints from a frame's feature, in squares of the frame's size."""
-    cells: float = 1.0
-    """Weight of the auxiliary cross-entropy that finds each joint among the patches."""
-    vocabulary: int = 2048
-    """Tokens at most."""
-    sentences: int = 5000
-    """Drawn sentences among the tokenizer's texts."""
-    seed: int = 0
-    """Added to COHORT_SEEDS for the people that are drawn."""
+LOSSES, REPORT_EVERY, RENDERERS = ("contrastive", "traits", "poses", "cells", "offsets"), 100, 2
+FRESH = (11, 12, 13)
+"""Simulated cohorts on which nothing was chosen."""
 
 
 def small_config(vocabulary: int) -> CLIPConfig:
@@ -101,9 +69,8 @@ def _start_seeing(model: CLIPModel, clips: Clips, rng: np.random.Generator) -> N
     embeddings = model.vision_model.embeddings
     weight = embeddings.patch_embedding.weight  # [hidden, 3, patch, patch]
     chosen = rng.choice(len(clips.walks), size=min(256, len(clips.walks)), replace=False)
-    frames = _augment(torch.from_numpy(clips.pixels[chosen, :1]), np.zeros((len(chosen), 2), dtype=int), rng).flatten(
-        0, 1
-    )
+    still = np.zeros((len(chosen), 2), dtype=int)
+    frames = augment(torch.from_numpy(clips.pixels[chosen, :1]), still, rng, recolour=False).flatten(0, 1)
     patches = (
         F.unfold(frames, weight.shape[-1], stride=weight.shape[-1]).transpose(1, 2).flatten(0, 1)
     )  # [patches, 3pp]
@@ -114,32 +81,6 @@ def _start_seeing(model: CLIPModel, clips: Clips, rng: np.random.Generator) -> N
     weight.copy_((turn @ white).view_as(weight))
     embeddings.position_embedding.weight.normal_(std=0.5)
     embeddings.class_embedding.normal_(std=0.5)
-
-
-class SentenceSource:
-    """Draws sentences about the walks of a set of clips."""
-
-    def __init__(self, clips: Clips, seed: int):
-        self.clips = clips
-        self.rng = np.random.default_rng(seed)
-        self.parameters = load_parameters()
-
-    def of(self, index: int) -> str:
-        """Returns a new sentence about clip `index`."""
-        walk = self.clips.walks[index]
-        member = bool(walk.subject.group)
-        return describe(
-            walk.gait,
-            walk.parameters,
-            self.rng,
-            group=walk.subject.group if member else None,
-            score=walk.subject.score if member else None,
-            numbers=self.parameters,
-        )
-
-    def any(self) -> str:
-        """Returns a new sentence about some clip."""
-        return self.of(int(self.rng.integers(len(self.clips.walks))))
 
 
 def train(recipe: Recipe, folder: Path) -> None:
@@ -166,8 +107,9 @@ class Heads(nn.Module):
     def __init__(self, width: int, hidden: int, traits: int, joints: int):
         super().__init__()
         self.traits = nn.Linear(width, traits)
-        self.joints = nn.Linear(hidden, 2 * joints)
+        self.poses = nn.Linear(hidden, 2 * joints + len(PAIRED))
         self.cells = nn.Linear(hidden, joints)
+        self.offsets = nn.Linear(hidden, 2 * joints)
 
 
 def _fit(
@@ -177,14 +119,11 @@ def _fit(
     heads = Heads(model.config.projection_dim, hidden, clips.traits.shape[1], clips.joints.shape[2])
     optimizer = _optimizer([model, heads], recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe))
-    rng = np.random.default_rng(recipe.seed + 1)
     model.train()
     running = np.zeros(len(LOSSES))
-    weights = torch.tensor([1.0, recipe.traits, recipe.joints, recipe.cells])
-    for step in range(recipe.steps):
-        with_texts = step >= recipe.joints_first
-        batch = _draw_batch(clips, source, recipe.batch if with_texts else recipe.first_batch, recipe.frames, rng)
-        losses = _losses(model, heads, tokenizer if with_texts else None, batch)
+    weights = torch.tensor([1.0, recipe.traits, recipe.poses, recipe.cells, recipe.offsets])
+    for step, batch in enumerate(batches(clips, source, tokenizer, recipe)):
+        losses = _losses(model, heads, batch)
         optimizer.zero_grad(set_to_none=True)
         (losses * weights).sum().backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -199,73 +138,38 @@ def _fit(
     model.eval()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
-    """What one step sees."""
-
-    pixels: Tensor
-    """[B, T, 3, H, W], normalised."""
-    joints: Tensor
-    """[B*T, J, 2]."""
-    traits: Tensor
-    """[B, traits]."""
-    texts: list[str]
-
-
-def _draw_batch(clips: Clips, source: SentenceSource, size: int, frames: int, rng: np.random.Generator) -> Batch:
-    chosen = rng.choice(len(clips.walks), size=size, replace=False)
-    seen = rng.permuted(np.tile(np.arange(FRAMES), (size, 1)), axis=1)[:, :frames]
-    moves = rng.integers(-5, 6, size=(size, 2))  # x, y in pixels
-    pixels = torch.from_numpy(clips.pixels[chosen[:, None], seen])
-    joints = clips.joints[chosen[:, None], seen] - (moves / pixels.shape[-1])[:, None, None, :]  # [B, T, J, 2]
-    return Batch(
-        pixels=_augment(pixels, moves, rng),
-        joints=torch.from_numpy(joints).float().flatten(0, 1),
-        traits=torch.from_numpy(clips.traits[chosen]),
-        texts=[source.of(int(i)) for i in chosen],
-    )
-
-
-def _losses(model: CLIPModel, heads: Heads, tokenizer: CLIPTokenizer | None, batch: Batch) -> Tensor:
-    """Returns CLIP's symmetric loss (0 without a tokenizer) and the auxiliary losses in the order of LOSSES, [4]."""
+def _losses(model: CLIPModel, heads: Heads, batch: Batch) -> Tensor:
+    """Returns CLIP's symmetric loss (0 without tokens) and the auxiliary losses in the order of LOSSES, [5]."""
     b, t = batch.pixels.shape[:2]
     seen = model.vision_model(pixel_values=batch.pixels.flatten(0, 1))
     pooled = model.visual_projection(seen.pooler_output).view(b, t, -1).mean(dim=1)  # [B, D]
     auxiliary = [
         F.mse_loss(heads.traits(pooled), batch.traits),
-        F.mse_loss(heads.joints(seen.pooler_output), batch.joints.flatten(1)),
-        _cell_loss(heads.cells(seen.last_hidden_state[:, 1:]), batch.joints),
+        F.mse_loss(heads.poses(seen.pooler_output), batch.poses),
+        *_patch_losses(heads, seen.last_hidden_state[:, 1:], batch.joints),
     ]
-    if tokenizer is None:
+    if batch.tokens is None:
         return torch.stack([torch.zeros(()), *auxiliary])
-    tokens = tokenizer(batch.texts, padding=True, truncation=True, max_length=CONTEXT, return_tensors="pt")
-    words = model.text_projection(model.text_model(**tokens).pooler_output)  # [B, D]
+    words = model.text_projection(model.text_model(**batch.tokens).pooler_output)  # [B, D]
     logits = model.logit_scale.exp() * F.normalize(pooled, dim=-1) @ F.normalize(words, dim=-1).T  # [B, B]
     own = torch.arange(b)
     contrastive = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
     return torch.stack([contrastive, *auxiliary])
 
 
-def _cell_loss(logits: Tensor, joints: Tensor) -> Tensor:
-    """Returns the cross-entropy of finding each joint's patch, from logits [N, P, J] and places [N, J, 2]."""
-    side = math.isqrt(logits.shape[1])
-    column, row = ((joints + 0.5) * side).floor().long().clamp(0, side - 1).unbind(dim=-1)  # [N, J]
-    return F.cross_entropy(logits, row * side + column)
+def _patch_losses(heads: Heads, patches: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the losses of finding each joint's patch, and its place within that patch.
 
-
-def _augment(pixels: Tensor, moves: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Returns normalised pixels [B, T, 3, H, W]; each clip is moved by its `moves`, dimmed and tinted as a whole."""
-    b, size = len(pixels), pixels.shape[-1]
-    moved = pixels.clone()
-    for i, (dx, dy) in enumerate(moves):
-        rows = np.clip(np.arange(size) + dy, 0, size - 1)
-        columns = np.clip(np.arange(size) + dx, 0, size - 1)
-        moved[i] = pixels[i][:, :, rows][..., columns]
-    gain = torch.from_numpy(rng.uniform(0.75, 1.25, (b, 1, 1, 1, 1)) * rng.uniform(0.92, 1.08, (b, 1, 3, 1, 1)))
-    lift = torch.from_numpy(rng.uniform(-0.08, 0.08, (b, 1, 1, 1, 1)))
-    lit = (moved / 255 * gain.float() + lift.float()).clamp(0, 1)
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (PIXEL_MEAN, PIXEL_STD))
-    return (lit - mean) / std
+    patches [N, P, W], joints [N, J, 2] from the frame's middle in frame sizes.
+    """
+    side = math.isqrt(patches.shape[1])
+    place = (joints + 0.5) * side
+    column, row = place.floor().long().clamp(0, side - 1).unbind(dim=-1)  # [N, J]
+    cell = row * side + column
+    from_middle = (place - torch.stack([column, row], dim=-1) - 0.5).clamp(-1, 1)  # in patches, [N, J, 2]
+    offsets = heads.offsets(patches).unflatten(-1, (-1, 2))  # [N, P, J, 2]
+    own = offsets.gather(1, cell[:, None, :, None].expand(-1, 1, -1, 2)).squeeze(1)
+    return F.cross_entropy(heads.cells(patches), cell), F.mse_loss(own, from_middle)
 
 
 def _optimizer(modules: list[nn.Module], recipe: Recipe) -> torch.optim.AdamW:
@@ -305,19 +209,30 @@ def _write_preprocessor(folder: Path, image_size: int) -> None:
 
 
 def main() -> None:
-    """Trains, or with --evaluate prints what the features of a backbone tell about simulated cohorts."""
+    """Trains, or with --evaluate prints what the features of a backbone tell about simulated cohorts, or about --cohort."""
     parser = argparse.ArgumentParser(prog="python -m trainables.backbones.train_small", description=__doc__)
     parser.add_argument("--folder", type=Path, default=SMALL, help="the backbone's folder (default: the embedded one)")
-    parser.add_argument("--evaluate", action="store_true", help="probe the backbone on cohorts of seeds 0, 1 and 2")
+    parser.add_argument("--evaluate", action="store_true", help="print the yardsticks of the backbone, train nothing")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=FRESH, help="simulated cohorts to evaluate on (default: 11 12 13)"
+    )
+    parser.add_argument("--cohort", type=Path, help="evaluate on this cohort of square videos instead")
+    parser.add_argument("--label", help="label column of --cohort")
     parser.add_argument("--people", type=int, default=Recipe().people, help="simulated people (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=Recipe().steps, help="optimiser steps (default: %(default)s)")
     options = parser.parse_args()
+    if (options.cohort is None) != (options.label is None):
+        parser.error("--cohort and --label go together: the table of the videos, and its column of classes")
     torch.set_num_threads(1)  # the order of sums, and so the weights, change with the number of threads
-    if options.evaluate:
-        for line in probe(options.folder, seeds=(0, 1, 2)):
-            print(line, flush=True)
+    if options.evaluate and options.cohort:
+        lines = cohort_yardsticks(options.folder, options.cohort, options.label)
+    elif options.evaluate:
+        lines = simulated_yardsticks(options.folder, seeds=tuple(options.seeds))
     else:
         train(Recipe(people=options.people, steps=options.steps), options.folder)
+        return
+    for line in lines:
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class WindowDataset(Dataset[dict[str, Any]]):
         self._cache, self._video = cache, video
         self._names: Sequence[str] = videos["cached"].to_list()
         self._frames: Sequence[int] = videos["frames"].to_list()
+        self._labels: Sequence[int] = videos["label"].to_list()
         starts = training_windows if training else heldout_windows
         rows = [(row, start) for row, frames in enumerate(self._frames) for start in starts(frames, video)]
         index = pl.DataFrame(rows, schema={"row": pl.Int64, "window": pl.Int64}, orient="row")
@@ -52,8 +53,34 @@ class WindowDataset(Dataset[dict[str, Any]]):
         return len(self._items)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        row, start, label = self._items[index]
+        row, start, _ = self._items[index]
+        return self.window(row, start)
+
+    @property
+    def frames(self) -> Sequence[int]:
+        """Returns the frames of each video."""
+        return self._frames
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Returns the name of each video in the frame cache."""
+        return self._names
+
+    @property
+    def settings(self) -> VideoConfig:
+        """Returns how windows are cut."""
+        return self._video
+
+    def window(self, row: int, start: int, shift: int = 0) -> dict[str, Any]:
+        """Returns the item of any window of a video.
+
+        Args:
+            row: of `videos`.
+            start: first frame.
+            shift: frames by which the T frames are moved inside the window.
+        """
         frames = open_cached(self._cache, self._names[row])  # [F, S, S, 3]; opening costs less than keeping files open
-        chosen = frames[frame_indices(start, self._frames[row], self._video)]  # [T, S, S, 3]
+        chosen = frames[frame_indices(start, self._frames[row], self._video, shift)]  # [T, S, S, 3]
         channels_first = np.ascontiguousarray(np.moveaxis(chosen, 3, 1))  # [T, 3, S, S]
-        return {"frames": torch.from_numpy(channels_first), "label": label, "video": row, "window": start}
+        pixels = torch.from_numpy(channels_first)
+        return {"frames": pixels, "label": self._labels[row], "video": row, "window": start}

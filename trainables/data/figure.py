@@ -114,46 +114,49 @@ def draw_view(rng: np.random.Generator) -> View:
 
 def render(tracks: Floats, look: Look, view: View, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Returns the frames [T, N, N, 3] of joints [T, J, 3]; `rng` draws the sensor's noise alone."""
-    camera, scale = _smooth_course(tracks[:, JOINT["pelvis"], 0]), _scale(look, view, size)
-    flat, depth = _project(tracks, camera, look, view, scale, size)  # [T, J, 2], [J]
-    room = _room(look, size, scale)
+    camera, scale = smooth_course(tracks[:, JOINT["pelvis"], 0]), pixels_per_leg(look, view, size)
+    flat, depth = project(tracks, camera, look, view, scale, size)  # [T, J, 2], [J]
+    room = room_wall(look, size, scale)
     turn = np.cos(np.radians(look.azimuth + view.azimuth)) * (1 if view.to_the_right else -1)
-    curve = (255 * np.linspace(0, 1, 1024) ** look.gamma + 0.5).astype(
-        np.uint8
-    )  # a table is 5 times faster than a power
     frames = np.empty((len(tracks), size, size, 3), dtype=np.uint8)
+    lamp = np.radians(look.lamp)
     for first in range(0, len(tracks), FRAMES_AT_ONCE):
         part = slice(first, first + FRAMES_AT_ONCE)
-        canvas = _background(room, camera[part] * turn * scale, size)
-        _draw_shadows(canvas, flat[part], size, scale)
-        for a, b, start, end, colour in _capsules(look, depth):
-            lamp = np.radians(look.lamp)
-            _draw_capsule(canvas, flat[part, a], flat[part, b], start * scale, end * scale, np.array(colour), lamp)
-        noise = rng.standard_normal(canvas.shape[:3], dtype=np.float32) * np.float32(1023 * look.noise)
-        canvas *= np.float32(1023 * look.light)
-        canvas += noise[..., None]
-        frames[part] = curve[np.clip(canvas, 0, 1023, out=canvas).astype(np.uint16)]
+        canvas = passing_background(room, camera[part] * turn * scale, size)
+        draw_shadows(canvas, flat[part], size, scale)
+        for a, b, start, end, colour in capsules(look, depth):
+            draw_capsule(canvas, flat[part, a], flat[part, b], start * scale, end * scale, np.array(colour), lamp)
+        frames[part] = develop(canvas, look, rng)
     return frames
+
+
+def develop(canvas: Image, look: Look, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Returns a canvas [T, N, N, 3] as the camera stores it: with noise, light and gamma; the canvas is overwritten."""
+    curve = (255 * np.linspace(0, 1, 1024) ** look.gamma + 0.5).astype(np.uint8)  # 5 times faster than a power
+    noise = rng.standard_normal(canvas.shape[:3], dtype=np.float32) * np.float32(1023 * look.noise)
+    canvas *= np.float32(1023 * look.light)
+    canvas += noise[..., None]
+    return np.asarray(curve[np.clip(canvas, 0, 1023, out=canvas).astype(np.uint16)])
 
 
 def joint_pixels(tracks: Floats, look: Look, view: View, size: int) -> NDArray[np.float32]:
     """Returns where `render` draws the joints: x from the left and y from the top in pixels, [T, J, 2]."""
-    camera = _smooth_course(tracks[:, JOINT["pelvis"], 0])
-    return _project(tracks, camera, look, view, _scale(look, view, size), size)[0]
+    camera = smooth_course(tracks[:, JOINT["pelvis"], 0])
+    return project(tracks, camera, look, view, pixels_per_leg(look, view, size), size)[0]
 
 
-def _scale(look: Look, view: View, size: int) -> float:
+def pixels_per_leg(look: Look, view: View, size: int) -> float:
     """Returns pixels per leg length."""
     return size * look.zoom * view.zoom / BODY_HEIGHT
 
 
-def _smooth_course(x: Floats) -> Floats:
+def smooth_course(x: Floats) -> Floats:
     """Returns where the camera is: it follows along a cubic, so that it neither bobs nor stops with the walker."""
     index = np.arange(len(x))
     return np.asarray(np.polyval(np.polyfit(index, x, min(3, len(x) - 1)), index), dtype=np.float64)
 
 
-def _project(
+def project(
     tracks: Floats, camera: Floats, look: Look, view: View, scale: float, size: int
 ) -> tuple[NDArray[np.float32], Floats]:
     """Returns pixel positions [T, J, 2] by weak perspective, and each joint's mean nearness [J]."""
@@ -164,18 +167,18 @@ def _project(
     across = facing * (forwards * np.cos(azimuth) - side * np.sin(azimuth))
     near = facing * (forwards * np.sin(azimuth) + side * np.cos(azimuth))
     up = height * np.cos(elevation) - near * np.sin(elevation)
-    flat = np.stack([size / 2 + scale * across, _floor_row(size, scale) - scale * up], axis=-1)
+    flat = np.stack([size / 2 + scale * across, floor_row(size, scale) - scale * up], axis=-1)
     return flat.astype(np.float32), near.mean(axis=0)
 
 
-def _floor_row(size: int, scale: float) -> float:
+def floor_row(size: int, scale: float) -> float:
     return (size + 0.95 * BODY_HEIGHT * scale) / 2 + 0.02 * size
 
 
-def _room(look: Look, size: int, scale: float) -> Image:
+def room_wall(look: Look, size: int, scale: float) -> Image:
     """Returns one period [N, W, 3] of the wall and the floor, 8 leg lengths wide."""
     width = round(8 * scale)
-    horizon = int(_floor_row(size, scale) - (0.12 + 0.02 * look.elevation) * scale)
+    horizon = int(floor_row(size, scale) - (0.12 + 0.02 * look.elevation) * scale)
     rows = np.linspace(1.05, 0.92, size, dtype=np.float32)[:, None, None]
     room = np.ones((size, width, 3), dtype=np.float32) * np.array(look.wall, dtype=np.float32) * rows
     for left, wide, bottom, top, *colour in look.furniture:
@@ -189,7 +192,7 @@ def _room(look: Look, size: int, scale: float) -> Image:
     return room
 
 
-def _background(room: Image, offsets: Floats, size: int) -> Image:
+def passing_background(room: Image, offsets: Floats, size: int) -> Image:
     """Returns the rooms [T, N, N, 3] that pass by, moved by parts of a pixel."""
     width = room.shape[1]
     canvas = np.empty((len(offsets), size, size, 3), dtype=np.float32)
@@ -202,16 +205,16 @@ def _background(room: Image, offsets: Floats, size: int) -> Image:
     return canvas
 
 
-def _draw_shadows(canvas: Image, flat: NDArray[np.float32], size: int, scale: float) -> None:
+def draw_shadows(canvas: Image, flat: NDArray[np.float32], size: int, scale: float) -> None:
     """Darkens the floor below each foot."""
     black = np.zeros(3)
     for side in ("left", "right"):
         heel, toe = (flat[:, JOINT[f"{side}_{end}"]].copy() for end in ("heel", "toe"))
-        heel[:, 1] = toe[:, 1] = _floor_row(size, scale) + 0.01 * scale
-        _draw_capsule(canvas, heel, toe, 0.05 * scale, 0.05 * scale, black, np.pi / 2, opacity=0.3)
+        heel[:, 1] = toe[:, 1] = floor_row(size, scale) + 0.01 * scale
+        draw_capsule(canvas, heel, toe, 0.05 * scale, 0.05 * scale, black, np.pi / 2, opacity=0.3)
 
 
-def _capsules(look: Look, depth: Floats) -> list[tuple[int, int, float, float, tuple[float, ...]]]:
+def capsules(look: Look, depth: Floats) -> list[tuple[int, int, float, float, tuple[float, ...]]]:
     """Returns (joint, joint, radius, radius, colour) of each part, far ones first; radii in leg lengths."""
     right_is_near = depth[JOINT["right_shoulder"]] >= depth[JOINT["left_shoulder"]]
     near, far = ("right", "left") if right_is_near else ("left", "right")
@@ -248,7 +251,7 @@ def _capsules(look: Look, depth: Floats) -> list[tuple[int, int, float, float, t
     return [*arm(far, 0.7), *leg(far, 0.7), *leg(near, 1.0), *trunk, *arm(near, 1.15)]
 
 
-def _draw_capsule(
+def draw_capsule(
     canvas: Image,
     a: NDArray[np.float32],
     b: NDArray[np.float32],
@@ -257,8 +260,12 @@ def _draw_capsule(
     colour: Floats,
     lamp: float,
     opacity: float = 1.0,
+    relief: float = 0.22,
 ) -> None:
-    """Draws one tapering capsule from a [T, 2] to b [T, 2] (x, y in pixels) into the canvas [T, N, N, 3], smooth-edged."""
+    """Draws one tapering capsule from a [T, 2] to b [T, 2] (x, y in pixels) into the canvas [T, N, N, 3], smooth-edged.
+
+    A relief of 0 leaves it flat; `lamp` is the direction of the light in radians.
+    """
     size, margin = canvas.shape[1], max(radius_a, radius_b) + 1.5
     low = np.floor(np.minimum(a, b).min(axis=0) - margin).astype(int).clip(0, size)
     high = np.ceil(np.maximum(a, b).max(axis=0) + margin).astype(int).clip(0, size)
@@ -274,7 +281,7 @@ def _draw_capsule(
     radius = np.float32(radius_a) + np.float32(radius_b - radius_a) * share
     alpha = np.clip(radius - np.sqrt(dx * dx + dy * dy) + np.float32(0.5), 0, 1) * np.float32(opacity)
     light = (np.float32(np.cos(lamp)) * dx - np.float32(np.sin(lamp)) * dy) / radius
-    shading = np.float32(0.95) + np.float32(0.22) * light
+    shading = np.float32(0.95) + np.float32(relief) * light
     box = canvas[:, low[1] : high[1], low[0] : high[0]]
     for channel in range(3):
         box[..., channel] += alpha * (np.float32(colour[channel]) * shading - box[..., channel])

@@ -1,7 +1,5 @@
 """Reads a cohort's manifest and checks all of it before anything is trained: every problem is listed at once."""
 
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +7,15 @@ from pathlib import Path
 import polars as pl
 
 from trainables.config import VideoConfig
-from trainables.data.numeric_columns import read_numbers
+from trainables.data.labels import check_classes, check_spelling, label_column, read_labels, with_label
+from trainables.data.numeric_columns import LEG, Numbers, Wanted, read_numbers
 from trainables.data.problems import Problems
-from trainables.data.table import Table, read_table
+from trainables.data.spelling import is_missing
+from trainables.data.table import Table, column_name, read_table
 from trainables.data.video_files import VideoFile, inspect
 from trainables.errors import ConfigurationError
-from trainables.knowledge.tasks import Task, task_for
+from trainables.knowledge.tasks import Task
 from trainables.records import Cohort, Parameter
-
-MOST_CLASSES = 20
-LONGEST_LABEL = 80
-"""Characters. More classes or longer names are taken for a column that holds something else."""
 
 
 def read_manifest(
@@ -32,8 +28,10 @@ def read_manifest(
     columns: Mapping[str, str] | None = None,
     label_per_video: bool = False,
     simulated: bool = False,
+    named: tuple[str, ...] = (),
     ignore: tuple[str, ...] = (),
     fold_column: str | None = None,
+    follow_links: bool = False,
     on_note: Callable[[str], None] | None = None,
     on_file: Callable[[int, int], None] | None = None,
 ) -> tuple[Cohort, Task]:
@@ -42,12 +40,14 @@ def read_manifest(
     Args:
         task: What is predicted; None takes a shipped task that fits the label column, else makes a plain one.
         label: Label column; None takes the task's.
-        parameters: The gait parameters that are known by name; other columns of numbers become parameters too.
+        parameters: The gait parameters that are known by name, used where the manifest has them.
         folds: Folds of the cross-validation that is to come.
         columns: {our name of a column: the manifest's}.
         label_per_video: Whether one subject's videos may carry different labels.
-        ignore: Columns of numbers that are no parameters.
+        named: Other columns of numbers that are gait parameters too.
+        ignore: Columns that are not used, though they may be known.
         fold_column: Column that names the fold in which a subject is held out; it becomes the cohort's column fold.
+        follow_links: Whether a video may be a link to a file outside the manifest's folder.
         on_note: Called with each sentence the user should see though nothing is wrong.
         on_file: Called with (videos looked into, videos in all).
 
@@ -58,23 +58,23 @@ def read_manifest(
     if folds < 2:
         raise ConfigurationError(f"--folds {folds}, but cross-validation needs 2 at least")
     note = on_note or (lambda sentence: None)
-    problems = Problems(str(path))
+    problems = Problems(path)
     columns = dict(columns or {}) | ({"fold": fold_column} if fold_column else {})
-    given = read_table(path, problems).renamed(columns, problems)
-    label = _label_column(given, task, label, columns, problems)
-    table, excluded = _with_label(given, label)
-    if not table.rows:
-        problems.add(f"no row has a label in column {given.called(label)!r}; fill it in where it is known")
-        problems.check()
-    whole, labels = _labels(table, label, task, problems)
+    table, label, excluded = _labelled(path, task, label, columns, problems, note)
+    whole, labels = read_labels(table, label, task, problems)
+    labels_are_sound = not problems  # else classes that are too small would be said of a misspelt label
     _check_subjects(table, labels, table.called(label), label_per_video, problems)
-    numbers = read_numbers(table, parameters, label, labels, ignore, problems, note)
-    files = _files(path.parent.resolve(), table, numbers.fps, problems, on_file)
+    wanted = Wanted(known=parameters, named=tuple(map(column_name, named)), ignore=tuple(map(column_name, ignore)))
+    numbers = read_numbers(table, wanted, label, labels, problems, note)
+    _say_leg(numbers, table, simulated, note)
+    files = _files(path.parent.resolve(), table, numbers.fps, problems, on_file, follow_links)
+    _say_links(path.parent.resolve(), files, note)
     _check_boxes(table, numbers.boxes, files, problems)
     _check_duplicates(table, files, problems)
     if fold_column:
         _check_fold_column(table, problems)
-    _check_folds(table, whole, labels, table.called(label), 2 if fold_column else folds, problems)
+    if labels_are_sound:
+        check_classes(table, whole, labels, table.called(label), 2 if fold_column else folds, problems)
     problems.check()
     present = replace(whole, classes=tuple(c for c in whole.classes if c.value in labels))
     if task is not None and (absent := [c.name for c in whole.classes if c.value not in labels]):
@@ -98,84 +98,48 @@ def read_manifest(
     return cohort, replace(present, label=label, healthy=healthy)
 
 
-def _label_column(
-    table: Table, task: Task | None, label: str | None, columns: Mapping[str, str], problems: Problems
-) -> str:
-    """Returns our name of the label column, after a check that all needed columns are there."""
-    theirs = {theirs: ours for ours, theirs in columns.items()}
-    name = label if label is not None else task.label if task is not None else None
-    name = name if name in table.cells else theirs.get(name or "", name)
-    known = ", ".join(table.called(column) for column in table.cells)
-    if name is None:
-        problems.add(f"no label column was named; pass --label COLUMN, one of {known}")
-    elif name in ("subject", "video"):
-        problems.add(f"--label {label}: this column says which {name} a row is; name the column of the classes")
-    for needed, example in (("subject", "patient_id"), ("video", "file"), (name, "dx")):
-        if needed is not None and needed not in table.cells:
-            close = next((column for column in table.cells if column.lower() == needed.lower()), example)
-            use = f"pass its name as --column {needed}=NAME, as in --column {needed}={close}"
-            use = f"{use}, or choose another with --label" if needed == name else use
-            problems.add(f"there is no column {needed!r}; it has {known}; {use}")
-    if name is None or any(needed not in table.cells for needed in ("subject", "video", name)):
+def task_of_label(path: Path, label: str, columns: Mapping[str, str] | None = None) -> Task:
+    """Returns the task that `read_manifest` would take for a label column; of the videos nothing is read.
+
+    Raises:
+        CohortError: Lists what is wrong with the table or the column.
+    """
+    problems = Problems(path)
+    table, name, _ = _labelled(path, None, label, columns or {}, problems, lambda note: None)
+    task, values = read_labels(table, name, None, problems)
+    if len(set(values)) < 2:
+        problems.add(f"column {table.called(name)} names {len(set(values))} class; a task needs 2 at least")
+    problems.check()
+    return replace(task, label=table.called(name))
+
+
+def _labelled(
+    path: Path,
+    task: Task | None,
+    label: str | None,
+    columns: Mapping[str, str],
+    problems: Problems,
+    note: Callable[[str], None],
+) -> tuple[Table, str, list[tuple[str, str]]]:
+    """Returns the rows that have a label, our name of its column, and (video, reason) for the other rows."""
+    columns = {ours: column_name(theirs) for ours, theirs in columns.items()}
+    given = read_table(path, problems).renamed(columns, problems)
+    name = label_column(given, task, label and column_name(label), columns, problems)
+    table, excluded = with_label(given, name, task, note)
+    if not table.rows:
+        problems.add(f"no row has a label in column {given.called(name)!r}; fill it in where it is known")
         problems.check()
-    return str(name)
-
-
-def _with_label(table: Table, label: str) -> tuple[Table, list[tuple[str, str]]]:
-    """Returns the rows that have a label, and (video, reason) for those that have none."""
-    cells = table.cells[label]
-    excluded = [
-        (table.cells["video"][i], f"row {row}: column {table.called(label)} is empty")
-        for i, row in enumerate(table.rows)
-        if not cells[i]
-    ]
-    return table.at([i for i, cell in enumerate(cells) if cell]), excluded
-
-
-def _labels(table: Table, label: str, task: Task | None, problems: Problems) -> tuple[Task, list[str]]:
-    """Returns the task with all its classes, and each row's value of the label column."""
-    cells, shown = table.cells[label], table.called(label)
-    longest = max(map(len, cells))
-    if len(set(cells)) > MOST_CLASSES:
-        problems.add(
-            f"column {shown} has {len(set(cells))} different values (at most {MOST_CLASSES}); is it the label?"
-        )
-    if longest > LONGEST_LABEL:
-        problems.add(f"column {shown} has a text of {longest} characters (at most {LONGEST_LABEL}); is it the label?")
-    if len(set(cells)) > MOST_CLASSES or longest > LONGEST_LABEL:
-        problems.check()
-    if all(re.fullmatch(r"[+-]?\d+(\.0+)?", cell, re.ASCII) for cell in cells):
-        cells = [
-            str(int(cell.partition(".")[0])) for cell in cells
-        ]  # 1.0, as a column with empty cells is often written
-    task = task or task_for(label, sorted(set(cells)))
-    allowed = task.value_index()
-    for row, cell in zip(table.rows, cells, strict=True):
-        if cell not in allowed:
-            problems.at(
-                row, shown, "another value", f"{cell!r} is no class; it must be one of {', '.join(allowed)}, or empty"
-            )
-    _check_spelling(list(allowed), f"column {shown}: labels", problems)
-    return task, cells
-
-
-def _check_spelling(values: list[str], what: str, problems: Problems) -> None:
-    spellings: dict[str, list[str]] = {}
-    for value in dict.fromkeys(values):
-        folded = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", value)).casefold()
-        spellings.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", folded) if "subject" in what else folded, []).append(value)
-    for alike in spellings.values():
-        if len(alike) > 1:
-            problems.add(f"{what} {' and '.join(map(repr, alike))} look like the same one; write it in one way")
+    return table, name, excluded
 
 
 def _check_subjects(table: Table, labels: list[str], shown: str, label_per_video: bool, problems: Problems) -> None:
     column = table.called("subject")
     first: dict[str, tuple[int, str]] = {}
     for row, subject, value in zip(table.rows, table.cells["subject"], labels, strict=True):
-        if not subject:
+        if is_missing(subject):
+            says = f"it says {subject!r}" if subject else "it is empty"
             problems.at(
-                row, column, "no subject", "it is empty; say whose video this is, so that folds can be subject-wise"
+                row, column, "no subject", f"{says}; say whose video this is, so that folds can be subject-wise"
             )
             continue
         row_before, before = first.setdefault(subject, (row, value))
@@ -187,7 +151,7 @@ def _check_subjects(table: Table, labels: list[str], shown: str, label_per_video
                 f"subject {subject!r} has {value!r} here and {before!r} in row {row_before}; a subject has one label, "
                 "unless each video has its own (--label-per-video)",
             )
-    _check_spelling([s for s in table.cells["subject"] if s], f"column {column}: subjects", problems)
+    check_spelling([s for s in table.cells["subject"] if s], f"column {column}: subjects", problems)
 
 
 def _files(
@@ -196,10 +160,11 @@ def _files(
     rates: list[float | None],
     problems: Problems,
     on_file: Callable[[int, int], None] | None,
+    follow_links: bool,
 ) -> list[VideoFile | None]:
     column, names = table.called("video"), table.cells["video"]
     named = [i for i, name in enumerate(names) if name]
-    found = inspect(folder, [names[i] for i in named], [rates[i] for i in named], on_file)
+    found = inspect(folder, [names[i] for i in named], [rates[i] for i in named], on_file, follow_links)
     files: list[VideoFile | None] = [None] * len(names)
     shortest = VideoConfig().min_tail
     for i, row in enumerate(table.rows):
@@ -218,6 +183,21 @@ def _files(
         else:
             files[i] = file
     return files
+
+
+def _say_leg(numbers: Numbers, table: Table, simulated: bool, note: Callable[[str], None]) -> None:
+    """Says which parameters count as divided by the leg length, because the manifest has none to divide by."""
+    scaled = [table.called(p.key) for p in numbers.parameters if p.leg_scaled]
+    if scaled and LEG not in table.cells and not simulated:
+        note(f"no column {LEG}: taken as divided by the leg length already: {', '.join(scaled)}")
+
+
+def _say_links(folder: Path, files: list[VideoFile | None], note: Callable[[str], None]) -> None:
+    """Says how many videos lie outside the manifest's folder, which only links that may be followed lead to."""
+    outside = [file.path for file in files if file is not None and not file.path.is_relative_to(folder)]
+    if outside:
+        what = "1 video is a link" if len(outside) == 1 else f"{len(outside)} videos are links"
+        note(f"{what} out of the manifest's folder, allowed by --follow-links; the first leads to {outside[0].parent}")
 
 
 def _check_boxes(
@@ -259,39 +239,14 @@ def _check_duplicates(table: Table, files: list[VideoFile | None], problems: Pro
             )
 
 
-def _check_folds(table: Table, task: Task, labels: list[str], shown: str, folds: int, problems: Problems) -> None:
-    subjects = {s for s in table.cells["subject"] if s}
-    pairs = set(zip(labels, table.cells["subject"], strict=True))
-    counts = {c: sum(value == c.value for value, _ in pairs) for c in task.classes}
-    counts = {c: count for c, count in counts.items() if count}
-    if len(counts) < 2:
-        only = f"only class {next(iter(counts)).name!r} is" if counts else "no class is"
-        problems.add(f"{only} there; training needs videos of 2 classes at least")
-        return
-    if folds > len(subjects):
-        problems.add(f"--folds {folds}, but there are {len(subjects)} subjects; use {len(subjects)} at most")
-        return
-    largest = min(max(count, 2) for count in counts.values())
-    for one, count in counts.items():
-        if count == 1:
-            problems.add(
-                f"class {one.name!r} has 1 subject, who cannot be both trained on and held out; "
-                f"add subjects, or empty column {shown} in that subject's rows"
-            )
-        elif count < folds < len(subjects):
-            problems.add(
-                f"class {one.name!r} has {count} subjects, too few for --folds {folds}; use --folds {largest} at most, "
-                f"or --folds {len(subjects)} to leave one subject out at a time"
-            )
-
-
 def _check_fold_column(table: Table, problems: Problems) -> None:
     column = table.called("fold")
     first: dict[str, tuple[int, str]] = {}
     for row, subject, fold in zip(table.rows, table.cells["subject"], table.cells.get("fold", []), strict=False):
         row_before, before = first.setdefault(subject, (row, fold))
-        if not fold:
-            problems.at(row, column, "no fold", "it is empty; name the fold in which this subject is held out")
+        if is_missing(fold):
+            says = f"it says {fold!r}" if fold else "it is empty"
+            problems.at(row, column, "no fold", f"{says}; name the fold in which this subject is held out")
         elif fold != before:
             problems.at(
                 row,
@@ -300,6 +255,7 @@ def _check_fold_column(table: Table, problems: Problems) -> None:
                 f"subject {subject!r} is in fold {fold!r} here and in {before!r} in row {row_before}; all videos of a "
                 "subject are held out together",
             )
+    check_spelling([fold for _, fold in first.values() if fold], f"column {column}: folds", problems)
     if len({fold for _, fold in first.values()}) == 1:
         problems.add(f"column {column} names one fold only; it must name 2 at least")
 

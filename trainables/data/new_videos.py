@@ -8,8 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from trainables.data.numeric_columns import BOX, read_numbers
+from trainables.data.labels import check_spelling
+from trainables.data.numeric_columns import BOX, Wanted, read_numbers
+from trainables.data.pointers import dangling
 from trainables.data.problems import Problems
+from trainables.data.spelling import is_missing, look_of_id
 from trainables.data.table import Table, read_table
 from trainables.data.video_files import VideoFile, inspect
 from trainables.errors import CohortError, StridefoldError
@@ -40,7 +43,8 @@ def read_videos(names: tuple[str, ...]) -> pl.DataFrame:
     files: list[tuple[str, VideoFile]] = []
     for name in names:
         path = Path(os.path.realpath(name))
-        [found] = inspect(path.parent, [path.name], [None])
+        link = dangling(Path(os.path.abspath(name)))
+        [found] = [f"{name!r} {link}"] if link else inspect(path.parent, [path.name], [None])
         if isinstance(found, str):
             problems.append(found)
         elif same := next((n for n, file in files if file.sha256 == found.sha256), None):
@@ -56,21 +60,24 @@ def read_videos(names: tuple[str, ...]) -> pl.DataFrame:
     return _rows([None] * len(files), [n for n, _ in files], [f for _, f in files], empty | {"fps": rates})
 
 
-def read_manifest_videos(path: Path) -> pl.DataFrame:
+def read_manifest_videos(path: Path, *, follow_links: bool = False) -> pl.DataFrame:
     """Returns one row per row of a manifest with the columns subject and video, and if it likes a box and fps.
+
+    Args:
+        follow_links: Whether a video may be a link to a file outside the manifest's folder.
 
     Raises:
         CohortError: Lists every problem of the manifest and its videos.
     """
-    problems = Problems(str(path))
+    problems = Problems(path)
     table = read_table(path, problems)
     for needed in ("subject", "video"):
         if needed not in table.cells:
             problems.add(f"there is no column {needed!r}; it has {', '.join(table.cells)}; rename one")
     problems.check()
-    others = tuple(c for c in table.cells if c not in ("subject", "video", "fps", *BOX))
-    numbers = read_numbers(table, (), "", [], others, problems, lambda sentence: None)
-    files = _manifest_files(path.parent.resolve(), table, numbers.fps, problems)
+    numbers = read_numbers(table, Wanted(), "", [], problems, lambda sentence: None)
+    files = _manifest_files(path.parent.resolve(), table, numbers.fps, problems, follow_links)
+    check_spelling([s for s in table.cells["subject"] if s], "column subject: subjects", problems)
     for row, file, box in zip(table.rows, files, numbers.boxes, strict=True):
         if file and box and (min(box) < 0 or box[2] > file.info.width or box[3] > file.info.height):
             size = f"{file.info.width} x {file.info.height} pixels"
@@ -80,15 +87,17 @@ def read_manifest_videos(path: Path) -> pl.DataFrame:
 
 
 def _manifest_files(
-    folder: Path, table: Table, rates: list[float | None], problems: Problems
+    folder: Path, table: Table, rates: list[float | None], problems: Problems, follow_links: bool
 ) -> list[VideoFile | None]:
     names = table.cells["video"]
     first: dict[str, int] = {}
     files: list[VideoFile | None] = []
-    for i, (row, found) in enumerate(zip(table.rows, inspect(folder, names, rates), strict=True)):
+    inspected = inspect(folder, names, rates, follow_links=follow_links)
+    for i, (row, found) in enumerate(zip(table.rows, inspected, strict=True)):
         files.append(found if isinstance(found, VideoFile) else None)
-        if not table.cells["subject"][i]:
-            problems.at(row, "subject", "no subject", "it is empty; say whose video this is")
+        if is_missing(subject := table.cells["subject"][i]):
+            says = f"it says {subject!r}" if subject else "it is empty"
+            problems.at(row, "subject", "no subject", f"{says}; say whose video this is")
         if isinstance(found, str):
             problem = found if names[i] else "it is empty; name the row's video file"
             problems.at(row, "video", "a video that cannot be used", problem)
@@ -117,18 +126,18 @@ def _rows(
 
 
 def seen_in_study(cohort: Cohort, splits: Splits, scoring: Sequence[int], videos: pl.DataFrame) -> Iterator[Seen]:
-    """Yields the new videos that a study's models may know: the same file, or a subject of the same name.
+    """Yields the new videos that a study's models may know: the same file, or a subject whose name looks the same.
 
     Args:
         cohort: the study's; its splits beside it.
         scoring: the folds whose models score the new videos.
     """
     owner = dict(cohort.videos.select("sha256", "subject").rows())
-    subjects = set(cohort.videos["subject"])
+    subjects = {look_of_id(subject): subject for subject in cohort.videos["subject"]}
     for row in videos.iter_rows(named=True):
         same = row["sha256"] in owner
-        subject = owner[row["sha256"]] if same else row["subject"]
-        if subject in subjects:
+        subject = owner[row["sha256"]] if same else subjects.get(look_of_id(row["subject"] or ""))
+        if subject is not None:
             yield Seen(
                 video=row["video"],
                 subject=subject,

@@ -1,16 +1,20 @@
 """Reads a manifest's cells as text, each with the row that it stands in, so that a problem can be pointed at."""
 
-import csv
-import io
+import math
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
 
+from trainables.data.delimited import fits, read_delimited
+from trainables.data.pointers import dangling, pointer
 from trainables.data.problems import Problems
+from trainables.data.spelling import seen, tidy
+from trainables.errors import StridefoldError
 
 CSV, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -22,9 +26,11 @@ class Table:
 
     cells: Mapping[str, list[str]]
     rows: list[int]
-    """Row number of each entry as the file shows it: a CSV's header is row 1, a parquet file's first row is 1."""
+    """Row number of each entry as a spreadsheet shows it: a CSV's header is row 1, a parquet file's first row is 1."""
     shown: Mapping[str, str] = field(default_factory=dict)
     """{our name of a column: the user's}, for those that were mapped."""
+    nameless: int = 0
+    """Columns without a name, which are left out: spreadsheets and pandas write row numbers so."""
 
     def called(self, column: str) -> str:
         """Returns what the user calls a column."""
@@ -34,6 +40,10 @@ class Table:
         """Returns the table with only some of its entries."""
         cells = {column: [values[i] for i in places] for column, values in self.cells.items()}
         return replace(self, cells=cells, rows=[self.rows[i] for i in places])
+
+    def without(self, columns: Collection[str]) -> Self:
+        """Returns the table without some of its columns."""
+        return replace(self, cells={name: values for name, values in self.cells.items() if name not in columns})
 
     def renamed(self, columns: Mapping[str, str], problems: Problems) -> Self:
         """Returns the table with columns under our names; `columns` is {ours: theirs} and wins over a column's own name."""
@@ -50,8 +60,11 @@ class Table:
         return replace(self, cells=mapped | kept, shown=dict(columns))
 
 
+_EMPTY = Table(cells={}, rows=[])
+
+
 def read_table(path: Path, problems: Problems) -> Table:
-    """Returns a manifest's cells; CSV with commas, semicolons or tabs, or parquet.
+    """Returns a manifest's cells; CSV with commas, semicolons, tabs or bars, or parquet.
 
     Raises:
         CohortError: The file is missing, of another kind, damaged, empty, or its rows do not fit its header.
@@ -73,6 +86,8 @@ def read_table(path: Path, problems: Problems) -> Table:
 def _check_file(path: Path, kind: str, problems: Problems) -> None:
     if path.is_dir():
         problems.add("it is a folder; give the CSV or parquet file in it that lists the videos")
+    elif link := dangling(path):
+        problems.add(f"it {link}")
     elif not path.exists():
         problems.add("it does not exist; give the path of a CSV or parquet file that lists the videos")
     elif not path.is_file():
@@ -82,6 +97,8 @@ def _check_file(path: Path, kind: str, problems: Problems) -> None:
             f"its name ends in {kind or 'nothing'!r}, but it must end in {', '.join(CSV + PARQUET)}; "
             "from a spreadsheet, save it as 'CSV UTF-8'"
         )
+    elif found := pointer(path):
+        problems.add(f"it {found}")
 
 
 def _read_parquet(path: Path, problems: Problems) -> Table:
@@ -89,71 +106,58 @@ def _read_parquet(path: Path, problems: Problems) -> Table:
         frame = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         problems.add(f"it is no whole parquet file ({str(error).splitlines()[0]})")
-        return Table(cells={}, rows=[])
-    cells = {column.strip(): [_text(value) for value in frame[column]] for column in frame.columns}
-    return _without_blank_rows(cells, list(range(1, len(frame) + 1)))
+        return _EMPTY
+    columns = [[_text(value) for value in frame[column]] for column in frame.columns]
+    rows = list(range(1, len(frame) + 1))
+    table = _named(frame.columns, columns, rows, problems)
+    return table.at([i for i in range(len(rows)) if any(values[i] for values in table.cells.values())])
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():  # whole numbers beside empty cells are often stored like this
         return str(int(value))
-    return str(value).strip()
+    return tidy(str(value))
 
 
 def _read_csv(path: Path, problems: Problems) -> Table:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = error.object[: error.start].count(b"\n") + 1
-        problems.add(f"row {row}: a character is not UTF-8; save the file as 'CSV UTF-8'")
-        return Table(cells={}, rows=[])
-    if "\0" in text:
-        problems.add("it holds zero bytes, as no text file does; save it as 'CSV UTF-8'")
-        return Table(cells={}, rows=[])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    records: list[list[str]] = []
-    try:
-        records.extend([cell.strip() for cell in record] for record in reader)
-    except csv.Error as error:
-        reason = {"unexpected end of data": "a quote is opened and not closed"}.get(str(error), str(error))
-        problems.add(f"row {len(records) + 1}: {reason}; put a cell's text in a pair of quotes, or use none")
-        return Table(cells={}, rows=[])
-    return _table(records, problems)
-
-
-def _delimiter(text: str) -> str:
-    """Returns what separates the header's columns; spreadsheets write semicolons where the comma is the decimal sign."""
-    header = text.lstrip("\r\n").partition("\n")[0]
-    return max(",;\t", key=header.count)
-
-
-def _table(records: list[list[str]], problems: Problems) -> Table:
+        records = [[tidy(cell) for cell in record] for record in read_delimited(path.read_bytes())]
+    except StridefoldError as error:
+        problems.add(str(error))
+        return _EMPTY
     first = next((i for i, record in enumerate(records) if any(record)), None)
     if first is None:
         problems.add("it is empty; its first row must name the columns, then comes one row per video")
-        return Table(cells={}, rows=[])
-    header = records[first]
-    for name in sorted({name for name in header if name and header.count(name) > 1}):
-        problems.add(f"column {name!r} is there {header.count(name)} times; give each column a name of its own")
-    rows = []
+        return _EMPTY
+    header, rows = records[first], []
     for number, record in enumerate(records[first + 1 :], start=first + 2):
         if not any(record):
             continue
-        if len(record) < len(header) or any(record[len(header) :]):
+        if not fits(record, header):
             problems.at(
                 number,
                 "",
                 "another number of cells than the header",
-                f"{len(record)} cells, but the header has {len(header)}; put text that holds the separator in quotes",
+                f"{len(record)} cells, but the header has {len(header)}; put text that holds the separator in quotes, and write numbers with a decimal point",
             )
             continue
         rows.append((number, record))
-    cells = {name: [record[i] for _, record in rows] for i, name in enumerate(header) if name}  # '' is pandas' index
-    return Table(cells=cells, rows=[number for number, _ in rows])
+    columns = [[record[i] for _, record in rows] for i in range(len(header))]
+    return _named(header, columns, [number for number, _ in rows], problems)
 
 
-def _without_blank_rows(cells: dict[str, list[str]], rows: list[int]) -> Table:
-    table = Table(cells=cells, rows=rows)
-    return table.at([i for i in range(len(rows)) if any(values[i] for values in cells.values())])
+def _named(header: list[str], columns: list[list[str]], rows: list[int], problems: Problems) -> Table:
+    """Returns the table of the columns that have a name."""
+    names = [column_name(name) for name in header]
+    for name in sorted({name for name in names if name and names.count(name) > 1}):
+        problems.add(f"column {name!r} is there {names.count(name)} times; give each column a name of its own")
+    cells = {name: values for name, values in zip(names, columns, strict=True) if name}
+    nameless = sum(not name and any(values) for name, values in zip(names, columns, strict=True))
+    return Table(cells=cells, rows=rows, nameless=nameless)
+
+
+def column_name(text: str) -> str:
+    """Returns a column's name on one line, with composed accents and without what cannot be seen."""
+    return " ".join(unicodedata.normalize("NFC", seen(text)).split())

@@ -1,7 +1,10 @@
 """The file of gait parameters: which columns of a manifest are numbers that the method can put into words."""
 
+import dataclasses
+import math
 import re
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.errors import ConfigurationError
@@ -27,7 +30,30 @@ UNITS = {
 """Endings of a column's name that say its unit, as in walking_speed_m_per_s."""
 
 
-def load_parameters(path: Path | None = None) -> tuple[Parameter, ...]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownParameter(Parameter):
+    """A parameter of a file, with the limits of what is believed; all in the parameter's unit."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    """A value outside low and high is a code for 'not measured', a slip, or in another unit."""
+    median_low: float = -math.inf
+    median_high: float = math.inf
+    """A cohort whose median is outside has the whole column in another unit."""
+
+    def __post_init__(self) -> None:
+        limits = (self.low, self.high, self.median_low, self.median_high)
+        if any(isinstance(limit, bool) or not isinstance(limit, int | float) or math.isnan(limit) for limit in limits):
+            raise TypeError(f"{self.key}: low, high, median_low and median_high must be numbers, but are {limits}")
+        if self.low >= self.high or self.median_low >= self.median_high:
+            raise TypeError(f"{self.key}: low must be below high, and median_low below median_high")
+
+    def recorded(self) -> Parameter:
+        """Returns the parameter as a cohort's record keeps it, without the limits."""
+        return Parameter(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Parameter)})
+
+
+def load_parameters(path: Path | None = None) -> tuple[KnownParameter, ...]:
     """Returns the parameters of a TOML file, in its order; without a path the 29 walkway parameters.
 
     Raises:
@@ -36,7 +62,7 @@ def load_parameters(path: Path | None = None) -> tuple[Parameter, ...]:
     path = path or WALKWAY
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))["parameter"]
-        parameters = tuple(Parameter(**entry) for entry in entries)
+        parameters = tuple(KnownParameter(**entry) for entry in entries)
     except OSError as error:
         raise ConfigurationError(f"the parameter file {path} cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -44,7 +70,7 @@ def load_parameters(path: Path | None = None) -> tuple[Parameter, ...]:
     except (KeyError, TypeError) as error:
         raise ConfigurationError(
             f"the parameter file {path} needs [[parameter]] entries with key, name and unit, "
-            f"and optionally leg_scaled, side and mirror ({error})"
+            f"and optionally leg_scaled, side, mirror, low, high, median_low and median_high ({error})"
         ) from None
     keys = [p.key for p in parameters]
     if twice := sorted({key for key in keys if keys.count(key) > 1}):

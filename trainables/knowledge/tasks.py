@@ -15,8 +15,8 @@ HEALTHY_WORDS = re.compile(r"\b(healthy|normal|controls?|unimpaired|no)\b", re.I
 class Description:
     """One clinical description of a class."""
 
-    notion: str
-    """A paragraph of 100-230 words that the knowledge encoder reads whole."""
+    notion: str = ""
+    """A paragraph of 100-230 words that the knowledge encoder reads whole; '' where nothing was written."""
     keywords: tuple[str, ...] = ()
     """Short clinical phrases that stand in the prompt before the class name."""
     sources: tuple[str, ...] = ()
@@ -50,6 +50,15 @@ class Task:
     def value_index(self) -> dict[str, int]:
         """Returns {cell of the label column: class index}."""
         return {c.value: i for i, c in enumerate(self.classes)}
+
+    def notions(self) -> list[str]:
+        """Returns the notion of every description in order of the classes; [] where no class has one."""
+        notions = [d.notion for c in self.classes for d in c.descriptions]
+        return notions if any(notions) else []
+
+    def knows(self) -> bool:
+        """Returns whether anything is said of the classes beside their names."""
+        return bool(self.notions()) or any(d.keywords for c in self.classes for d in c.descriptions)
 
 
 def load_task(name_or_path: str) -> Task:
@@ -113,14 +122,14 @@ def task_for(label: str, values: list[str]) -> Task:
 
 
 def plain_task(label: str, values: list[str]) -> Task:
-    """Returns a task made from nothing but a label column: its values are the class names, each its own notion."""
+    """Returns a task made from nothing but a label column: its values are the class names, of which nothing is known."""
     whole_numbers = all(re.fullmatch(r"[+-]?\d+", value) for value in values)
     words = re.sub(r"[_\W]+", " ", label).strip().lower() or label
     classes = tuple(
         ClassKnowledge(
             value=v,
-            name=f"{words} {v}" if whole_numbers else v.lower(),
-            descriptions=(Description(notion=f"The gait of a person whose {words} is {v}."),),
+            name=f"{words} {v}" if whole_numbers else v,
+            descriptions=(Description(),),
         )
         for v in sorted(values, key=int if whole_numbers else None)
     )
@@ -142,7 +151,7 @@ def _parse(raw: dict) -> Task:
             name=c["name"],
             descriptions=tuple(
                 Description(
-                    notion=" ".join(d["notion"].split()),
+                    notion=" ".join(d.get("notion", "").split()),
                     keywords=tuple(d.get("keywords", ())),
                     sources=tuple(d.get("sources", ())),
                 )
@@ -156,6 +165,12 @@ def _parse(raw: dict) -> Task:
         raise ValueError(f"it needs at least two classes with different values, but has {values}")
     if empty := [c.value for c in classes if not c.descriptions or not c.name.strip()]:
         raise ValueError(f"class {empty[0]!r} needs a name and at least one [[class.description]]")
+    silent = [c.value for c in classes if not all(d.notion for d in c.descriptions)]
+    if silent and any(d.notion for c in classes for d in c.descriptions):
+        raise ValueError(
+            f"class {silent[0]!r} has a description without a notion, but other classes have theirs; "
+            "write one for each, or for none"
+        )
     healthy = None if raw.get("healthy") is None else str(raw["healthy"])
     if healthy is not None and healthy not in values:
         raise ValueError(f"healthy is {healthy!r}, but the classes are {values}")

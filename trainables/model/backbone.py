@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from trainables.errors import ConfigurationError
 from trainables.files import digest, file_sha256
+from trainables.model.frozen_layer import FrozenTower, causal
 
 SMALL = Path(__file__).parents[1] / "backbones" / "small"
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -185,6 +186,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.embeddings = clip.text_model.embeddings
         self.layers = clip.text_model.encoder.layers
+        self.tower = FrozenTower(self.layers)
         self.final_norm = clip.text_model.final_layer_norm
         self.projection = clip.text_projection
 
@@ -208,9 +210,8 @@ class TextEncoder(nn.Module):
         """
         length = tokens.shape[1]
         hidden = tokens + self.embeddings.position_embedding.weight[:length]
-        mask = torch.full((length, length), float("-inf"), device=tokens.device, dtype=hidden.dtype).triu(1)
-        for layer in self.layers:
-            hidden = layer(hidden, mask[None, None])
+        for layer in self.tower.layers():
+            hidden = causal(layer, hidden)
         feature = self.final_norm(hidden[torch.arange(len(hidden), device=hidden.device), end])
         return self.projection(feature) if project else feature
 

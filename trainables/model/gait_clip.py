@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config import TrainConfig
+from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, Backbone, FrozenText, TextEncoder
+from trainables.model.frozen_layer import Prompted
+from trainables.model.motion import MotionReadout, TemporalConvolution, block_sizes
 from trainables.model.numeracy import Heads, NumericContrast
 from trainables.model.text_prompts import ClassPrompts
 from trainables.model.video_encoder import VideoEncoder, VideoFeatures
@@ -26,7 +29,8 @@ class GaitCLIP(nn.Module):
         """Builds a model around a frozen backbone; the generator of torch decides how it starts.
 
         Args:
-            notions: embeddings of the task's notions, [K, W_k]; None without knowledge.
+            task: with its own knowledge, which the configuration may exchange for a control.
+            notions: embeddings of the notions that the classes are given, [K, W_k]; None without knowledge.
         """
         super().__init__()
         clip = backbone.clip
@@ -38,10 +42,19 @@ class GaitCLIP(nn.Module):
             n_global=config.video.n_global,
             local=config.video.local,
             summary=config.video.summary,
+            time_positions=config.video.time_positions,
             gradient_checkpointing=config.optimizer.gradient_checkpointing,
         )
-        self.prompts = ClassPrompts(task, config.text, FrozenText(backbone, self.text_encoder), notions)
+        given = with_knowledge(task, config.text.knowledge_source, config.seed)
+        self.prompts = ClassPrompts(given, config.text, FrozenText(backbone, self.text_encoder), notions)
         self.log_scale = nn.Parameter(clip.logit_scale.detach().clone())
+        self.motion = config.motion
+        self.readout: MotionReadout | TemporalConvolution | None = None
+        if config.motion.readout == "statistics":
+            inputs = sum(block_sizes(clip.config.vision_config))
+            self.readout = MotionReadout(inputs, len(task.classes))
+        elif config.motion.readout == "convolution":
+            self.readout = TemporalConvolution(backbone.width)
         self.numeric: NumericContrast | None = None
         self.pairing: nn.ModuleList | None = None
         if config.numeracy.enabled:
@@ -58,13 +71,29 @@ class GaitCLIP(nn.Module):
         """Returns F_T, the unit text feature of every class, [C, D]."""
         return self.prompts(self.text_encoder)
 
-    def encode(self, frames: Tensor) -> VideoFeatures:
-        """Returns the features of uint8 frames, [B, T, 3, S, S]."""
-        return self.video_encoder((frames.float() / 255 - self.mean) / self.std)
+    def encode(self, frames: Tensor, compute: Prompted | None = None) -> VideoFeatures:
+        """Returns the features of uint8 frames, [B, T, 3, S, S]; `compute` is that of `VideoEncoder.forward`."""
+        return self.video_encoder((frames.float() / 255 - self.mean) / self.std, compute)
 
-    def logits(self, video: Tensor, class_features: Tensor) -> Tensor:
-        """Returns s * cos(F_V, F_T), [B, C], of video features [B, D]."""
-        return self.log_scale.exp() * nn.functional.normalize(video, dim=-1) @ class_features.T
+    def logits(self, video: Tensor, class_features: Tensor, motion: Tensor | None = None) -> Tensor:
+        """Returns the class logits, [B, C], of video features [B, D] and of the windows' motion.
+
+        Without a read-out they are CLIP's own: s * cos(F_V, F_T). Statistics complete CLIP's probabilities to scores around
+        0 and 1: temperature * (share * softmax(s * cos) + readout). A convolution moves the unit video feature.
+
+        Args:
+            motion: what the read-out reads of each window: [B, K] or [B, S] statistics, or [B, F, D] frame features.
+        """
+        unit = nn.functional.normalize(video, dim=-1)
+        if isinstance(self.readout, TemporalConvolution):
+            assert motion is not None
+            unit = unit + self.readout(motion)
+        clip = self.log_scale.exp() * unit @ class_features.T
+        if not isinstance(self.readout, MotionReadout):
+            return clip
+        assert motion is not None
+        # A share of the probabilities and not of the logits: a confident text does not outvote any motion.
+        return self.motion.temperature * (self.motion.share * clip.softmax(-1) + self.readout(motion))
 
     def pair(self, summary: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Returns unit vectors of summary tokens [B, W] and of their own numbers [B, D], both [B, O]."""

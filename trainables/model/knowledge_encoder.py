@@ -1,14 +1,17 @@
 """Clinical notions as vectors, by a frozen language model that was not trained for this."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from trainables.errors import ConfigurationError
+from trainables.files import read_json
 from trainables.model.backbone import FrozenText
 
 FIRST_TOKEN_MODELS = ("roberta", "bert", "xlm-roberta", "deberta-v2", "electra", "camembert")
@@ -20,9 +23,9 @@ def encode_notions(name: str, notions: list[str], text: FrozenText) -> Tensor:
 
     Args:
         name: 'clip' for the backbone's own text tower (notions longer than its context are read in pieces and
-            averaged), or a folder or hub id of a Hugging Face encoder (RoBERTa, KEPLER, MiniLM, ...). A folder id may
-            end in '#first' or '#mean' to choose the pooling; by default sentence-transformers' MiniLM and unknown
-            architectures are averaged and BERT's relatives give their first token.
+            averaged), or a folder or hub id of a Hugging Face encoder (RoBERTa, KEPLER, MiniLM, ...). It may end in
+            '#first' or '#mean' to choose the pooling; by default a sentence-transformers model is pooled as its own
+            1_Pooling/config.json says, BERT's relatives give their first token, and all others are averaged.
         notions: paragraphs of 100-230 words.
 
     Raises:
@@ -32,13 +35,58 @@ def encode_notions(name: str, notions: list[str], text: FrozenText) -> Tensor:
         return text.read(notions)
     source, _, pooling = name.partition("#")
     model, tokenizer = _load(source, name)
-    if not pooling:
-        pooling = "first" if model.config.model_type in FIRST_TOKEN_MODELS and "MiniLM" not in source else "mean"
+    pooling = pooling or _usual_pooling(source, model)
     if pooling not in ("first", "mean"):
         raise ConfigurationError(
             f"--knowledge-encoder {name} asks for pooling {pooling!r}, but must end in #first or #mean"
         )
     return torch.stack([_encode(model, tokenizer, notion, pooling, name) for notion in notions])
+
+
+def _usual_pooling(source: str, model: Any) -> str:
+    """Returns 'first' or 'mean' as an encoder was trained to be pooled; another name where it was by neither."""
+    told = cached_file(
+        source,
+        "1_Pooling/config.json",
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    if told is not None:
+        modes = [
+            m.removeprefix("pooling_mode_") for m, on in read_json(Path(told)).items() if "pooling_mode_" in m and on
+        ]
+        return {"cls_token": "first", "mean_tokens": "mean"}.get(mode := "+".join(modes), mode)
+    return "first" if model.config.model_type in FIRST_TOKEN_MODELS and "MiniLM" not in source else "mean"
+
+
+def whiten(notions: Tensor, how: str) -> Tensor:
+    """Returns the notions' embeddings as the projector reads them, [K, W_k], with a mean squared length of 1.
+
+    All notions speak of gait, so their unit vectors have most of their length in common, and a projector that all
+    classes share would see that part and little else (docs/decisions/0015 has the cosines).
+
+    Args:
+        notions: Unit vectors, [K, W_k]: K descriptions of a task, a few dozen at most, in a space 128 to 768 wide.
+        how: 'raw' leaves them as they are, the published way. 'centred' takes away the mean of the K. 'whitened' then
+            brings its K - 1 directions nearer to one strength: a singular value s becomes s / sqrt(s^2 + mean of s^2).
+            Whitening in full, s to 1, would be wrong here: K points have at most K - 1 directions, so their whitened
+            scores are orthonormal, every two descriptions are equally far apart, and nothing of what they say is left.
+            In this form a direction twice as strong as another stays stronger, and like texts stay near each other.
+    """
+    if how == "raw":
+        return notions
+    centred = notions - notions.mean(0)
+    if how == "whitened":
+        left, strengths, right = torch.linalg.svd(centred.double(), full_matrices=False)
+        typical = strengths.square().sum() / max(len(notions) - 1, 1)
+        centred = ((left * (strengths / (strengths.square() + typical).sqrt())) @ right).to(notions)
+    return centred / centred.square().sum(1).mean().sqrt().clamp(min=1e-6)
+
+
+def random_notions(like: Tensor, seed: int) -> Tensor:
+    """Returns random unit vectors in the place of notions, [K, W_k]: a control without content."""
+    generator = torch.Generator().manual_seed(seed)
+    return nn.functional.normalize(torch.randn(like.shape, generator=generator), dim=-1).to(like)
 
 
 def _load(source: str, name: str) -> tuple[Any, PreTrainedTokenizerBase]:

@@ -38,6 +38,8 @@ class NumericMemory:
     """[D] mean of the records' features."""
     spread: Tensor
     """[D] by which a centred feature is divided, so that a typical record has length 1."""
+    mirrored: Tensor | None = None
+    """`features` with left and right exchanged; None where no window is mirrored."""
 
     @classmethod
     def fit(
@@ -51,12 +53,14 @@ class NumericMemory:
         config: NumeracyConfig,
         encoder: NumberEncoder,
         seed: int,
+        mirrored: np.ndarray | None = None,
     ) -> "NumericMemory":
         """Returns the memory of training videos; nothing of a held-out subject may be in the arguments.
 
         Args:
             values: [N, P] in units, NaN where not measured.
             healthy: index of the class on which values are centred; None centres on all.
+            mirrored: values with left and right exchanged, [N, P]; None where no window is mirrored.
         """
         centre_on = labels == healthy if healthy is not None else np.zeros(len(labels), dtype=bool)
         scaler = Scaler.fit(values, subjects, centre_on, config.clip)
@@ -85,6 +89,7 @@ class NumericMemory:
             records=records,
             centre=centre,
             spread=spread,
+            mirrored=None if mirrored is None else encoder.features(to_bin(scaler.transform(mirrored), config.clip)),
         )
 
     @property

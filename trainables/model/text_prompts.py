@@ -45,18 +45,21 @@ class ClassPrompts(nn.Module):
     words: Tensor
     end: Tensor
     start: Tensor
+    rows: Tensor
 
     def __init__(self, task: Task, config: TextConfig, text: FrozenText, notions: Tensor | None):
         """Builds the prompts.
 
         Args:
-            notions: embeddings of all descriptions' notions, in order of the classes, [K, W_k]; None without knowledge.
+            task: with the knowledge that the classes are to be given (`with_knowledge`).
+            notions: embeddings of all its descriptions' notions, in order of the classes, [K, W_k]; None without knowledge.
 
         Raises:
             ConfigurationError: A prompt does not fit the text encoder; names the class and the longest n_ctx that fits.
         """
         super().__init__()
         self.owner = [i for i, c in enumerate(task.classes) for _ in c.descriptions]
+        self.register_buffer("rows", torch.tensor(self.owner), persistent=False)  # the same, where the model is, [K]
         self.classes = len(task.classes)
         self.context = nn.Parameter(_initial_context(config, self.classes, text))
         width = self.context.shape[-1]
@@ -86,7 +89,7 @@ class ClassPrompts(nn.Module):
 
     def tokens(self) -> Tensor:
         """Returns [start][context + knowledge][keywords][class name][end] of every description, [K, 1 + n_ctx + L, W]."""
-        context = self.context[self.owner]  # [K, n_ctx, W]
+        context = self.context[self.rows]  # [K, n_ctx, W]
         if self.projector is not None:
             context = context + self.projector(self.notions, self.owner).unsqueeze(1)
         return torch.cat([self.start.expand(len(context), -1, -1), context, self.words], dim=1)
@@ -94,8 +97,7 @@ class ClassPrompts(nn.Module):
     def forward(self, encoder: nn.Module) -> Tensor:
         """Returns each class's unit text feature, the mean of its descriptions' unit features, [C, D]."""
         features = nn.functional.normalize(encoder(self.tokens(), self.end), dim=-1)  # [K, D]
-        owner = torch.tensor(self.owner, device=features.device)
-        sums = features.new_zeros(self.classes, features.shape[1]).index_add(0, owner, features)
+        sums = features.new_zeros(self.classes, features.shape[1]).index_add(0, self.rows, features)
         return nn.functional.normalize(sums, dim=-1)
 
 

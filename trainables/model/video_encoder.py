@@ -9,9 +9,12 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
+
+from trainables.model.frozen_layer import FrozenTower, Prompted, normalised, prompted
 
 
 class VideoFeatures(NamedTuple):
@@ -22,18 +25,21 @@ class VideoFeatures(NamedTuple):
     frames: Tensor
     """[B, T, D]."""
     summary: Tensor | None
-    """Summary tokens behind the last layer, mean over frames, [B, W]; None where summary is off."""
+    """Summary tokens that the last layer is given, mean over frames, [B, W]; None where summary is off."""
 
 
 class PromptLayer(nn.Module):
     """The trained prompts of one layer of the vision transformer."""
 
-    def __init__(self, width: int, heads: int, frames: int, *, n_global: int, local: bool, summary: bool):
+    def __init__(
+        self, width: int, heads: int, frames: int, *, n_global: int, local: bool, summary: bool, time_positions: bool
+    ):
         super().__init__()
         self.global_prompts = nn.Parameter(torch.empty(n_global, width)) if n_global else None
         self.local_prompts = nn.Parameter(torch.empty(frames, width)) if local else None
         self.summary_norm = nn.LayerNorm(width) if summary else None
         self.summary_attention = nn.MultiheadAttention(width, heads, batch_first=True) if summary else None
+        self.summary_positions = nn.Parameter(torch.zeros(frames, width)) if summary and time_positions else None
         self.cls_projection = nn.Linear(width, width) if summary or local else None
         self._initialise()
 
@@ -61,7 +67,8 @@ class PromptLayer(nn.Module):
             shared.append(self.local_prompts + projected)  # all T tokens of a video go to each of its frames
         if self.summary_attention is not None and self.summary_norm is not None and projected is not None:
             normed = self.summary_norm(projected)
-            attended, _ = self.summary_attention(normed, normed, normed, need_weights=False)
+            placed = normed if self.summary_positions is None else normed + self.summary_positions
+            attended, _ = self.summary_attention(placed, placed, normed, need_weights=False)
             summary = (projected + attended).unsqueeze(2)
         return (torch.cat(shared, dim=1) if shared else None), summary
 
@@ -80,6 +87,7 @@ class VideoEncoder(nn.Module):
         n_global: int = 8,
         local: bool = True,
         summary: bool = True,
+        time_positions: bool = False,
         gradient_checkpointing: bool = False,
     ):
         """Wraps a tower.
@@ -89,35 +97,61 @@ class VideoEncoder(nn.Module):
             projection: to the joint space, W -> D, no bias.
             frames: T.
             n_global, local, summary: the prompts; 0 and False switch them off.
+            time_positions: the summary tokens' queries and keys learn positions in time, which start at zero.
             gradient_checkpointing: recompute layers in the backward pass.
         """
         super().__init__()
         config = vision.config
         self.vision, self.projection = vision, projection
         self.gradient_checkpointing = gradient_checkpointing
+        self.tower = FrozenTower(vision.encoder.layers)
         self.time_embedding = nn.Parameter(torch.zeros(frames, config.hidden_size))
         self.prompts = nn.ModuleList(
             PromptLayer(
-                config.hidden_size, config.num_attention_heads, frames, n_global=n_global, local=local, summary=summary
+                config.hidden_size,
+                config.num_attention_heads,
+                frames,
+                n_global=n_global,
+                local=local,
+                summary=summary,
+                time_positions=time_positions,
             )
             for _ in range(config.num_hidden_layers)
         )
 
-    def forward(self, video: Tensor) -> VideoFeatures:
-        """Returns the features of normalised frames, [B, T, 3, H, W_pixels]."""
-        batch, frames = video.shape[:2]
-        hidden = self.vision.embeddings(video.flatten(0, 1)).unflatten(0, (batch, frames))  # [B, T, 1 + P, W]
+    def forward(self, video: Tensor, compute: Prompted | None = None) -> VideoFeatures:
+        """Returns the features of normalised frames, [B, T, 3, H, W_pixels].
+
+        Args:
+            compute: computes each layer but the last; `prompted` by default, or `compiled_layer()`.
+        """
+        embedded = self._embedded(video.flatten(0, 1)).unflatten(0, video.shape[:2])  # [B, T, 1 + P, W]
         # The time embedding goes to every token of its frame, the class token too.
-        hidden = self.vision.pre_layrnorm(hidden + self.time_embedding.unsqueeze(1))
-        last = len(self.prompts) - 1
-        for index, (layer, prompts) in enumerate(zip(self.vision.encoder.layers, self.prompts, strict=True)):
-            if self.gradient_checkpointing and torch.is_grad_enabled():
-                hidden = checkpoint(prompted, layer, prompts, hidden, ends=index == last, use_reentrant=False)
+        hidden = self.vision.pre_layrnorm(embedded + self.time_embedding.unsqueeze(1))
+        layers = self.tower.layers()
+        normed = normalised(hidden, layers[0].norm1, layers[0].qkv[0].dtype)
+        recompute = self.gradient_checkpointing and torch.is_grad_enabled()
+        for layer, following, prompts in zip(layers, (*layers[1:], None), self.prompts, strict=True):
+            run = prompted if following is None else compute or prompted
+            norm = None if following is None else following.norm1
+            if recompute:  # there is no randomness whose state would have to be kept
+                hidden, normed = checkpoint(run, layer, norm, prompts, hidden, normed, use_reentrant=False,
+                                            preserve_rng_state=False)  # fmt: skip
             else:
-                hidden = prompted(layer, prompts, hidden, ends=index == last)
+                hidden, normed = run(layer, norm, prompts, hidden, normed)
         features = self.projection(self.vision.post_layernorm(hidden[:, :, 0]))  # [B, T, D]
-        summary = hidden[:, :, 1].mean(1) if hidden.shape[2] > 1 else None
-        return VideoFeatures(features.mean(1), features, summary)
+        summary = normed  # of the last layer: the summary tokens that it was given, [B, T, 0 or 1, W]
+        return VideoFeatures(features.mean(1), features, summary.mean((1, 2)) if summary.shape[2] else None)
+
+    def _embedded(self, frames: Tensor) -> Tensor:
+        """Returns the tower's embeddings of frames [B * T, 3, H, W_pixels]; patches by one product instead of a convolution."""
+        own = self.vision.embeddings
+        weight = own.patch_embedding.weight.flatten(1)
+        side = own.patch_size
+        cut = frames.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 1, 3, 5)
+        patches = functional.linear(cut.flatten(3).flatten(1, 2), weight)  # [B * T, P, W]
+        tokens = torch.cat([own.class_embedding.expand(len(frames), 1, -1), patches], dim=1)
+        return tokens + own.position_embedding.weight
 
     @classmethod
     def from_vita_clip(cls, weights: dict[str, Tensor], config: dict[str, Any] | str) -> Self:
@@ -156,53 +190,16 @@ class VideoEncoder(nn.Module):
         return encoder
 
 
-def prompted(layer: Any, prompts: nn.Module, hidden: Tensor, *, ends: bool) -> Tensor:
-    """Returns what a frozen layer makes of its tokens beside prompts, [B, T, 1 + P, W].
-
-    Prompts are seen and do not see: what a layer would make of them is dropped behind it. So they are keys and values only,
-    those of all frames once for a video; docs/decisions/0012 has what that saves.
-
-    Args:
-        layer: transformers' CLIP encoder layer.
-        hidden: [B, T, 1 + P, W].
-        ends: only the class token is asked for, and the summary token where there is one, [B, T, 1 or 2, W].
-    """
-    shared, summary = prompts(hidden[:, :, 0])
-    normed = layer.layer_norm1(hidden)
-    seen = [normed]
-    if shared is not None:
-        seen.append(layer.layer_norm1(shared).unsqueeze(1))
-    if summary is not None:
-        seen.append(layer.layer_norm1(summary))
-    if ends:
-        hidden, normed = hidden[:, :, :1], normed[:, :, :1]
-        if summary is not None:
-            hidden, normed = torch.cat([hidden, summary], dim=2), torch.cat([normed, seen[-1]], dim=2)
-    hidden = hidden + _attended(layer.self_attn, normed, seen)
-    return hidden + layer.mlp(layer.layer_norm2(hidden))
-
-
-def _attended(attention: Any, asking: Tensor, seen: list[Tensor]) -> Tensor:
-    """Returns the attention of tokens [B, T, Q, W] over all that they see, each [B, T or 1, N, W]; like `asking`."""
-    batch, frames, heads = *asking.shape[:2], attention.num_heads
-
-    def by_head(tokens: Tensor) -> Tensor:  # [B, T, N, W] -> [B * T, heads, N, W / heads]
-        return tokens.flatten(0, 1).unflatten(-1, (heads, -1)).transpose(1, 2)
-
-    keys, values = (
-        torch.cat([projection(tokens).expand(batch, frames, -1, -1) for tokens in seen], dim=2)
-        for projection in (attention.k_proj, attention.v_proj)
-    )
-    queries = by_head(attention.q_proj(asking))
-    slow = queries.device.type == "cpu" and queries.dtype == torch.bfloat16  # benchmarks/attention.py
-    attend = written_out if slow else nn.functional.scaled_dot_product_attention
-    read = attend(queries, by_head(keys), by_head(values))
-    return attention.out_proj(read.transpose(1, 2).flatten(2).unflatten(0, (batch, frames)))
-
-
-def written_out(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Returns attention [B, heads, Q, W] in three operations; its weights stay in memory for the backward pass."""
-    return (queries @ keys.transpose(-1, -2) * queries.shape[-1] ** -0.5).softmax(-1) @ values
+def vita_clip_prompts(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the prompts of a public Vita-CLIP vision tower under our names: what it trained, without its frozen tower."""
+    ours = {"time_embedding": weights["time_embed"]} if "time_embed" in weights else {}
+    layers = len({name.split(".")[1] for name in weights if name.startswith("blocks.")})
+    for index in range(layers):
+        block = {n.removeprefix(f"blocks.{index}."): w for n, w in weights.items() if n.startswith(f"blocks.{index}.")}
+        ours |= {f"prompts.{index}.{n}": w for n, w in _prompts_from_vita_clip(block).items()}
+        if "global_prompts" in weights:
+            ours[f"prompts.{index}.global_prompts"] = weights["global_prompts"][index]
+    return ours
 
 
 def _from_vita_clip(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
@@ -213,8 +210,6 @@ def _from_vita_clip(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor
         "vision.embeddings.position_embedding.weight": weights["pos_embed"],
         "projection.weight": weights["proj"].T,
     }
-    if "time_embed" in weights:
-        ours["time_embedding"] = weights["time_embed"]
     if "patch_embed.proj.bias" in weights:  # CLIP has none; it is the same as a shift of the patches' positions
         position = weights["pos_embed"].clone()
         position[1:] += weights["patch_embed.proj.bias"]
@@ -233,14 +228,10 @@ def _from_vita_clip(weights: dict[str, Tensor], layers: int) -> dict[str, Tensor
         "mlp.fc2": "mlp.fc2",
     }
     for index in range(layers):
-        block = {n.removeprefix(f"blocks.{index}."): w for n, w in weights.items() if n.startswith(f"blocks.{index}.")}
         for name, theirs in frozen.items():
             for leaf in ("weight", "bias"):
-                ours[f"vision.encoder.layers.{index}.{name}.{leaf}"] = block[f"{theirs}.{leaf}"]
-        ours |= {f"prompts.{index}.{n}": w for n, w in _prompts_from_vita_clip(block).items()}
-        if "global_prompts" in weights:
-            ours[f"prompts.{index}.global_prompts"] = weights["global_prompts"][index]
-    return ours
+                ours[f"vision.encoder.layers.{index}.{name}.{leaf}"] = weights[f"blocks.{index}.{theirs}.{leaf}"]
+    return ours | vita_clip_prompts(weights)
 
 
 def _prompts_from_vita_clip(block: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 Letters: N windows, U units (windows, videos or subjects), F folds, C classes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import polars as pl
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from torch.nn import functional
 
 from trainables.config import TrainConfig
 from trainables.data.dataset import WindowDataset
@@ -23,11 +24,15 @@ from trainables.leaderboard import TrialRecord, chosen, read_trials
 from trainables.metrics import at_level
 from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import GaitCLIP, build
-from trainables.records import Cohort, DecodedClass, FoldResult, Splits, StudyRecord
+from trainables.records import Cohort, DecodedClass, FoldResult, Splits, StudyRecord, trainings
 from trainables.training.checkpoint import load_weights
+from trainables.training.draws import windows_of
 from trainables.training.fold import EVALUATION_BATCH, WEIGHTS, as_baseline, class_similarity
 from trainables.training.frozen import FrozenFeatures
+from trainables.training.job import load
 from trainables.training.precision import products
+from trainables.training.seeds import configurations
+from trainables.training.window_motion import WindowMotion
 
 SAME_FEATURES = 1e-3
 """Largest difference of two class features' cosine, in training and now, that another processor explains."""
@@ -197,9 +202,10 @@ def score_videos(
         problems = [f"{r['video']} has {r['frames']} frames at 30 frames/s; {video.min_tail} at least" for r in short]
         raise CohortError("the list of videos", problems)
     data = WindowDataset(videos, cache, video, training=False)
+    motion = WindowMotion(frozen.backbone, cache, data) if ensemble.config.motion.readout != "off" else None
     parts = []
     for fold in ensemble.folds:
-        parts.append(_score(load_fold(ensemble, fold, frozen, device), data, fold))
+        parts.append(_score(load_fold(ensemble, fold, frozen, device), data, fold, motion))
         if on_fold is not None:
             on_fold(fold)
     return pl.concat(parts)
@@ -262,48 +268,77 @@ def nearest_description(
 
 
 class FoldModel:
-    """One fold's trained model, with its class features read once."""
+    """One fold's trained models, one for each seed, with their class features read once."""
 
-    def __init__(self, model: GaitCLIP, device: torch.device, precision: str):
-        self.model, self.device, self.products = model.eval(), device, products(precision, device)
+    def __init__(self, models: Sequence[GaitCLIP], device: torch.device, precision: str):
+        self.models, self.device, self.products = [m.eval() for m in models], device, products(precision, device)
         with torch.inference_mode():
-            self.classes = model.class_features()
+            self.classes = [model.class_features() for model in self.models]
+
+    @property
+    def readout(self) -> str:
+        """Returns what the models read of motion, as `motion.readout`."""
+        return self.models[0].motion.readout
 
     @torch.inference_mode()
-    def read(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the class probabilities of uint8 windows and their cosines with the class features, both [N, C]."""
-        with self.products:
-            video = self.model.encode(frames.to(self.device, non_blocking=True)).video
-        logits = self.model.logits(video.float(), self.classes)
-        probabilities = logits.softmax(-1).float().cpu().double()
-        return probabilities / probabilities.sum(1, keepdim=True), (logits / self.model.log_scale.exp()).cpu().double()
+    def read(self, frames: Tensor, motion: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Returns the class probabilities of uint8 windows and their cosines with the class features, both [N, C].
+
+        Args:
+            motion: what the read-out reads of the windows; None where it is off.
+        """
+        pixels = frames.to(self.device, non_blocking=True)
+        motion = None if motion is None else motion.to(self.device)
+        answers, cosines = [], []
+        for model, classes in zip(self.models, self.classes, strict=True):
+            with self.products:
+                video = model.encode(pixels).video.float()
+            probabilities = model.logits(video, classes, motion).softmax(-1).float().cpu().double()
+            answers.append(probabilities / probabilities.sum(1, keepdim=True))
+            cosines.append((functional.normalize(video, dim=-1) @ classes.T).cpu().double())
+        return torch.stack(answers).mean(0), torch.stack(cosines).mean(0)
 
 
 def load_fold(ensemble: Ensemble, fold: int, frozen: FrozenFeatures, device: str) -> FoldModel:
-    """Returns a fold's trained model; the training cohort's videos and numbers are not needed.
+    """Returns a fold's trained model, of every seed; the training cohort's videos and numbers are not needed.
 
     Raises:
         StridefoldError: The weights are missing, damaged or of another backbone, or the model's class features are not
             those of the training.
     """
-    path, key = ensemble.fold_folder(fold) / WEIGHTS, ensemble.trial.folds[fold]
+    folder = ensemble.fold_folder(fold)
+    configs = configurations(ensemble.config)
+    folders = trainings(folder) if len(configs) > 1 else [folder]
+    if len(folders) != len(configs):
+        raise StridefoldError(f"{folder} has {len(folders)} trainings, expected {len(configs)}; copy the study again")
+    models = [
+        _load_model(ensemble, fold, config, place, frozen, device)
+        for config, place in zip(configs, folders, strict=True)
+    ]
+    return FoldModel(models, torch.device(device), ensemble.config.optimizer.precision)
+
+
+def _load_model(
+    ensemble: Ensemble, fold: int, config: TrainConfig, folder: Path, frozen: FrozenFeatures, device: str
+) -> GaitCLIP:
+    path, key = folder / WEIGHTS, ensemble.trial.folds[fold]
     weights = load_weights(path)
     with safe_open(path, "pt") as file:
         about = file.metadata() or {}
     if about.get("key") != key:
         raise StridefoldError(f"{path} holds the weights of another fold ({about.get('key')}); copy the study again")
     _require_backbone(f"fold {fold}", about.get("backbone", ""), frozen.backbone)
-    config = ensemble.config
     if config.numeracy.enabled and not any(name.startswith("numeric.") for name in weights):
         config = config.with_values({"numeracy.enabled": False})  # its training subjects had no numeric records
-    notions = frozen.notions() if config.text.knowledge else None
+    notions = frozen.notions(config.text, config.seed)
     model = build(frozen.backbone, frozen.task, config, notions, seed=config.seed).to(device)
     try:
         model.load_trained(weights)
     except (KeyError, RuntimeError):
         raise StridefoldError(f"{path} does not fit the configuration of trial {ensemble.trial.number}") from None
-    _require_same_features(ensemble, fold, model)
-    return FoldModel(model, torch.device(device), config.optimizer.precision)
+    recorded = ensemble.result(fold) if folder == ensemble.fold_folder(fold) else FoldResult.load(folder)
+    _require_same_features(recorded, fold, model)
+    return model
 
 
 def _require_backbone(what: str, sha256: str, backbone: Backbone) -> None:
@@ -314,9 +349,9 @@ def _require_backbone(what: str, sha256: str, backbone: Backbone) -> None:
         )
 
 
-def _require_same_features(ensemble: Ensemble, fold: int, model: GaitCLIP) -> None:
+def _require_same_features(result: FoldResult, fold: int, model: GaitCLIP) -> None:
     """Raises where a changed text side, as another knowledge encoder, would change the scores without a word."""
-    recorded = ensemble.result(fold).class_similarity
+    recorded = result.class_similarity
     off = 0.0 if recorded is None else float(np.abs(np.array(recorded) - np.array(class_similarity(model))).max())
     if not off <= SAME_FEATURES:
         raise StridefoldError(
@@ -325,12 +360,14 @@ def _require_same_features(ensemble: Ensemble, fold: int, model: GaitCLIP) -> No
         )
 
 
-def _score(model: FoldModel, data: WindowDataset, fold: int) -> pl.DataFrame:
+def _score(model: FoldModel, data: WindowDataset, fold: int, motion: WindowMotion | None) -> pl.DataFrame:
     probabilities, similarity = [], []
+    windows = windows_of(data)
     for start in range(0, len(data), EVALUATION_BATCH):
-        frames = torch.stack([data[i]["frames"] for i in range(start, min(start + EVALUATION_BATCH, len(data)))])
+        chosen = windows[start : start + EVALUATION_BATCH]
+        frames = load(data, chosen).frames
         try:
-            read = model.read(frames)
+            read = model.read(frames, motion.read(model.readout, chosen) if motion else None)
         except torch.OutOfMemoryError:
             raise StridefoldError(f"the GPU's memory does not hold {len(frames)} windows; use --device cpu") from None
         probabilities += read[0].tolist()

@@ -1,7 +1,10 @@
 """Trains one configuration on one fold and scores its held-out subjects. Pure torch; Ray is not needed."""
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +16,25 @@ from trainables.config import TrainConfig
 from trainables.data.dataset import WindowDataset
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.files import write_text
+from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
 from trainables.model.gait_clip import GaitCLIP, build
+from trainables.model.motion import MotionBasis
 from trainables.model.numeracy import NumericMemory
+from trainables.model.published_prompts import load_prompts
 from trainables.model.text_prompts import ClassPrompts
 from trainables.records import PREDICTIONS, FoldResult
 from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
-from trainables.training.job import FoldJob, healthy_class, load_ahead, parameter_values
-from trainables.training.optimizer import make_optimizer
+from trainables.training.draws import Draws, steps_per_epoch, windows_of
+from trainables.training.events import EventFile
+from trainables.training.job import FoldJob, healthy_class, load_ahead, mirrored_values, parameter_values
+from trainables.training.monitor import Monitor
+from trainables.training.optimizer import clip_gradients, make_optimizer
 from trainables.training.parallel import Workers
+from trainables.training.seeds import configurations, link_weights, mean_result
 from trainables.training.task import GaitTask
+from trainables.training.window_motion import WindowMotion
 
 WEIGHTS = "model.safetensors"
 EVALUATION_BATCH = 16
@@ -38,11 +49,15 @@ def train_fold(
     workers: Workers | None = None,
     device: str = "cpu",
     on_epoch: OnEpoch | None = None,
+    events: Path | None = None,
 ) -> FoldResult:
     """Returns the finished result of one fold, which is also in its folder; a finished fold is read, not trained again.
 
     An interrupted fold goes on after its last whole epoch. One that ran out of memory goes on with micro-batches of half
     the size, which its result notes.
+
+    Args:
+        events: folder of the fold's TensorBoard events; None writes none.
 
     Raises:
         MemoryShortError: Out of memory for the first time. Call again, best in a new process: this one's memory is in pieces.
@@ -50,39 +65,74 @@ def train_fold(
     """
     workers = workers or Workers()
     if (job.folder / "result.json").exists():
-        return FoldResult.load(job.folder)
+        result = FoldResult.load(job.folder)
+        if workers.leads and events is not None and result.curve:
+            EventFile(events, result.curve).close()
+        return result
+    if config.trainings > 1:
+        return _train_seeds(config, job, workers, device, on_epoch, events)
     if config.model in ("parameters", "linear_probe"):
         result = score_baseline(config, job)
         if workers.leads:
             result.save(job.folder)
         return result
     again, smaller = (job.folder / MEMORY).exists(), halved(config)
+    monitor = Monitor(job.folder, workers, events)
     try:
-        return _train_and_save(config, smaller if again and smaller else config, job, workers, device, on_epoch)
+        return _train_and_save(
+            config, smaller if again and smaller else config, job, workers, device, on_epoch, monitor
+        )
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
         problem = f"fold {job.fold.index} ran out of memory ({str(error).splitlines()[0]})"
+    finally:
+        monitor.close()
     if again or smaller is None:
         raise StridefoldError(f"{problem}; lower optimizer.batch_size, or raise optimizer.accumulation")
     write_text(job.folder / MEMORY, problem + "\n")
     raise MemoryShortError(f"{problem}; the next attempt takes micro-batches of half the size")
 
 
+def _train_seeds(
+    config: TrainConfig, job: FoldJob, workers: Workers, device: str, on_epoch: OnEpoch | None, events: Path | None
+) -> FoldResult:
+    """Trains a fold once for each seed, each in a folder of its own, and saves the mean; finished trainings are read."""
+    results = []
+    for number, once in enumerate(configurations(config)):
+        part = replace(job, folder=job.folder / f"training-{number}")
+        curves = events / f"training-{number}" if events is not None else None
+        results.append(train_fold(once, part, workers=workers, device=device, on_epoch=on_epoch, events=curves))
+    result = mean_result(config, results)
+    if workers.leads:
+        link_weights(job.folder / "training-0" / WEIGHTS, job.folder / WEIGHTS)
+        result.save(job.folder)
+    return result
+
+
 def _train_and_save(
-    asked: TrainConfig, config: TrainConfig, job: FoldJob, workers: Workers, device: str, on_epoch: OnEpoch | None
+    asked: TrainConfig,
+    config: TrainConfig,
+    job: FoldJob,
+    workers: Workers,
+    device: str,
+    on_epoch: OnEpoch | None,
+    monitor: Monitor,
 ) -> FoldResult:
     """Trains, scores and saves a fold with `config`, which computes what `asked` computes."""
     started = time.perf_counter()
     used = as_baseline(config)
     task = prepare(used, job, workers, torch.device(device))
-    history = train(task, job, on_epoch)
+    history = train(task, job, on_epoch, monitor)
+    predictions, shuffled = score(task, job, monitor)
     result = FoldResult(
         key=job.key,
         fold=job.fold.index,
         config=asked.flat(),
-        predictions=score(task, job),
+        predictions=predictions,
+        shuffled=shuffled,
         history=tuple(history),
+        curve=tuple(monitor.curve),
         seconds=time.perf_counter() - started,
         class_similarity=class_similarity(task.model),
         trained_parameters=sum(p.numel() for _, p in task.model.trained()),
@@ -110,24 +160,39 @@ def halved(config: TrainConfig) -> TrainConfig | None:
 
 
 def as_baseline(config: TrainConfig) -> TrainConfig:
-    """Returns the configuration with what 'vita_clip' leaves out switched off: knowledge, keywords and numbers."""
-    if config.model != "vita_clip":
-        return config
-    return config.with_values({"text.knowledge": False, "text.keywords": False, "numeracy.enabled": False})
+    """Returns the configuration with what a baseline leaves out switched off.
+
+    'vita_clip' has no knowledge, keywords, numbers or motion; 'untrained' no motion, and takes no step; 'frozen_motion' is the
+    untrained model with the read-out in closed form.
+    """
+    left_out: dict[str, dict[str, Any]] = {
+        "vita_clip": {
+            "text.knowledge": False,
+            "text.keywords": False,
+            "numeracy.enabled": False,
+            "motion.readout": "off",
+        },
+        "untrained": {"motion.readout": "off"},
+        "frozen_motion": {"motion.readout": "statistics"},
+    }
+    return config.with_values(left_out.get(config.model, {}))
 
 
 def check_prompts(config: TrainConfig, backbone: Backbone, task: Task) -> None:
     """Raises the ConfigurationError that training would raise where a class's prompt does not fit the text encoder."""
-    ClassPrompts(task, config.text, FrozenText(backbone, TextEncoder(backbone.clip)), None)
+    given = with_knowledge(task, config.text.knowledge_source, config.seed)
+    ClassPrompts(given, config.text, FrozenText(backbone, TextEncoder(backbone.clip)), None)
 
 
 def prepare(config: TrainConfig, job: FoldJob, workers: Workers, device: torch.device) -> GaitTask:
     """Returns an untrained model with the numerical memory of the fold's training subjects."""
     memory = fit_memory(config, job)
-    notions = job.frozen.notions() if config.text.knowledge else None
+    notions = job.frozen.notions(config.text, config.seed)
     if memory is None and config.numeracy.enabled:
         config = config.with_values({"numeracy.enabled": False})
     model = build(job.frozen.backbone, job.frozen.task, config, notions, seed=config.seed).to(device)
+    if config.video.prompts_from:
+        load_prompts(model.video_encoder, config.video.prompts_from, config.video.prompts_sha256)
     return GaitTask(model, config, memory, ordinal=job.frozen.task.ordinal, workers=workers, device=device)
 
 
@@ -136,8 +201,9 @@ def fit_memory(config: TrainConfig, job: FoldJob) -> NumericMemory | None:
     if not config.numeracy.enabled or not job.cohort.parameters:
         return None
     videos = job.cohort.of_subjects(job.fold.train)
+    values = parameter_values(job.cohort, videos)
     memory = NumericMemory.fit(
-        parameter_values(job.cohort, videos),
+        values,
         videos["subject"].to_numpy(),
         videos["label"].to_numpy(),
         healthy=healthy_class(job.frozen),
@@ -145,93 +211,134 @@ def fit_memory(config: TrainConfig, job: FoldJob) -> NumericMemory | None:
         config=config.numeracy,
         encoder=job.frozen.numbers(config.numeracy.encoding, config.numeracy.clip),
         seed=config.seed,
+        mirrored=mirrored_values(job.cohort, values) if config.augment.mirror else None,
     )
     return memory if memory.size else None
 
 
-def train(task: GaitTask, job: FoldJob, on_epoch: OnEpoch | None) -> list[dict[str, float]]:
-    """Trains all epochs and returns one record of losses per epoch."""
+def train(
+    task: GaitTask, job: FoldJob, on_epoch: OnEpoch | None, monitor: Monitor | None = None
+) -> list[dict[str, float]]:
+    """Trains all epochs and returns one record per epoch: losses, learning rate, and the gradient norm of each group."""
+    monitor = monitor or Monitor(None, task.workers)
     config, data = task.config.optimizer, job.training(task.config)
-    steps = -(-len(data) // config.batch_size)
-    optimizer, schedule = make_optimizer(task.model, config, config.epochs * steps)
+    task.begin(data, job.cache, job.frozen.backbone, job.fold.index, monitor.preparing)
     history: list[dict[str, float]] = []
-    if (state := load_checkpoint(job.folder)) is not None:
-        task.model.load_trained(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        history = state["history"]
-    for epoch in range(len(history), config.epochs):
-        started = time.perf_counter()
-        losses = train_epoch(task, job, data, epoch, optimizer, schedule)
-        history.append({"epoch": epoch, **losses, "seconds": time.perf_counter() - started})
-        if task.workers.leads and epoch + 1 < config.epochs:
-            save_checkpoint(job.folder, _state(task, optimizer, schedule, history, job.frozen.backbone.sha256))
-        if on_epoch is not None:
-            on_epoch(history[-1])
+    curve: list[dict[str, float]] = []
+    if task.config.model not in ("untrained", "frozen_motion"):
+        draws = Draws(data, config, task.config.augment)
+        per_epoch = steps_per_epoch(config, len(draws.fixed))
+        optimizer, schedule = make_optimizer(task.model, config, config.epochs * per_epoch)
+        if (state := load_checkpoint(job.folder)) is not None:
+            task.model.load_trained(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            schedule.load_state_dict(state["schedule"])
+            history, curve = state["history"], state.get("curve", [])
+            if state["basis"] is not None:
+                task.use_basis(MotionBasis(**state["basis"]), data)
+        monitor.begin(config.epochs, per_epoch, task.config.numeracy.weight, done=len(history), curve=curve)
+        for epoch in range(len(history), config.epochs):
+            started = time.perf_counter()
+            losses = train_epoch(task, job, draws, epoch, optimizer, schedule, monitor)
+            history.append({"epoch": epoch, **losses, "seconds": time.perf_counter() - started})
+            if task.workers.leads and epoch + 1 < config.epochs:
+                state = _state(task, optimizer, schedule, history, job.frozen.backbone.sha256)
+                save_checkpoint(job.folder, state | {"curve": monitor.curve})
+            if on_epoch is not None:
+                on_epoch(history[-1])
+    task.end()
     return history
 
 
 def train_epoch(
     task: GaitTask,
     job: FoldJob,
-    data: WindowDataset,
+    draws: Draws,
     epoch: int,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
+    monitor: Monitor,
 ) -> dict[str, float]:
-    """Takes one pass over the training windows and returns the mean losses."""
-    order = np.random.default_rng([task.config.seed, job.fold.index, epoch, 0]).permutation(len(data))
-    draws = np.random.default_rng([task.config.seed, job.fold.index, epoch, 1])
-    size = task.config.optimizer.batch_size
+    """Takes the steps of one epoch and returns the mean losses, the last learning rate and the mean gradient norms."""
+    config = task.config.optimizer
+    batches = draws.epoch(np.random.default_rng([task.config.seed, job.fold.index, epoch, 0]))
+    records = np.random.default_rng([task.config.seed, job.fold.index, epoch, 1])
     task.model.train()
-    sums: dict[str, float] = {}
-    batches = [order[i : i + size] for i in range(0, len(order), size)]
-    shares = load_ahead(data, [task.workers.share(windows) for windows in batches], task.device)
+    shares = load_ahead(draws.data, [task.workers.share(windows) for windows in batches], task.device)
     for step, (windows, batch) in enumerate(zip(batches, shares, strict=True)):
         optimizer.zero_grad(set_to_none=True)
         try:
-            losses = task.backward(batch, len(windows), draws)
+            losses = task.backward(batch, len(windows), records)
         except StridefoldError as error:
             raise StridefoldError(f"fold {job.fold.index}, step {epoch * len(batches) + step}: {error}") from None
+        norms = clip_gradients(optimizer, config.clip_norm)
+        rate = float(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()
-        sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
-    parts = task.workers.gather([sums])
-    means = {name: sum(part[name] for part in parts) / len(batches) for name in sums}
-    return means | {"loss": means["video"] + task.config.numeracy.weight * means["numeric"] + means["pairing"]}
+        if config.max_scale:
+            with torch.no_grad():
+                task.model.log_scale.clamp_(max=math.log(config.max_scale))
+        monitor.step(losses, norms, rate)
+    return monitor.epoch()
 
 
-def score(task: GaitTask, job: FoldJob) -> pl.DataFrame:
-    """Returns the predictions of the held-out subjects' windows, sorted; none where all subjects were trained on."""
+def score(task: GaitTask, job: FoldJob, monitor: Monitor | None = None) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Returns the predictions of the held-out subjects' windows, sorted, and those of the same windows shuffled in time.
+
+    None are there where all subjects were trained on.
+    """
     if not job.fold.test:
-        return pl.DataFrame(schema=PREDICTIONS)
+        return pl.DataFrame(schema=PREDICTIONS), None
+    monitor = monitor or Monitor(None, task.workers)
     data = job.held_out(task.config)
+    readout = task.config.motion.readout
+    motion = WindowMotion(job.frozen.backbone, job.cache, data, monitor.preparing) if readout != "off" else None
     task.model.eval()
     with torch.inference_mode():
         classes = task.model.class_features()
-    rows: list[dict[str, Any]] = []
+    tables: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    everything = windows_of(data)
     mine = task.workers.share(np.arange(len(data)))
     batches = [mine[i : i + EVALUATION_BATCH] for i in range(0, len(mine), EVALUATION_BATCH)]
-    for windows, batch in zip(batches, load_ahead(data, batches, task.device), strict=True):
-        probabilities = task.probabilities(batch.frames, classes).double()
-        if not probabilities.isfinite().all():  # the last step's gradient was finite, and its weights are not
-            raise StridefoldError(
-                f"fold {job.fold.index}: the trained model's predictions are not finite; "
-                f"a lower learning rate than {task.config.optimizer.lr:g} may help"
-            )
-        for index, p in zip(windows, probabilities / probabilities.sum(1, keepdim=True), strict=True):
-            window = data.windows.row(int(index), named=True)
-            rows.append(
-                {
-                    "fold": job.fold.index,
-                    "subject": window["subject"],
-                    "video": window["video"],
-                    "window": window["window"],
-                    "true": window["label"],
-                    "probabilities": p.tolist(),
-                }
-            )
-    return pl.DataFrame(task.workers.gather(rows), schema=PREDICTIONS).sort("subject", "video", "window")
+    read = load_ahead(data, [[everything[i] for i in b] for b in batches], task.device)
+    shuffle = np.random.default_rng([task.config.seed, job.fold.index, 5])
+    frames, inside = shuffle.permutation(task.config.video.frames), shuffle.permutation(task.config.video.window)
+    for windows, batch in zip(batches, monitor.scoring(read, len(batches)), strict=True):
+        chosen = [everything[i] for i in windows]
+        for table, pixels, order in (
+            (tables[0], batch.frames, None),
+            (tables[1], batch.frames[:, torch.from_numpy(frames)], inside),
+        ):
+            features = motion.read(readout, chosen, order=order) if motion else None
+            probabilities = task.probabilities(pixels, classes, features).double()
+            if not probabilities.isfinite().all():  # the last step's gradient was finite, and its weights are not
+                raise StridefoldError(
+                    f"fold {job.fold.index}: the trained model's predictions are not finite; "
+                    f"a lower learning rate than {task.config.optimizer.lr:g} may help"
+                )
+            table += _rows(job.fold.index, data, windows, probabilities)
+    ours, control = (
+        pl.DataFrame(task.workers.gather(rows), schema=PREDICTIONS).sort("subject", "video", "window")
+        for rows in tables
+    )
+    return ours, control
+
+
+def _rows(fold: int, data: WindowDataset, windows: np.ndarray, probabilities: torch.Tensor) -> list[dict[str, Any]]:
+    rows = []
+    for index, p in zip(windows, probabilities / probabilities.sum(1, keepdim=True), strict=True):
+        window = data.windows.row(int(index), named=True)
+        rows.append(
+            {
+                "fold": fold,
+                "subject": window["subject"],
+                "video": window["video"],
+                "window": window["window"],
+                "true": window["label"],
+                "probabilities": p.tolist(),
+            }
+        )
+    return rows
 
 
 def class_similarity(model: GaitCLIP) -> tuple[tuple[float, ...], ...]:
@@ -249,6 +356,7 @@ def _state(
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "history": history,
+        "basis": None if task.basis is None else vars(task.basis),
         "backbone": backbone,
     }
 

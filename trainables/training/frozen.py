@@ -1,10 +1,13 @@
 """What the frozen encoders say, computed once and used by every fold and step of a worker."""
 
+import torch
 from torch import Tensor
 
+from trainables.config import TextConfig
+from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
-from trainables.model.knowledge_encoder import encode_notions
+from trainables.model.knowledge_encoder import encode_notions, random_notions, whiten
 from trainables.model.numbers import NumberEncoder
 
 
@@ -25,15 +28,26 @@ class FrozenFeatures:
         self.backbone, self.task, self.names = backbone, task, names
         self.knowledge_encoder = knowledge_encoder
         self.text = FrozenText(backbone, TextEncoder(backbone.clip))
-        self._notions: Tensor | None = None
+        self._notions: dict[str, Tensor] = {}
         self._numbers: dict[tuple[str, float], NumberEncoder] = {}
 
-    def notions(self) -> Tensor:
-        """Returns the embeddings of all classes' notions, [K, W_k]."""
-        if self._notions is None:
-            notions = [d.notion for c in self.task.classes for d in c.descriptions]
-            self._notions = encode_notions(self.knowledge_encoder, notions, self.text)
-        return self._notions
+    def notions(self, config: TextConfig, seed: int) -> Tensor | None:
+        """Returns the embeddings of all descriptions' notions as a configuration reads them, [K, W_k].
+
+        None where knowledge is off, or where the task file has no notions.
+
+        Args:
+            seed: Draws the controls, as `with_knowledge` does.
+        """
+        texts = with_knowledge(self.task, config.knowledge_source, seed).notions() if config.knowledge else []
+        if not texts:
+            return None
+        if new := [text for text in dict.fromkeys(texts) if text not in self._notions]:
+            self._notions |= dict(zip(new, encode_notions(self.knowledge_encoder, new, self.text), strict=True))
+        embeddings = torch.stack([self._notions[text] for text in texts])
+        if config.knowledge_source == "random":
+            embeddings = random_notions(embeddings, seed)
+        return whiten(embeddings, config.notions)
 
     def numbers(self, encoding: str, clip: float) -> NumberEncoder:
         """Returns the reader of numerical texts, which remembers what it has read."""

@@ -1,14 +1,19 @@
 """The losses, each a pure function. Letters: B videos, M numerical records, C classes, O head width."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 
-def video_loss(logits: Tensor, labels: Tensor, *, gamma: float, alpha: float, beta: float) -> Tensor:
+def video_loss(
+    logits: Tensor, labels: Tensor, *, gamma: float, alpha: float, beta: float, through_weight: bool = False
+) -> Tensor:
     """Returns cross-entropy weighted by alpha * (1 - p_y)^gamma + beta * |y - argmax| / (C - 1), one value a video, [B].
 
-    The weight takes no gradient. gamma 0, alpha 1 and beta 0 are plain cross-entropy; beta 0 is a focal loss. beta is
+    The weight takes no gradient unless `through_weight`, which multiplies the focal part's gradient by
+    1 + gamma p (-log p) / (1 - p), from 1 at p = 0 to 1 + gamma at p = 1 (docs/decisions/0016). gamma 0, alpha 1 and beta 0 are plain cross-entropy; beta 0 is a focal loss. beta is
     for ordered classes: a guess two classes away costs more than a neighbour.
 
     Args:
@@ -18,7 +23,7 @@ def video_loss(logits: Tensor, labels: Tensor, *, gamma: float, alpha: float, be
     Source: method of arXiv 2403.13756, with the focal and ordinal weight of its journal extension.
     """
     entropy = functional.cross_entropy(logits, labels, reduction="none")
-    with torch.no_grad():
+    with torch.set_grad_enabled(through_weight and torch.is_grad_enabled()):
         true = logits.softmax(-1).gather(1, labels[:, None])[:, 0]
         distance = (labels - logits.argmax(-1)).abs() / max(logits.shape[1] - 1, 1)
         weight = alpha * (1 - true) ** gamma + beta * distance
@@ -48,3 +53,8 @@ def pairing_loss(videos: Tensor, numbers: Tensor, scale: float = 1 / 0.07) -> Te
     forth = functional.cross_entropy(logits, own, reduction="none")
     back = functional.cross_entropy(logits.T, own, reduction="none")
     return (forth + back) / 2
+
+
+def total_loss(parts: Mapping[str, float], numeric_weight: float) -> float:
+    """Returns the loss that is minimised, of the means of its parts; the numeric one alone is not weighted yet."""
+    return parts["video"] + numeric_weight * parts["numeric"] + parts["pairing"] + parts["anchor"]

@@ -38,6 +38,12 @@ class Workers:
             p.grad = summed.view_as(p)
         return bool(torch.linalg.vector_norm(flat, torch.inf).isfinite())  # in one pass, without a copy
 
+    def from_leader(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Overwrites tensors with the leading worker's: processors differ in their last bits, and in signs of components."""
+        if self.count > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
     def gather(self, items: list[Any]) -> list[Any]:
         """Returns the items of all workers, on every worker."""
         if self.count == 1:
