@@ -1,44 +1,28 @@
-"""Windows within the frames that show a whole walker. Numbers only, like windows.py, which says how a pass is cut."""
+"""The walks through the picture that a video shows. Each is a video of its own to whatever cuts windows.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+The frame cache holds a file per pass, so that no window shows frames that are not used, and none goes from one pass to
+the next. Numbers and names only.
+"""
 
-import numpy as np
+from collections.abc import Sequence
 
-from trainables.config import VideoConfig
-from trainables.data.windows import frame_indices, heldout_windows, training_windows
+import polars as pl
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
-    """A window of a video."""
-
-    start: int
-    """Its first frame."""
-    first: int
-    """The first frame of the pass that it lies in."""
-    last: int
-    """The first frame after the pass."""
-
-    def indices(self, video: VideoConfig) -> np.ndarray:
-        """Returns the indices of the window's T frames, int64 [T]; what is repeated at its end is the pass's last frame."""
-        return self.first + frame_indices(self.start - self.first, self.last - self.first, video)
+Span = tuple[int, int]
+"""First frame and first frame after, in the video at 30 frames/s."""
 
 
-def windows_of(
-    frames: int, passes: Sequence[Sequence[int]] | None, video: VideoConfig, *, training: bool
-) -> list[Window]:
-    """Returns the windows of a video; none lies in two passes.
+def spans(frames: int, passes: Sequence[Sequence[int]] | None) -> list[Span]:
+    """Returns the passes of a video, which is one pass where `passes` is None."""
+    return [(0, frames)] if passes is None else [(int(first), int(last)) for first, last in passes]
 
-    Args:
-        frames: Of the video.
-        passes: (first, past the last) frame of each walk through the picture; None is the whole video.
-        training: Overlapping training windows, else held-out windows side by side.
-    """
-    starts: Callable[[int, VideoConfig], list[int]] = training_windows if training else heldout_windows
-    spans = [(0, frames)] if passes is None else [(int(first), int(last)) for first, last in passes]
-    return [
-        Window(start=first + start, first=first, last=last)
-        for first, last in spans
-        for start in starts(last - first, video)
-    ]
+
+def spans_of(videos: pl.DataFrame) -> list[list[Span]]:
+    """Returns the passes of each video of an ingested cohort; one that was not followed is one pass."""
+    passes = videos["passes"].to_list() if "passes" in videos.columns else [None] * len(videos)
+    return [spans(frames, found) for frames, found in zip(videos["frames"], passes, strict=True)]
+
+
+def pass_name(cached: str, number: int) -> str:
+    """Returns the file in the frame cache of a pass of a video, whose first pass is in `cached`."""
+    return cached if number == 0 else f"{cached.removesuffix('.npy')}-{number}.npy"
