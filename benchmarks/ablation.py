@@ -13,7 +13,7 @@ import tempfile
 from multiprocessing import get_context
 from pathlib import Path
 from platform.arguments import parse_setting
-from platform.options import SearchOptions, user_cache
+from platform.options import SearchOptions
 from platform.splits import make_splits
 
 import numpy as np
@@ -22,6 +22,7 @@ import torch
 
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import open_frames
 from trainables.data.manifest import read_manifest
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task
@@ -84,7 +85,7 @@ def read(options: argparse.Namespace) -> tuple[Cohort, Task]:
     cohort, task = read_manifest(options.cohort, task=None, label=options.label, parameters=load_parameters(),
                                  folds=2, named=tuple(options.parameter))  # fmt: skip
     size = load_backbone("small").image_size
-    return ingest_cohort(cohort, size=size, folder=user_cache() / "frames"), task
+    return ingest_cohort(cohort, size=size, folder=open_frames("")), task
 
 
 def measure(options: argparse.Namespace, settings: dict[str, object], seed: int) -> dict[str, float]:
@@ -96,7 +97,7 @@ def measure(options: argparse.Namespace, settings: dict[str, object], seed: int)
     predictions = []
     with tempfile.TemporaryDirectory() as folder:
         for fold in make_splits(cohort, folds=options.folds, seed=seed).folds:
-            job = FoldJob(cohort=cohort, fold=fold, frozen=frozen, cache=user_cache() / "frames",
+            job = FoldJob(cohort=cohort, fold=fold, frozen=frozen, cache=open_frames(""),
                           folder=Path(folder) / str(fold.index), key="")  # fmt: skip
             predictions.append(train_fold(reference.with_values(settings), job).predictions)
     pooled = pl.concat(predictions)

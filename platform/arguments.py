@@ -6,7 +6,7 @@ from platform.options import REFITS, SAMPLERS, SearchOptions
 from typing import Any
 
 from search_spaces import SHIPPED
-from trainables.choices import COSTS, RULES, parse_metric
+from trainables.choices import COSTS, READERS, RULES, parse_metric
 from trainables.config import BASELINES
 from trainables.errors import ConfigurationError
 
@@ -279,4 +279,10 @@ def _machine_options(parser: argparse.ArgumentParser, default: SearchOptions) ->
         "--gpus-per-worker", type=float, default=default.gpus_per_worker, help="GPUs of a worker; a fraction shares one"
     )
     group.add_argument("--cache", default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold")
+    group.add_argument(
+        "--reader",
+        choices=READERS,
+        default=default.reader,
+        help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
+    )
     group.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")

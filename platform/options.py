@@ -41,6 +41,7 @@ CONTINUES = (
     "gpus_per_worker",
     "plain",
     "cache",
+    "reader",
     "studies",
 )
 """Options that may change when a study is continued; the others decide what was computed."""
@@ -106,6 +107,7 @@ class SearchOptions:
     gpus_per_worker: float = 0.0
     address: str = "local"
     cache: str = ""
+    reader: str = "pyav"
     plain: bool = False
 
     def __post_init__(self) -> None:
@@ -198,10 +200,6 @@ class SearchOptions:
         what = self.label or (Path(self.task).stem if self.task else "diagnosis")
         return f"{Path(self.cohort).stem}-{what}" if self.cohort else f"simulated-{what}"
 
-    def cache_folder(self) -> Path:
-        """Returns where decoded frames and the simulated cohort are kept."""
-        return Path(self.cache) if self.cache else user_cache()
-
     def identity(self) -> dict[str, Any]:
         """Returns the options that may not change within a study."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in CONTINUES}
@@ -213,7 +211,3 @@ def _prompts_of(path: Path) -> dict[str, str]:
     except OSError as error:
         raise ConfigurationError(f"--prompts-from {path} cannot be read ({error.strerror})") from None
 
-
-def user_cache() -> Path:
-    """Returns this user's cache folder for stridefold."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stridefold"

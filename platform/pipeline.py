@@ -19,6 +19,7 @@ from platform.winner import write_best
 from reports.page import write_report
 from search_spaces import load_space
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import close_folder, open_cache
 from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.files import read_json
@@ -79,9 +80,10 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
     task = load_task(options.task) if options.task else None
     path = Path(options.cohort) if options.cohort else None
     if path is None:
-        folder = options.cache_folder() / f"simulated-{options.subjects}-subjects-seed-{options.seed}-version-{VERSION}"
+        name = f"simulated-{options.subjects}-subjects-seed-{options.seed}-version-{VERSION}"
         console.say(f"no --cohort given: {options.subjects} simulated subjects, not patients")
-        path = simulate_cohort(folder, subjects=options.subjects, seed=options.seed)
+        path = simulate_cohort(open_cache(options.cache) / name, subjects=options.subjects, seed=options.seed)
+        close_folder(path.parent)
     label = options.label or (task.label if task else "diagnosis")
     cohort, task = read_manifest(
         path,
@@ -138,7 +140,12 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
     cache = frame_cache(session.options)
     with session.console.ingest() as on_video:
         cohort = ingest_cohort(
-            study.cohort, size=backbone.image_size, folder=cache, run=in_ray_tasks, on_video=on_video
+            study.cohort,
+            size=backbone.image_size,
+            folder=cache,
+            reader=session.options.reader,
+            run=in_ray_tasks,
+            on_video=on_video,
         )
     check_near_duplicates(cohort, cache, session.options.allow_duplicate)
     cohort.save(study.folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from platform.console import Console
 from platform.predict_options import NOTICE, PredictOptions
 
+from trainables.choices import READERS
 from trainables.errors import StridefoldError
 
 
@@ -73,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--knowledge-encoder", default="", help="likewise, where the study used one other than clip")
     parser.add_argument("--cache", default="", metavar="FOLDER", help="decoded frames; none: ~/.cache/stridefold")
+    parser.add_argument(
+        "--reader",
+        choices=READERS,
+        default="pyav",
+        help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
+    )
     return parser
 
 

@@ -22,6 +22,7 @@ class PredictOptions:
     backbone: str = ""
     knowledge_encoder: str = ""
     cache: str = ""
+    reader: str = "pyav"
 
     def __post_init__(self) -> None:
         if bool(self.videos) == (self.manifest is not None):

@@ -5,7 +5,6 @@ import datetime
 import importlib.metadata
 from pathlib import Path
 from platform.console import Console
-from platform.options import user_cache
 from platform.predict_options import NOTICE, PredictOptions
 from platform.study import code_hash
 from typing import Any
@@ -14,6 +13,7 @@ import polars as pl
 
 from trainables.choices import LEVELS
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import open_frames
 from trainables.data.decode import RATE
 from trainables.data.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
 from trainables.files import write_json, write_text
@@ -38,9 +38,9 @@ def predict(options: PredictOptions, console: Console) -> int:
     else:
         videos = read_videos(options.videos)
     frozen = load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder)
-    cache = ((Path(options.cache) if options.cache else user_cache()) / "frames").absolute()
+    cache = open_frames(options.cache)
     with console.ingest() as on_video:
-        videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, on_video)
+        videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, options.reader, on_video)
     scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
     levels = LEVELS if options.manifest else LEVELS[1:]
     found = [p for level in levels for p in predictions(ensemble, scores, level)]
@@ -52,7 +52,9 @@ def predict(options: PredictOptions, console: Console) -> int:
     return 0
 
 
-def ingest(ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, on_video: Any) -> pl.DataFrame:
+def ingest(
+    ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, reader: str, on_video: Any
+) -> pl.DataFrame:
     """Returns the videos with their frames in the cache."""
     new = Cohort(
         name="the list of videos",
@@ -62,7 +64,7 @@ def ingest(ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, on_
         parameters=(),
         videos=videos,
     )
-    return ingest_cohort(new, size=size, folder=cache, on_video=on_video).videos
+    return ingest_cohort(new, size=size, folder=cache, reader=reader, on_video=on_video).videos
 
 
 def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console) -> None:

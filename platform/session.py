@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from search_spaces import Space
+from trainables.data.cache_folder import open_frames
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.leaderboard import TrialRecord, chosen, read_trials
 from trainables.records import Fold
@@ -115,7 +116,5 @@ class Session:
 
 
 def frame_cache(options: SearchOptions) -> Path:
-    """Returns the folder of decoded frames; nobody else on the machine may look into the default one."""
-    if not options.cache:
-        options.cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    return (options.cache_folder() / "frames").absolute()
+    """Returns the folder of decoded frames; nobody else on the machine may look into it."""
+    return open_frames(options.cache)

@@ -8,6 +8,8 @@ RULES = ("best", "one_se")
 """How a trial is chosen: the best score, or the cheapest within one standard error of it."""
 COSTS = ("trained_parameters", "seconds")
 """What a configuration costs: weights that are trained, or seconds of training and scoring over all folds."""
+READERS = ("pyav", "decord")
+"""What reads videos; decord runs in a process of its own, checked against PyAV."""
 
 
 def parse_metric(text: str) -> tuple[str, str]:

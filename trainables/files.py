@@ -27,14 +27,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one."""
+def write_atomic(path: Path, write: Callable[[IO[bytes]], Any], *, private: bool = False) -> None:
+    """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one.
+
+    Args:
+        private: Whether this user alone may read it (0600); else the process's file mode mask decides.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())  # mkstemp's 0600 would lock colleagues out of a shared folder
+            if not private:
+                os.fchmod(
+                    file.fileno(), 0o666 & ~_umask()
+                )  # mkstemp's 0600 would lock colleagues out of a shared folder
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -19,12 +19,13 @@ import torch
 from torch.nn import functional
 
 from trainables.config import VideoConfig
-from trainables.data.decode import ReaderDisagrees, VideoError, decode
+from trainables.data.cache_folder import close_folder
+from trainables.data.decode import ReaderDisagrees, VideoError, check_reader, decode
 from trainables.errors import CohortError, StridefoldError
 from trainables.files import digest, write_atomic
 from trainables.records import Cohort
 
-PREPROCESSING = 2
+PREPROCESSING = 3
 """Counts up whenever the same video would give other pixels."""
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels of the upright frame; right and bottom are the first pixels outside."""
@@ -45,13 +46,21 @@ Runner = Callable[[Sequence[dict[str, Any]]], Iterator[tuple[int, "CachedVideo |
 
 
 def ingest(
-    path: Path, *, sha256: str, box: Box | None, size: int, folder: Path, fps: float | None = None
+    path: Path,
+    *,
+    sha256: str,
+    box: Box | None,
+    size: int,
+    folder: Path,
+    fps: float | None = None,
+    reader: str = "pyav",
 ) -> CachedVideo:
     """Decodes a video into the cache, unless it is there already, and returns where it lies.
 
     Frames are uint8 [F, size, size, 3] at 30 frames/s, upright. With a box they show the square around its centre whose
     side is the box's longer one, else the whole frame; what lies outside the frame is black. Resizing is bicubic with
     antialiasing, as CLIP's own preprocessing, to 2 of 255. Two processes may ingest the same video at once; both write the same.
+    Nobody but this user may look into the folder.
 
     Raises:
         VideoError: The video cannot be read to its end.
@@ -61,7 +70,8 @@ def ingest(
     if (frames := _frames_of(folder / name, size)) is not None:
         return CachedVideo(name=name, frames=frames)
     try:
-        write_atomic(folder / name, lambda file: _write(file, path, box, size, fps))
+        close_folder(folder)
+        write_atomic(folder / name, lambda file: _write(file, path, box, size, fps, reader), private=True)
     except OSError as error:
         raise StridefoldError(
             f"the frame cache {folder} cannot be written ({error.strerror}); free some space or choose another folder"
@@ -96,6 +106,7 @@ def ingest_cohort(
     size: int,
     folder: Path,
     workers: int = 1,
+    reader: str = "pyav",
     run: Runner | None = None,
     on_video: Callable[[int, int], None] | None = None,
 ) -> Cohort:
@@ -104,13 +115,16 @@ def ingest_cohort(
     Args:
         size: Side of the backbone's input, in pixels.
         workers: Processes of this machine that decode, where no `run` is given; 1 decodes in this process.
+        reader: As of `decode`; a video on which decord fails is read by PyAV.
         run: Runs `ingest_or_error` on every job, in any order and anywhere that sees the same folder.
         on_video: Called with (videos done, videos in all) after each.
 
     Raises:
         CohortError: Lists every video that cannot be read.
+        StridefoldError: The cache cannot be written, or decord is asked for and not installed.
     """
-    jobs = [_job(row, size, folder) for row in cohort.videos.iter_rows(named=True)]
+    check_reader(reader)
+    jobs = [_job(row, size, folder) | {"reader": reader} for row in cohort.videos.iter_rows(named=True)]
     done: dict[int, CachedVideo] = {}
     problems: dict[int, str] = {}
     for index, result in _run(jobs, run or (in_turn if workers <= 1 else partial(in_processes, workers=workers))):
@@ -202,9 +216,9 @@ def _frames_of(path: Path, size: int) -> int | None:
     return len(array) if expected and array.shape[1:] == (size, size, 3) and len(array) else None
 
 
-def _write(file: IO[bytes], path: Path, box: Box | None, size: int, fps: float | None) -> None:
+def _write(file: IO[bytes], path: Path, box: Box | None, size: int, fps: float | None, reader: str) -> None:
     try:
-        _write_array(file, _squares(decode(path, fps=fps, reader="decord"), box, size), size)
+        _write_array(file, _squares(decode(path, fps=fps, reader=reader), box, size), size)
     except ReaderDisagrees:
         _write_array(file, _squares(decode(path, fps=fps, reader="pyav"), box, size), size)
 
