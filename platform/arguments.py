@@ -6,7 +6,7 @@ from platform.options import REFITS, SAMPLERS, SearchOptions
 from typing import Any
 
 from search_spaces import SHIPPED
-from trainables.choices import COSTS, READERS, RULES, parse_metric
+from trainables.choices import COSTS, READERS, RULES, TRACKERS, parse_metric
 from trainables.config import BASELINES
 from trainables.errors import ConfigurationError
 
@@ -125,6 +125,13 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         "else links may not lead out of the manifest's folder",
     )
     group.add_argument("--label-per-video", action="store_true", help="a subject's videos may carry different labels")
+    group.add_argument(
+        "--track",
+        choices=TRACKERS,
+        default=default.track,
+        help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
+        "before a fixed camera, none takes the whole picture; boxes in the manifest are used in any case",
+    )
     group.add_argument(
         "--allow-duplicate",
         metavar="VIDEO",

@@ -1,4 +1,4 @@
-"""`python -m platform.cohort`: simulate a cohort, or check a manifest without training anything."""
+"""`python -m platform.cohort`: simulate a cohort, check a manifest, or follow its walkers, without training anything."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 from platform.arguments import parse_search
 from platform.console import Console
 from platform.options import SearchOptions
+from platform.tracking_options import add_track_options, pages_of
 
 from trainables.errors import StridefoldError
 
@@ -13,7 +14,7 @@ from trainables.errors import StridefoldError
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0, 1 for a problem, 130 when stopped by the user."""
     parser = argparse.ArgumentParser(
-        prog="python -m platform.cohort", description="Simulate a cohort or check a manifest."
+        prog="python -m platform.cohort", description="Simulate a cohort, check a manifest, or follow its walkers."
     )
     commands = parser.add_subparsers(dest="command", required=True)
     simulate = commands.add_parser("simulate", help="write simulated walkers as videos with a manifest")
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     simulate.add_argument("--seed", type=int, default=0, help="other seeds give other subjects (default 0)")
     check = commands.add_parser("check", help="check a manifest; takes the cohort options of platform.search")
     check.add_argument("manifest", help="manifest (.csv or .parquet)")
+    add_track_options(commands)
     given, rest = parser.parse_known_args(arguments)
     console = Console(plain=True)
     try:
@@ -34,6 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
             gather_cohort(options, console)
             console.say("no problems")
             return 0
+        if given.command == "track":
+            from platform.tracking import track
+
+            return track(parse_search(["--cohort", given.manifest, *rest]), pages_of(given), Console())
         if rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         from trainables.data.simulate import simulate_cohort

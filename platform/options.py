@@ -66,6 +66,7 @@ class SearchOptions:
     ignore: tuple[str, ...] = ()
     follow_links: bool = False
     label_per_video: bool = False
+    track: str = "motion"
     study: str | None = None
     studies: str = "studies"
     space: str = "smoke"
@@ -210,4 +211,3 @@ def _prompts_of(path: Path) -> dict[str, str]:
         return {"video.prompts_from": str(path.absolute()), "video.prompts_sha256": file_sha256(path)}
     except OSError as error:
         raise ConfigurationError(f"--prompts-from {path} cannot be read ({error.strerror})") from None
-

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
 from platform.console import Console
+from platform.following import followed
 from platform.nested import open_nested, run_nested
 from platform.options import SearchOptions
 from platform.resources import ray_session
@@ -132,7 +133,7 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
     """Returns the study with every video in the frame cache.
 
     Raises:
-        CohortError: Lists the videos that cannot be read.
+        CohortError: Lists the videos that cannot be read, or whose walker cannot be followed.
         LeakageError: Lists videos of different subjects that show the same recording.
     """
     from platform.tuner import in_ray_tasks
@@ -144,9 +145,12 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
             size=backbone.image_size,
             folder=cache,
             reader=session.options.reader,
+            tracker=session.options.track,
             run=in_ray_tasks,
             on_video=on_video,
         )
+    for line in followed(cohort.videos):
+        session.console.say(line)
     check_near_duplicates(cohort, cache, session.options.allow_duplicate)
     cohort.save(study.folder)
     return dataclasses.replace(study, cohort=cohort)

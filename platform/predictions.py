@@ -5,6 +5,7 @@ import datetime
 import importlib.metadata
 from pathlib import Path
 from platform.console import Console
+from platform.following import followed
 from platform.predict_options import NOTICE, PredictOptions
 from platform.study import code_hash
 from typing import Any
@@ -41,6 +42,8 @@ def predict(options: PredictOptions, console: Console) -> int:
     cache = open_frames(options.cache)
     with console.ingest() as on_video:
         videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, options.reader, on_video)
+    for line in followed(videos):
+        console.say(line)
     scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
     levels = LEVELS if options.manifest else LEVELS[1:]
     found = [p for level in levels for p in predictions(ensemble, scores, level)]
@@ -55,7 +58,7 @@ def predict(options: PredictOptions, console: Console) -> int:
 def ingest(
     ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, reader: str, on_video: Any
 ) -> pl.DataFrame:
-    """Returns the videos with their frames in the cache."""
+    """Returns the videos with their frames in the cache, after the study's own tracker has looked for the walkers."""
     new = Cohort(
         name="the list of videos",
         simulated=False,
@@ -64,7 +67,8 @@ def ingest(
         parameters=(),
         videos=videos,
     )
-    return ingest_cohort(new, size=size, folder=cache, reader=reader, on_video=on_video).videos
+    tracker = ensemble.record.options.get("track", "none")
+    return ingest_cohort(new, size=size, folder=cache, reader=reader, tracker=tracker, on_video=on_video).videos
 
 
 def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console) -> None:

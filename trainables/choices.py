@@ -10,6 +10,8 @@ COSTS = ("trained_parameters", "seconds")
 """What a configuration costs: weights that are trained, or seconds of training and scoring over all folds."""
 READERS = ("pyav", "decord")
 """What reads videos; decord runs in a process of its own, checked against PyAV."""
+TRACKERS = ("none", "motion")
+"""What looks for the walker in a video: nothing, or what moves before a fixed camera."""
 
 
 def parse_metric(text: str) -> tuple[str, str]:

@@ -55,7 +55,9 @@ class Cohort:
 
     `videos` has the columns subject (text), video (text, as the manifest gives it), path (absolute), sha256,
     label (class index from 0), frames (at 30 frames/s after ingest), cached (name of the file in the frame cache), and one
-    float column per parameter, null where it was not measured.
+    float column per parameter, null where it was not measured. After ingest also passes (list of [first, past the last]
+    frames that windows are taken from, null for all), followed (how the walker was: 'followed', 'in place', 'own boxes',
+    'whole picture' or 'not followed') and follow_note (why the whole picture is used).
     """
 
     name: str
@@ -74,8 +76,10 @@ class Cohort:
     """Whether one subject's videos may carry different labels."""
 
     def sha256(self) -> str:
-        """Returns the hash of what training can see: subjects, files, labels, classes and parameter values."""
+        """Returns the hash of what training can see: subjects, files, labels, classes, parameter values, and given boxes."""
         keys = ["subject", "video", "sha256", "label", *(p.key for p in self.parameters)]
+        cuts = ("box_left", "box_top", "box_right", "box_bottom", "boxes_sha256", "fps")
+        keys += [key for key in cuts if key in self.videos and self.videos[key].null_count() < len(self.videos)]
         return digest([self.label, self.classes, self.videos.select(keys).sort("subject", "video").rows()])
 
     def subjects(self) -> pl.DataFrame:

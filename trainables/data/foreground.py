@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter
 from torch.nn import functional
 
-from trainables.data.decode import ReaderDisagrees, decode
+from trainables.data.decode import VideoError, decode
 
 Frame = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -58,22 +58,18 @@ def read_small(path: Path, fps: float | None) -> SmallVideo:
     Raises:
         VideoError: The video cannot be read to its end.
     """
+    last, small = None, np.empty(0, dtype=np.uint8)
     with tempfile.TemporaryFile() as file:
-        for reader in ("decord", "pyav"):
-            file.seek(0)
-            file.truncate()
-            size, last, pixels = (0, 0), None, np.empty(0, dtype=np.uint8)
-            try:
-                for frame in decode(path, fps=fps, reader=reader):  # type: ignore[arg-type]
-                    if frame is not last:  # a low frame rate repeats frames
-                        last, pixels, size = frame, _made_small(frame), (frame.shape[1], frame.shape[0])
-                    file.write(pixels.data)
-                break
-            except ReaderDisagrees:
-                continue
+        for frame in decode(path, fps=fps):
+            if frame is not last:  # a low frame rate repeats frames
+                last, small = frame, _made_small(frame)
+            file.write(small.data)
         file.flush()
-        frames = np.memmap(file, dtype=np.uint8, mode="r").reshape(-1, *pixels.shape)
-    return SmallVideo(frames=frames, scale=max(size) / max(pixels.shape[:2]), width=size[0], height=size[1])
+        frames = np.memmap(file, dtype=np.uint8, mode="r").reshape(-1, *small.shape)
+    if last is None:
+        raise VideoError(path, "holds no frames; export it again")
+    height, width = last.shape[:2]
+    return SmallVideo(frames=frames, scale=max(last.shape) / max(small.shape), width=width, height=height)
 
 
 def _made_small(frame: Frame) -> Frame:

@@ -55,10 +55,7 @@ def find_walker(video: SmallVideo) -> Found:
         return Found(note="the camera moves")
     video = replace(video, frames=held_still(video.frames, swayed))
     walkers = [f for f in follow(masks(video.frames)) if f.travel >= WALKS and len(f.frames) >= SHORTEST]
-    if walkers:
-        found = _across(video, walkers)
-    else:
-        found = _in_place(video, follow(over_a_stride(masks(video.frames))))
+    found = _across(video, walkers) if walkers else _in_place(video)
     if found.boxes is None:
         return found
     height = float(np.nanmedian(found.boxes[:, 3] - found.boxes[:, 1]))
@@ -78,8 +75,9 @@ def _across(video: SmallVideo, walkers: list[Figure]) -> Found:
     return Found(boxes=_boxes(video, _same_person(walker, walkers)))
 
 
-def _in_place(video: SmallVideo, figures: list[Figure]) -> Found:
+def _in_place(video: SmallVideo) -> Found:
     """Returns the boxes of somebody on a treadmill, all the same, or on the way towards the camera or away from it."""
+    figures = follow(over_a_stride(masks(video.frames)))
     walker = max(figures, key=lambda f: f.area, default=None)
     if walker is None or len(walker.frames) < SHORTEST:
         return Found(problem=f"shows nobody who walks: nothing as large as a person moves in it; {_NEXT}")

@@ -24,7 +24,9 @@ BOX = ("box_left", "box_top", "box_right", "box_bottom")
 LEG = "leg_length"
 RATES = (1.0, 1000.0)
 """Frames per second that are believed."""
-RESERVED = frozenset({"subject", "video", "path", "sha256", "label", "fold", "frames", "cached", "fps", LEG, *BOX})
+RESERVED = frozenset(
+    {"subject", "video", "path", "sha256", "label", "fold", "frames", "cached", "fps", "boxes", LEG, *BOX}
+)
 """Columns that mean something else in a cohort, and so are never parameters."""
 
 Box = tuple[int, int, int, int]

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from trainables.config import VideoConfig
 from trainables.data.course import EDGE, Course, Passes, course_of
-from trainables.data.foreground import SmallVideo, read_small
+from trainables.data.decode import RATE, probe
+from trainables.data.foreground import LONGER_SIDE, SmallVideo, read_small
 from trainables.data.motion_tracker import IN_PLACE_MARGIN, Found, fills_picture, find_walker
+from trainables.data.own_boxes import OwnBoxes, at_30, read_boxes
 from trainables.files import digest, write_atomic
 
 VERSION = 1
@@ -52,9 +54,15 @@ class Track:
     problem: str = ""
     """Why the video cannot be used, as a sentence without its file's name."""
 
+    def cut(self) -> str | None:
+        """Returns a hash of the frames and squares that are cut out; None where these are all frames, whole."""
+        if self.crops is None and self.passes is None:
+            return None
+        return digest([None if self.crops is None else self.crops.tolist(), self.passes])
+
     def save(self, path: Path) -> None:
         """Writes the parquet file."""
-        write_atomic(path, self.table().write_parquet)
+        write_atomic(path, self.table().write_parquet, private=True)
 
     def table(self) -> pl.DataFrame:
         """Returns one row per frame, as the file holds them."""
@@ -105,28 +113,44 @@ class Track:
         )
 
 
-def track_path(folder: Path, *, sha256: str, fps: float | None, tracker: str) -> Path:
+def track_path(sha256: str, fps: float | None, tracker: str, folder: Path, *, own: OwnBoxes | None = None) -> Path:
     """Returns where a video's track lies beside the frames that `folder` holds: its name is a hash of all that decides it."""
-    return folder / FOLDER / f"{digest([VERSION, tracker, sha256, fps])[:40]}.parquet"
+    who = tracker if own is None else own.sha256
+    return folder / FOLDER / f"{digest([VERSION, who, sha256, fps])[:40]}.parquet"
 
 
-def track_video(path: Path, *, sha256: str, fps: float | None, tracker: str, folder: Path) -> Track:
+def track_video(
+    path: Path, sha256: str, fps: float | None, tracker: str, folder: Path, *, own: OwnBoxes | None = None
+) -> Track:
     """Returns the track of a video, from its file where there is one.
 
     Args:
         fps: Frames per second that replace the file's own.
         tracker: One of FINDERS.
         folder: Of the frame cache.
+        own: Boxes that the user gave, which win.
 
     Raises:
         VideoError: The video cannot be read to its end.
         OSError: The track cannot be written.
     """
-    place = track_path(folder, sha256=sha256, fps=fps, tracker=tracker)
+    place = track_path(sha256, fps, tracker, folder, own=own)
     if (track := Track.load(place)) is None:
-        track = follow_walker(read_small(path, fps), tracker)
+        track = follow_walker(read_small(path, fps), tracker) if own is None else follow_boxes(path, fps, own)
         track.save(place)
     return track
+
+
+def follow_boxes(path: Path, fps: float | None, own: OwnBoxes) -> Track:
+    """Returns the track of a video whose boxes the user gave.
+
+    Raises:
+        VideoError: The video cannot be read, or the boxes show nobody for long enough.
+    """
+    info = probe(path, fps=fps)
+    boxes = at_30(read_boxes(own.path), info.frames_at_30, info.fps, RATE)
+    course = course_of(boxes, info.width, info.height, EDGE * max(info.width, info.height) / LONGER_SIDE)
+    return _of_course("own boxes", course, crops=course.crops)
 
 
 def follow_walker(video: SmallVideo, tracker: str) -> Track:
@@ -140,21 +164,21 @@ def follow_walker(video: SmallVideo, tracker: str) -> Track:
     if found.in_place:
         return _in_place(video, found.boxes)
     course = course_of(found.boxes, video.width, video.height, EDGE * video.scale)
+    side = int(course.crops[0, 2] - course.crops[0, 0])
+    if fills_picture(side, video.width, video.height):
+        return _of_course("whole picture", course, crops=None, note="the walker fills the picture")
+    return _of_course("followed", course, crops=course.crops)
+
+
+def _of_course(kind: Kind, course: Course, crops: NDArray[np.int64] | None, note: str = "") -> Track:
+    everything = ((0, len(course.states)),)
     longest = max((last - first for first, last in course.passes), default=0)
+    problem = ""
     if longest < VideoConfig().min_tail:
         problem = (
             f"shows the whole walker for {longest} frames in a row at most, but {VideoConfig().min_tail} are needed; "
             "give the walker's box in the manifest, or leave its row out"
         )
-        return _track("followed", course, crops=None, problem=problem)
-    side = int(course.crops[0, 2] - course.crops[0, 0])
-    if fills_picture(side, video.width, video.height):
-        return _track("whole picture", course, crops=None, note="the walker fills the picture")
-    return _track("followed", course, crops=course.crops)
-
-
-def _track(kind: Kind, course: Course, crops: NDArray[np.int64] | None, note: str = "", problem: str = "") -> Track:
-    everything = ((0, len(course.states)),)
     return Track(
         kind=kind,
         frames=len(course.states),

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from trainables.config import TrainConfig
 from trainables.data.dataset import WindowDataset
+from trainables.data.passes import spans_of
 from trainables.data.windows import heldout_windows
 from trainables.errors import CohortError, ConfigurationError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
@@ -198,8 +199,10 @@ def score_videos(
         StridefoldError: A fold's weights are missing, damaged, or not of this backbone.
     """
     video = ensemble.config.video
-    if short := [row for row in videos.iter_rows(named=True) if not heldout_windows(row["frames"], video)]:
-        problems = [f"{r['video']} has {r['frames']} frames at 30 frames/s; {video.min_tail} at least" for r in short]
+    longest = [max(last - first for first, last in some) for some in spans_of(videos)]
+    if short := [i for i, frames in enumerate(longest) if not heldout_windows(frames, video)]:
+        shown = [(videos["video"][i], longest[i]) for i in short]
+        problems = [f"{name} has {frames} frames at 30 frames/s; {video.min_tail} at least" for name, frames in shown]
         raise CohortError("the list of videos", problems)
     data = WindowDataset(videos, cache, video, training=False)
     motion = WindowMotion(frozen.backbone, cache, data) if ensemble.config.motion.readout != "off" else None
