@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: help install demo example test lint faults cluster-test bench
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
-	@echo "make example the same with baselines, as reports/example.html shows it"
+	@echo "make example the same, and its page as reports/example.html"
 	@echo "make test   install if need be, then check style, types, imports and behaviour"
 	@echo "make lint   the same without the behaviour"
 	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
@@ -30,7 +30,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m platform.search
 
 example: $(INSTALLED)
-	$(BIN)/python -m platform.search --study example --baselines parameters,linear_probe,vita_clip
+	$(BIN)/python -m platform.search --study example
 	cp studies/example/report.html reports/example.html
 
 lint: $(INSTALLED)

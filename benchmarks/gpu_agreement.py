@@ -111,7 +111,7 @@ def train_small(device: torch.device, **optimizer: Any) -> tuple[np.ndarray, np.
     values = np.random.default_rng(0).normal(train[:, None] % 2, 1.0, (len(train), len(NAMES)))
     memory = NumericMemory.fit(values, train, train % 2, healthy=0, classes=len(about.classes), config=config.numeracy,
                                encoder=frozen.numbers("continuous", config.numeracy.clip), seed=0)  # fmt: skip
-    model = build(backbone, about, config, frozen.notions(), seed=0).to(device)
+    model = build(backbone, about, config, frozen.notions(config.text, 0), seed=0).to(device)
     task = GaitTask(model, config, memory, ordinal=False, workers=Workers(), device=device)
     data: Any = MovingBars(backbone.image_size, config.video.frames)
     batches = [b for e in range(EPOCHS) for b in np.split(np.random.default_rng(e).permutation(train), len(train) // 4)]

@@ -124,7 +124,7 @@ def make_task(config: TrainConfig, backbone: Backbone, device: torch.device) -> 
         memory = NumericMemory.fit(values, np.arange(VIDEOS), labels, healthy=0, classes=len(about.classes), seed=0,
                                    config=config.numeracy,
                                    encoder=features.numbers(config.numeracy.encoding, config.numeracy.clip))  # fmt: skip
-    notions = features.notions() if config.text.knowledge else None
+    notions = features.notions(config.text, config.seed) if config.text.knowledge else None
     model = build(backbone, about, config, notions, seed=0).to(device)
     return GaitTask(model, config, memory, ordinal=about.ordinal, workers=Workers(), device=device)
 

@@ -3,7 +3,7 @@
     python benchmarks/ingest.py --frame 512        # simulated walkers, 12 s of 512 px in H.264, scaled to 224
     python benchmarks/ingest.py cohort/videos/*.mp4
 
-Both sides with one process of one thread, and with one for each core. Ours also checks decord against PyAV and writes the
+Both sides with one process of one thread, and with one for each core. Ours also reads each file before, for its times, and writes the
 frames to a disk; ffmpeg drops them. Our processes have started when the clock does. Needs the program ffmpeg.
 """
 

@@ -1,6 +1,6 @@
 """The video encoder as the method's public release computes it, over our weights; the other side of benchmarks/gpu.py.
 
-Prompts stand among a frame's tokens and go through the whole frozen layer, whose outputs at their places are then dropped; attention is
+Prompts stand among a frame's tokens. Local and summary tokens are taken out behind the attention, global ones behind the layer. Attention is
 written out as products and a softmax; GELU is x * sigmoid(1.702 x). Written from the published method (Vita-CLIP,
 arXiv 2304.03307, section 3.2; arXiv 2403.13756). Letters: B videos, T frames, P patches, W vision width, N tokens.
 """
@@ -22,7 +22,7 @@ class ReleaseEncoder(nn.Module):
         self.encoder = encoder
 
     def forward(self, video: Tensor, _: Callable[..., Tensor] | None = None) -> VideoFeatures:
-        """Returns the features of normalised frames, [B, T, 3, H, W_pixels]."""
+        """Returns the features of normalised frames, [B, T, 3, H, W_pixels]; the summary is that before the last layer."""
         own, vision = self.encoder, self.encoder.vision
         batch, frames = video.shape[:2]
         patches = vision.embeddings(video.flatten(0, 1)).unflatten(0, (batch, frames))  # [B, T, 1 + P, W]
@@ -38,12 +38,11 @@ class ReleaseEncoder(nn.Module):
                 tokens.append(summary)
             hidden = torch.cat(tokens, dim=2)  # [B, T, N, W]
             hidden = hidden + attention(layer.self_attn, layer.layer_norm1(hidden))
-            hidden = hidden + layer.mlp(layer.layer_norm2(hidden))
-            if summary is not None:
-                summary = hidden[:, :, -1]
-            hidden = hidden[:, :, :count]
+            kept = count + (0 if prompts.global_prompts is None else len(prompts.global_prompts))
+            hidden = hidden[:, :, :kept]
+            hidden = (hidden + layer.mlp(layer.layer_norm2(hidden)))[:, :, :count]
         features = own.projection(vision.post_layernorm(hidden[:, :, 0]))  # [B, T, D]
-        return VideoFeatures(features.mean(1), features, summary.mean(1) if summary is not None else None)
+        return VideoFeatures(features.mean(1), features, None if summary is None else summary.mean((1, 2)))
 
 
 def attention(layer: Any, tokens: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import argparse
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from platform.options import SearchOptions, user_cache
+from platform.options import SearchOptions
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch.nn.functional import normalize
 
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import user_cache
 from trainables.data.dataset import WindowDataset
 from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
@@ -34,6 +35,7 @@ from trainables.training.frozen import FrozenFeatures
 from trainables.training.losses import video_loss
 
 TEXT_ALONE = {
+    "motion.readout": "off",
     "video.n_global": 0,
     "video.local": False,
     "video.summary": False,
@@ -209,6 +211,7 @@ def _keep_classes(model: GaitCLIP, classes: list[int]) -> None:
     prompts = model.prompts
     rows = [row for row, owner in enumerate(prompts.owner) if owner in classes]
     prompts.owner = [classes.index(prompts.owner[row]) for row in rows]
+    prompts.rows = torch.tensor(prompts.owner)
     prompts.classes = len(classes)
     prompts.context = torch.nn.Parameter(prompts.context.detach()[classes].clone())
     prompts.words, prompts.end = prompts.words[rows], prompts.end[rows]
@@ -246,7 +249,7 @@ def main() -> None:
     )
     parser.add_argument("--shots", type=int, nargs="+", default=[0, 1, 2, 4], help="training subjects a class; 0: none")
     parser.add_argument("--draws", type=int, default=3, help="draws of training subjects in a seed (default 3)")
-    parser.add_argument("--seeds", type=int, default=5, help="seeds (default 5)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="seeds (default 0 1 2 3 4)")
     parser.add_argument("--steps", type=int, default=100, help="steps of 12 windows (default 100)")
     parser.add_argument("--rows", nargs="+", help=f"some of: {'; '.join(ROWS)}")
     options = parser.parse_args()
@@ -254,7 +257,7 @@ def main() -> None:
     rows = {name: ROWS[name] for name in options.rows or ROWS}
     columns = [*(f"{n} subjects a class" for n in options.shots), "a class never seen (AUC)"]
     values: dict[str, list[list[float]]] = {name: [[] for _ in columns] for name in rows}
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         cohort = read(options, seed)
         for name, changes in rows.items():
             config = reference(options, seed).with_values(dict(changes))

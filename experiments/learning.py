@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from platform.options import SCALED_TO_SMALL, user_cache
+from platform.options import SCALED_TO_SMALL
 from platform.splits import make_splits
 from typing import Any
 
@@ -30,6 +30,7 @@ import torch
 
 from trainables.config import PUBLISHED, TrainConfig
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import user_cache
 from trainables.data.manifest import read_manifest
 from trainables.data.simulate import simulate_cohort
 from trainables.knowledge.parameters import load_parameters

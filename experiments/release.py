@@ -12,7 +12,6 @@ the text context's first gradient comes from the numbers. focal: the factor of a
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from platform.options import user_cache
 from platform.splits import make_splits
 
 import numpy as np
@@ -22,6 +21,7 @@ from torch.nn.functional import normalize
 
 from trainables.config import TextConfig, TrainConfig
 from trainables.data.cache import ingest_cohort
+from trainables.data.cache_folder import user_cache
 from trainables.data.manifest import read_manifest
 from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.knowledge.parameters import load_parameters
@@ -30,6 +30,7 @@ from trainables.model.backbone import Backbone, FrozenText, TextEncoder, load_ba
 from trainables.model.numbers import NumberEncoder, number_scale, sinusoids
 from trainables.model.scaling import BINS, to_bin
 from trainables.model.text_prompts import ClassPrompts
+from trainables.training.draws import windows_of
 from trainables.training.fold import prepare
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob, load
@@ -126,17 +127,17 @@ def gradients(backbone: Backbone) -> Iterator[str]:
         tau = 20.0 if "tau" in name else 100.0
         ratios = []
         for seed in range(SEEDS):
-            values = dict(settings) | {"seed": seed, "numeracy.temperature": tau}
+            values = dict(settings) | {"seed": seed, "numeracy.temperature": tau, "motion.readout": "off"}
             ratios.append(_ratio(TrainConfig().with_values(values), job))
         yield f"| {name} | {np.mean(ratios):.2f} | {' '.join(f'{r:.2f}' for r in ratios)} |"
 
 
 def _ratio(config: TrainConfig, job: FoldJob) -> float:
     task, data = prepare(config, job, Workers(), torch.device("cpu")), job.training(config)
-    rng = np.random.default_rng(config.seed)
+    rng, windows = np.random.default_rng(config.seed), windows_of(data)
     norms = np.zeros(2)
     for _ in range(4):
-        batch = load(data, rng.choice(len(data), 4, replace=False))
+        batch = load(data, [windows[i] for i in rng.choice(len(data), 4, replace=False)])
         norms += _norms(task, batch.frames, batch.labels, rng)
     return float(norms[1] / norms[0])
 
@@ -150,7 +151,10 @@ def _norms(task: GaitTask, frames: Tensor, labels: Tensor, rng: np.random.Genera
         features = model.encode(frames).video
     logits = model.logits(features, classes)
     video = video_loss(logits, labels, gamma=optimizer.focal_gamma, alpha=optimizer.focal_alpha, beta=task.beta).mean()
-    numeric = task.config.numeracy.weight * task._numeric_loss(classes, rng)
+    assert task.memory is not None
+    records, of = task.memory.draw(task.config.numeracy.memory_batch, rng)
+    numeric = task._numeric_loss(classes, task.memory.record_features(records), torch.from_numpy(of))
+    numeric = task.config.numeracy.weight * numeric
     return np.array(
         [float(torch.autograd.grad(loss, context, retain_graph=loss is video)[0].norm()) for loss in (video, numeric)]
     )

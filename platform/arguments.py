@@ -1,13 +1,13 @@
 """The command line of `python -m platform.search`."""
 
 import argparse
-import json
+from functools import partial
+from os.path import abspath, expanduser, isdir  # a shell leaves the ~ of --cohort=~/cohort.csv as it is
 from platform.options import REFITS, SAMPLERS, SearchOptions
-from typing import Any
 
 from search_spaces import SHIPPED
 from trainables.choices import COSTS, READERS, RULES, TRACKERS, parse_metric
-from trainables.config import BASELINES
+from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
 
 
@@ -15,22 +15,19 @@ def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     """Returns the options of a command line; --help and a wrong line end the program as argparse does."""
     given = vars(_parser().parse_args(arguments))
     given["metric"] = "/".join(parse_metric(given["metric"]))
-    given["settings"] = dict(parse_setting(text) for text in given["settings"])
+    given["settings"] = TrainConfig.checked(dict(parse_setting(text) for text in given["settings"]))
     given["column"] = dict(parse_column(text) for text in given["column"])
     for name in ("parameter", "ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
     return SearchOptions(**given)
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Returns ('optimizer.lr', 0.001) of 'optimizer.lr=0.001'; what is no JSON is text."""
+def parse_setting(text: str) -> tuple[str, str]:
+    """Returns ('optimizer.lr', '0.001') of 'optimizer.lr=0.001'; the type of the setting says what the value is."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigurationError(f"--set {text} is no NAME=VALUE, as in --set optimizer.lr=0.001")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
+        raise ConfigurationError(f"--set {text} is not NAME=VALUE, as in --set optimizer.lr=0.001")
+    return name.strip(), value
 
 
 def parse_column(text: str) -> tuple[str, str]:
@@ -39,6 +36,13 @@ def parse_column(text: str) -> tuple[str, str]:
     if not equals:
         raise ConfigurationError(f"--column {text} is no OURS=YOURS, as in --column subject=patient_id")
     return ours, theirs
+
+
+def _model(text: str, *, embedded: str) -> str:
+    """Returns a model's folder as an absolute path, which a worker elsewhere finds too; a hub id or the embedded one as it is."""
+    path = expanduser(text)
+    folder = path if isdir(path) else path.rpartition("#")[0]  # a knowledge encoder's pooling may follow
+    return abspath(path) if text != embedded and isdir(folder) else text
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -90,13 +94,22 @@ def _parser() -> argparse.ArgumentParser:
 
 def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("cohort")
-    group.add_argument("--cohort", metavar="FILE", help="manifest (.csv or .parquet); none: a simulated cohort is made")
+    group.add_argument(
+        "--cohort",
+        type=expanduser,
+        metavar="FILE",
+        help="manifest (.csv or .parquet); none: a simulated cohort is made",
+    )
     group.add_argument("--subjects", type=int, default=default.subjects, help="subjects of the simulated cohort")
     group.add_argument("--label", help="label column; none: the task's, or diagnosis")
     group.add_argument(
-        "--task", help="diagnosis, diagnosis5, updrs, or a task file (.toml); none: the one that fits the label"
+        "--task",
+        type=expanduser,
+        help="diagnosis, diagnosis5, updrs, or a task file (.toml); none: the one that fits the label",
     )
-    group.add_argument("--parameters", metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters")
+    group.add_argument(
+        "--parameters", type=expanduser, metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters"
+    )
     group.add_argument(
         "--column",
         metavar="OURS=YOURS",
@@ -143,8 +156,10 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
 
 def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("study")
-    group.add_argument("--study", help="name of the study, or its folder; none: made from cohort and label")
-    group.add_argument("--studies", default=default.studies, help="folder of all studies")
+    group.add_argument(
+        "--study", type=expanduser, help="name of the study, or its folder; none: made from cohort and label"
+    )
+    group.add_argument("--studies", type=expanduser, default=default.studies, help="folder of all studies")
     group.add_argument("--seed", type=int, default=default.seed, help="seed of splits, sampler and training")
     group.add_argument("--split-seed", type=int, metavar="SEED", help="seed of the folds alone (default: --seed)")
     group.add_argument("--sampler-seed", type=int, metavar="SEED", help="seed of Optuna alone (default: --seed)")
@@ -159,7 +174,9 @@ def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> N
 
 def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     group = parser.add_argument_group("search")
-    group.add_argument("--space", default=default.space, help=f"{', '.join(SHIPPED)}, or my_space.py:suggest")
+    group.add_argument(
+        "--space", type=expanduser, default=default.space, help=f"{', '.join(SHIPPED)}, or my_space.py:suggest"
+    )
     group.add_argument(
         "--trials",
         type=int,
@@ -197,7 +214,10 @@ def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         "0 is never; never with --cost",
     )
     group.add_argument(
-        "--concurrency", type=int, default=default.concurrency, help="trials side by side at most; 0: as many as fit"
+        "--concurrency",
+        type=int,
+        default=default.concurrency,
+        help="trials side by side at most; 0: as many as the CPUs, GPUs and memory hold that this process may use",
     )
 
 
@@ -254,10 +274,14 @@ def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -
     )
     group.add_argument("--frames", type=int, help="frames that the prompted tower takes from a window (default: 16)")
     group.add_argument(
-        "--backbone", default=default.backbone, help="small (embedded), or a CLIP's Hugging Face folder or hub id"
+        "--backbone",
+        type=partial(_model, embedded="small"),
+        default=default.backbone,
+        help="small (embedded), or a CLIP's Hugging Face folder or hub id",
     )
     group.add_argument(
         "--knowledge-encoder",
+        type=partial(_model, embedded="clip"),
         default=default.knowledge_encoder,
         help="clip, or a Hugging Face encoder's folder or hub id",
     )
@@ -285,7 +309,9 @@ def _machine_options(parser: argparse.ArgumentParser, default: SearchOptions) ->
     group.add_argument(
         "--gpus-per-worker", type=float, default=default.gpus_per_worker, help="GPUs of a worker; a fraction shares one"
     )
-    group.add_argument("--cache", default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold")
+    group.add_argument(
+        "--cache", type=expanduser, default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold"
+    )
     group.add_argument(
         "--reader",
         choices=READERS,

@@ -1,14 +1,11 @@
 """`python -m platform.cohort`: simulate a cohort, check a manifest, or follow its walkers, without training anything."""
 
 import argparse
-import sys
-from pathlib import Path
 from platform.arguments import parse_search
+from platform.cli import leave, run
 from platform.console import Console
-from platform.options import SearchOptions
+from platform.options import SearchOptions, home_path
 from platform.tracking_options import add_track_options, pages_of
-
-from trainables.errors import StridefoldError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     simulate = commands.add_parser("simulate", help="write simulated walkers as videos with a manifest")
-    simulate.add_argument("folder", type=Path, help="new folder")
+    simulate.add_argument("folder", type=home_path, help="new folder")
     simulate.add_argument("--subjects", type=int, default=24, help="subjects (default 24)")
     simulate.add_argument("--seconds", type=float, default=5.0, help="length of a video (default 5)")
     simulate.add_argument("--size", type=int, default=112, help="side of the frame in pixels (default 112)")
@@ -26,9 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     check = commands.add_parser("check", help="check a manifest; takes the cohort options of platform.search")
     check.add_argument("manifest", help="manifest (.csv or .parquet)")
     add_track_options(commands)
-    given, rest = parser.parse_known_args(arguments)
     console = Console(plain=True)
-    try:
+
+    def command() -> int:
+        given, rest = parser.parse_known_args(arguments)
         if given.command == "check":
             from platform.pipeline import gather_cohort
 
@@ -49,16 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         console.say(f"{manifest}")
         return 0
-    except StridefoldError as error:
-        console.error(error)
-        return 1
-    except OSError as error:
-        console.error(StridefoldError(f"{error.filename or 'a file'}: {error.strerror or error}"))
-        return 1
-    except KeyboardInterrupt:
-        console.say("stopped")
-        return 130
+
+    return run(command, console)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

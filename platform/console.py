@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from platform.watching import about, every, in_training, in_words
@@ -131,14 +131,17 @@ class Console:
         """Yields a function of (done, total) that shows how far decoding is."""
         started = time.monotonic()
         total_seen = 0
+        # A live view of one line: it is wiped when it ends, however long the line was and whatever ended it.
+        view = Live(console=self.rich, refresh_per_second=4, transient=True) if self.live else None
 
         def on_video(done: int, total: int) -> None:
             nonlocal total_seen
             total_seen = total
-            if self.live:
-                self.rich.print(Text(f"decoding videos: {done} of {total}"), end="\r")
+            if view is not None:
+                view.update(Text(f"decoding videos: {done} of {total}"))
 
-        yield on_video
+        with view or nullcontext():
+            yield on_video
         if total_seen:
             self.say(f"decoded {total_seen} videos in {time.monotonic() - started:.0f} s")
 

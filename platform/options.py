@@ -211,3 +211,8 @@ def _prompts_of(path: Path) -> dict[str, str]:
         return {"video.prompts_from": str(path.absolute()), "video.prompts_sha256": file_sha256(path)}
     except OSError as error:
         raise ConfigurationError(f"--prompts-from {path} cannot be read ({error.strerror})") from None
+
+
+def home_path(text: str) -> Path:
+    """Returns the path of an argument, with ~ as the home folder."""
+    return Path(os.path.expanduser(text))

@@ -8,6 +8,7 @@ from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
 from platform.console import Console
 from platform.following import followed
+from platform.memory import worker_memory
 from platform.nested import open_nested, run_nested
 from platform.options import SearchOptions
 from platform.resources import ray_session
@@ -28,7 +29,7 @@ from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task, load_task
 from trainables.leaderboard import TrialRecord
 from trainables.model.backbone import Backbone, load_backbone
-from trainables.records import Cohort
+from trainables.records import CODE_CHANGED, Cohort
 from trainables.training.fold import as_baseline, check_prompts
 
 
@@ -48,7 +49,10 @@ def search(options: SearchOptions, console: Console) -> int:
         if options.outer_folds:
             open_nested(study, options)  # a cohort that is too small for it is told before Ray starts
         announce(study, options, console)
-        with ray_session(options) as machines:
+        memory = worker_memory(reference, backbone.about(), options.workers, gpu=options.gpus_per_worker > 0)
+        with ray_session(options, memory) as machines:
+            if machines.note:
+                console.say(machines.note)
             session = Session(options=options, space=space, machines=machines, console=console)
             study = ingest(study, backbone, session)
             chosen = session.search(study, "search")
@@ -74,6 +78,8 @@ def announce(study: Study, options: SearchOptions, console: Console) -> None:
         console.say(f"nested: the same search without each of {options.outer_folds} outer folds")
     if reused := len(study.finished_folds()):
         console.say(f"continued: {reused} finished folds are reused")
+    if len(study.record.code) > 1:
+        console.say(f"note: {CODE_CHANGED.format(version=study.record.training_version)}")
 
 
 def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Task]:

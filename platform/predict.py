@@ -5,32 +5,26 @@ window, video and subject. Without --out both are written into the current folde
 """
 
 import argparse
-import sys
-from pathlib import Path
+import os
+from platform.cli import leave, run
 from platform.console import Console
+from platform.options import home_path
 from platform.predict_options import NOTICE, PredictOptions
 
 from trainables.choices import READERS
-from trainables.errors import StridefoldError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit status: 0, 1 for a problem, 130 when stopped by the user."""
+    """Runs the command and returns its exit status: 0, 1 for a problem, 130 and 143 where Ctrl-C or SIGTERM stopped it."""
     console = Console()
-    try:
+
+    def command() -> int:
         options = parse_predict(arguments)
         from platform.predictions import predict  # torch takes seconds: --help and a wrong line need none of it
 
         return predict(options, console)
-    except StridefoldError as error:
-        console.error(error)
-        return 1
-    except OSError as error:
-        console.error(StridefoldError(f"{error.filename or 'a file'}: {error.strerror or error}"))
-        return 1
-    except KeyboardInterrupt:
-        console.say("stopped")
-        return 130
+
+    return run(command, console)
 
 
 def parse_predict(arguments: list[str] | None = None) -> PredictOptions:
@@ -45,11 +39,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Put new videos through the trained folds of a study's chosen configuration; the folds' mean is the ensemble.",
         epilog=f"{NOTICE[0].upper()}{NOTICE[1:]}.",
     )
-    parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder, as studies/gait")
-    parser.add_argument("videos", nargs="*", metavar="VIDEO", help="video files")
+    parser.add_argument("study", type=home_path, metavar="STUDY", help="the study's folder, as studies/gait")
+    parser.add_argument("videos", nargs="*", type=os.path.expanduser, metavar="VIDEO", help="video files")
     parser.add_argument(
         "--manifest",
-        type=Path,
+        type=home_path,
         metavar="FILE",
         help="instead of videos: .csv or .parquet with subject, video and, where known, the box; adds a row per subject",
     )
@@ -61,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fold", type=int, metavar="K", help="one fold, from 0; none: the mean of all folds")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=home_path,
         metavar="FILE",
         help="ends in .json (all windows, folds and descriptions) or .csv (the folds' mean); "
         "none: both, as predictions-1.json and predictions-1.csv here, or the next free number",
@@ -70,10 +64,24 @@ def _parser() -> argparse.ArgumentParser:
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes a GPU if there is one"
     )
     parser.add_argument(
-        "--backbone", default="", help="where the study's backbone lies now; none: where it lay in training"
+        "--backbone",
+        default="",
+        type=os.path.expanduser,
+        help="where the study's backbone lies now; none: where it lay in training",
     )
-    parser.add_argument("--knowledge-encoder", default="", help="likewise, where the study used one other than clip")
-    parser.add_argument("--cache", default="", metavar="FOLDER", help="decoded frames; none: ~/.cache/stridefold")
+    parser.add_argument(
+        "--knowledge-encoder",
+        default="",
+        type=os.path.expanduser,
+        help="likewise, where the study used one other than clip",
+    )
+    parser.add_argument(
+        "--cache",
+        default="",
+        type=os.path.expanduser,
+        metavar="FOLDER",
+        help="decoded frames; none: ~/.cache/stridefold",
+    )
     parser.add_argument(
         "--reader",
         choices=READERS,
@@ -84,4 +92,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

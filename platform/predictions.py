@@ -7,7 +7,6 @@ from pathlib import Path
 from platform.console import Console
 from platform.following import followed
 from platform.predict_options import NOTICE, PredictOptions
-from platform.study import code_hash
 from typing import Any
 
 import polars as pl
@@ -27,6 +26,7 @@ from trainables.training.ensemble import (
     predictions,
     score_videos,
 )
+from trainables.training_version import TRAINING_VERSION, source_hash
 
 WORDS = "descriptions are what the folds' models learned of the class; nothing in them was measured in the video"
 
@@ -118,10 +118,14 @@ def cautions(ensemble: Ensemble, seen: list[Seen]) -> list[str]:
         lines.append("note: the study's models were trained on simulated walkers, not on patients")
     if ensemble.record.finished is None:
         lines.append(f"note: the study's search has not ended; trial {ensemble.trial.number} is the best so far")
-    if ensemble.record.options.get("code") != code_hash():
+    if (version := ensemble.record.training_version) != TRAINING_VERSION:
         lines.append(
-            "note: the study was computed by another version of the trainers; its class features are the same here, "
-            "whether its video features are was not checked"
+            f"note: the study was computed by version {version} of the trainers, and this is version {TRAINING_VERSION}; its class "
+            "features are the same here, whether its video features are was not checked"
+        )
+    elif source_hash() not in ensemble.record.code:
+        lines.append(
+            "note: the source text of the trainers is not the study's; their version is, so they compute the same"
         )
     return [*lines, *(caution(s) for s in seen), f"warning: {NOTICE}"]
 

@@ -1,11 +1,11 @@
 """`python -m platform.report STUDY`: writes the report of a study folder and prints its path."""
 
 import argparse
-import sys
 from pathlib import Path
+from platform.cli import leave, run
+from platform.console import Console
+from platform.options import home_path
 from typing import TYPE_CHECKING, Any
-
-from trainables.errors import StridefoldError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m platform.report",
         description="Write report.html, report.pdf, results.json, predictions.parquet and model_card.md of a study, finished or not.",
     )
-    parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder, as studies/gait")
+    parser.add_argument("study", type=home_path, metavar="STUDY", help="the study's folder, as studies/gait")
     parser.add_argument(
         "--pseudonyms",
         action="store_true",
@@ -28,25 +28,22 @@ def main(arguments: list[str] | None = None) -> int:
         "--filmstrips", action="store_true", help="show six frames of each wrong video: the page then shows faces"
     )
     parser.add_argument("--no-pdf", action="store_true", help="do not print report.pdf, which needs a Chromium")
-    options = parser.parse_args(arguments)
-    from reports.page import write_report  # its libraries take seconds
+    console = Console(plain=True)
 
-    try:
-        print(
-            write_report(
-                options.study,
-                share=options.pseudonyms,
-                filmstrips=six_frames if options.filmstrips else None,
-                pdf=not options.no_pdf,
-            )
+    def command() -> int:
+        options = parser.parse_args(arguments)
+        from reports.page import write_report  # its libraries take seconds
+
+        page = write_report(
+            options.study,
+            share=options.pseudonyms,
+            filmstrips=six_frames if options.filmstrips else None,
+            pdf=not options.no_pdf,
         )
-    except StridefoldError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename or options.study}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+        print(page)
+        return 0
+
+    return run(command, console)
 
 
 def six_frames(path: Path) -> "list[np.ndarray[Any, Any]]":
@@ -63,4 +60,4 @@ def six_frames(path: Path) -> "list[np.ndarray[Any, Any]]":
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

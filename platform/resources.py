@@ -1,24 +1,35 @@
 """The machines: one Ray session, how many trials fit it, and what a killed search left behind."""
 
+import dataclasses
 import logging
 import os
+import signal
 import socket
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from platform.memory import GIB
 from platform.options import SearchOptions
+from platform.ray_places import temporary_folder, token_environment, token_file
+from platform.surroundings import LOGGERS, as_found, put_back
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
 from trainables.allocator import KEEP_MEMORY
 from trainables.errors import StridefoldError
+from trainables.limits import usable_cpus, usable_memory
 
 DRIVER_SLOTS = 64
 """Trial drivers that a local session may hold; they wait for their workers and need no CPU of their own."""
+
+OWN_MEMORY = GIB
+"""Bytes that Ray's own processes and the search itself take, of what is free when Ray starts."""
+SMALLEST_STORE, LARGEST_STORE = 80 << 20, GIB
+"""Bytes of Ray's object store, through which settings and paths go, and no frames."""
 
 ANSWER_SECONDS = 10.0
 """In which a cluster's head must take a connection."""
@@ -29,6 +40,7 @@ ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the poll interval: 4 s less per trial of several workers than the default of 2
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "60",
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative path of an option means the same in a trial
     "RAY_AIR_NEW_OUTPUT": "0",  # the newer display prints a header even where nothing was asked for
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # else Ctrl-C ends Tune as if all trials were done
@@ -46,38 +58,79 @@ class Machines:
     gpus: float
     concurrent: int
     """Trials that run side by side."""
+    memory: int = 0
+    """Bytes that a worker asks Ray for; 0 asks for none."""
+    note: str = ""
+    """What the user should know of it; '' for nothing."""
 
 
 @contextmanager
-def ray_session(options: SearchOptions) -> Iterator[Machines]:
-    """Starts or joins Ray, and leaves it again.
+def ray_session(options: SearchOptions, worker_memory: int = 0) -> Iterator[Machines]:
+    """Starts or joins Ray, and leaves it again; the process is afterwards as it was.
+
+    A session that this process has already is joined, and goes on.
+
+    Args:
+        worker_memory: bytes that a trial's worker takes, of which this machine holds a number; 0 where that is not known.
+            How much the machines of a cluster have is for who made it to know.
 
     Raises:
         StridefoldError: No cluster at that address, or a trial's workers can never fit it.
     """
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    environment = ENVIRONMENT | token_environment()
     if options.address == "local":  # one process less per trial; a single machine is not taken away as a spot node is
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-    import ray  # after its environment: it reads some of it at import
-    from ray._private import worker
+        environment["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
+    with as_found(environment, quiet=logging.ERROR):
+        warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+        import ray  # after its environment: it reads some of it at import
+        from ray._private import worker
 
-    # The raylet's warnings (that it started many processes, say) are printed past log_to_driver; they stay in Ray's logs.
-    worker.print_to_stdstream = lambda data, ignore_prefix: None
-    for name in ("ray", "ray.tune", "ray.train", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    _start(options.address)
-    try:
-        _keep_token_private()
-        release_dead_jobs()
-        yield _machines(options)
-    finally:
-        ray.shutdown()
+        for name in LOGGERS:  # Ray's import gives some of its loggers a level
+            logging.getLogger(name).setLevel(logging.ERROR)
+        printer = worker.print_to_stdstream
+        # The raylet's warnings (that it started many processes, say) are printed past log_to_driver; they stay in Ray's logs.
+        worker.print_to_stdstream = lambda data, ignore_prefix: None
+        try:
+            if ray.is_initialized():
+                _require_address(options.address)
+                yield _machines(options)
+            else:
+                with _own_session(options):
+                    yield _machines(options, worker_memory if options.address == "local" else 0)
+        finally:
+            worker.print_to_stdstream = printer
 
 
-def _start(address: str) -> None:
+@contextmanager
+def _own_session(options: SearchOptions) -> Iterator[None]:
+    import ray
+
+    with temporary_folder() if options.address == "local" else nullcontext() as folder:
+        try:
+            _start(options.address, folder)
+            _keep_token_private()
+            release_dead_jobs()
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _require_address(address: str) -> None:
+    """Raises where this process has a session already, but another one was asked for."""
+    import ray
+
+    there = ray.get_runtime_context().gcs_address
+    if address not in ("local", "auto", there):
+        raise StridefoldError(
+            f"--address {address}, but this process has a Ray session at {there} already; leave --address out to join it"
+        )
+
+
+def _start(address: str, folder: str | None) -> None:
     """Starts or joins Ray; on one's own machine a second time where the first was too slow.
+
+    Args:
+        folder: for the sockets and logs of a session of one's own; None is Ray's choice.
 
     Raises:
         StridefoldError: No cluster at that address, or Ray does not start here.
@@ -85,15 +138,16 @@ def _start(address: str) -> None:
     import ray
 
     _require_answer(address)
-    own: dict[str, Any] = {"resources": {"tune_driver": DRIVER_SLOTS}, "dashboard_host": "127.0.0.1"}
+    handlers: dict[int, Any] = {signal.SIGTERM: signal.getsignal(signal.SIGTERM)}
     for last in (False, True):
         try:
             ray.init(
                 address=address,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                **(own if address == "local" else {}),
+                **(_own_machine(folder) if address == "local" else {}),
             )
+            put_back(handlers)  # Ray's handler would end the process with status 15
             return
         except OSError as error:
             if not isinstance(error, ConnectionError):
@@ -108,6 +162,19 @@ def _start(address: str) -> None:
             raise StridefoldError(
                 f"Ray does not start on this machine, which may be too busy ({reason}); the same command tries again"
             )
+
+
+def _own_machine(folder: str | None) -> dict[str, Any]:
+    """Returns how Ray starts here: with what this process may use, which Ray alone would take for the whole machine."""
+    memory = usable_memory()
+    return {
+        "num_cpus": usable_cpus(),
+        "_memory": max(memory - OWN_MEMORY, OWN_MEMORY),
+        "object_store_memory": min(max(memory // 10, SMALLEST_STORE), LARGEST_STORE),
+        "resources": {"tune_driver": DRIVER_SLOTS},
+        "dashboard_host": "127.0.0.1",
+        **({"_temp_dir": folder} if folder else {}),
+    }
 
 
 def _require_answer(address: str) -> None:
@@ -129,12 +196,12 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _machines(options: SearchOptions) -> Machines:
+def _machines(options: SearchOptions, worker_memory: int = 0) -> Machines:
     import ray
 
     offered = ray.cluster_resources()
     if options.address != "local":
-        offered = when_all_started(offered, Path.home() / "ray_bootstrap_config.yaml")
+        offered = when_all_started(offered, Path(os.path.expanduser("~/ray_bootstrap_config.yaml")))
     cpus, gpus = offered.get("CPU", 0.0), offered.get("GPU", 0.0)
     need_cpus, need_gpus = options.workers * options.cpus_per_worker, options.workers * options.gpus_per_worker
     if need_cpus > cpus or need_gpus > gpus:
@@ -142,14 +209,36 @@ def _machines(options: SearchOptions) -> Machines:
             f"a trial of {options.workers} workers needs {need_cpus} CPUs and {need_gpus:g} GPUs, but the cluster has {cpus:g} and "
             f"{gpus:g}; lower --workers, --cpus-per-worker or --gpus-per-worker"
         )
-    if not offered.get("tune_driver"):
+    if options.workers > 1 and not offered.get("tune_driver"):
         raise StridefoldError(
             "the cluster offers no 'tune_driver', on which trials wait for their workers; start its head with "
             f"ray start --head --resources='{{\"tune_driver\": {DRIVER_SLOTS}}}'"
         )
     fit = cpus // need_cpus if not need_gpus else min(cpus // need_cpus, gpus // need_gpus)
-    most = min(int(fit), DRIVER_SLOTS, options.concurrency or DRIVER_SLOTS)
-    return Machines(cpus=cpus, gpus=gpus, concurrent=max(1, most))
+    most = max(1, min(int(fit), DRIVER_SLOTS, options.concurrency or DRIVER_SLOTS))
+    machines = Machines(cpus=cpus, gpus=gpus, concurrent=most)
+    if options.concurrency or not worker_memory:
+        return machines
+    return within_memory(machines, offered["memory"], worker_memory, options.workers)
+
+
+def within_memory(machines: Machines, offered: float, worker: int, workers: int) -> Machines:
+    """Returns machines on which no more trials run side by side than the memory holds, one at least.
+
+    Args:
+        offered: bytes for all trials together.
+        worker: bytes that a worker takes. workers: of a trial.
+    """
+    fit = max(1, int(offered // (worker * workers)))
+    # Ray would wait for ever for more than there is.
+    machines = dataclasses.replace(machines, memory=min(worker, int(offered // workers)))
+    if fit >= machines.concurrent:
+        return machines
+    note = (
+        f"memory: {offered / GIB:.1f} GiB are free for trials of about {worker * workers / GIB:.1f} GiB each, so {fit} instead of "
+        f"{machines.concurrent} run at a time; --concurrency decides otherwise"
+    )
+    return dataclasses.replace(machines, concurrent=fit, note=note)
 
 
 def when_all_started(offered: dict[str, float], bootstrap: Path) -> dict[str, float]:
@@ -185,6 +274,6 @@ def release_dead_jobs() -> None:
 
 def _keep_token_private() -> None:
     """Ray writes its token readable by everyone on the machine; nobody else needs it."""
-    token = Path.home() / ".ray" / "auth_token"
-    if token.is_file() and token.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    token = token_file()
+    if token is not None and token.is_file() and token.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         token.chmod(0o600)

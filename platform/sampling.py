@@ -1,7 +1,8 @@
 """How Optuna draws: the samplers, a look at a space before it is searched, and when a list is at its end. No Ray."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -73,7 +74,10 @@ def ask(study: optuna.Study, space: Space, reference: TrainConfig) -> tuple[optu
             f"--space {space.name} returns {type(config).__name__}, but must return a TrainConfig, as "
             "reference.with_values({...}) does"
         )
-    return trial, config
+    try:
+        return trial, TrainConfig.from_flat(config.flat())  # a configuration made by hand is checked by its types too
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--space {space.name}: {error}") from None
 
 
 def check_space(space: Space, reference: TrainConfig, sampler: str) -> None:
@@ -82,12 +86,19 @@ def check_space(space: Space, reference: TrainConfig, sampler: str) -> None:
     Raises:
         ConfigurationError: The space does not hold the reference, or cannot be drawn from by this sampler.
     """
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
+    with quiet_optuna():
         study = optuna.create_study(sampler=make_sampler(sampler, 0))
         study.enqueue_trial(space.first(reference))
         for _ in range(2):
             ask(study, space, reference)
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keeps Optuna from announcing what it does on the user's screen."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
     finally:
         optuna.logging.set_verbosity(before)

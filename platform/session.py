@@ -50,6 +50,7 @@ class Session:
             workers=options.workers,
             cpus=options.cpus_per_worker,
             gpus=options.gpus_per_worker,
+            memory=self.machines.memory,
         )
         optuna_study = open_optuna(study, options.cost)
         with self.console.trials(wanted, folds, len(counted(optuna_study)), what) as on_event:
@@ -101,7 +102,11 @@ class Session:
 
         cpus, gpus = self.options.cpus_per_worker, self.options.gpus_per_worker
         task = ray.remote(function).options(
-            num_cpus=cpus, num_gpus=gpus, max_retries=3, retry_exceptions=[MemoryShortError]
+            num_cpus=cpus,
+            num_gpus=gpus,
+            memory=self.machines.memory or None,
+            max_retries=3,
+            retry_exceptions=[MemoryShortError],
         )
         try:
             results: list[Any] = ray.get([task.remote(*call, cpus, gpus) for call in calls])

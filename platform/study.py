@@ -22,9 +22,10 @@ import polars as pl
 import trainables
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError, StridefoldError
-from trainables.files import digest, file_sha256, write_parquet
+from trainables.files import digest, write_parquet
 from trainables.knowledge.tasks import Task
 from trainables.records import Cohort, Fold, Splits, StudyRecord
+from trainables.training_version import TRAINING_VERSION, source_hash
 
 PACKAGES = ("stridefold", "torch", "transformers", "ray", "optuna", "polars", "scikit-learn", "numpy")
 
@@ -42,7 +43,7 @@ class Study:
         """Returns the name of the result of one configuration on one fold: a hash of all that decides it."""
         return digest(
             [config.flat(), fold.index, fold.train, fold.test, self.cohort.sha256(), self.record.backbone["sha256"],
-             self.record.task, self.record.options["knowledge_encoder"], self.record.options["code"]]
+             self.record.task, self.record.options["knowledge_encoder"], self.record.training_version]
         )[:20]  # fmt: skip
 
     def keys(self, config: TrainConfig) -> list[str]:
@@ -64,10 +65,10 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
     """Returns the study of a folder: a new one, or the one that the same options began.
 
     Raises:
-        StridefoldError: The folder holds a study with other options, data or code.
+        StridefoldError: The folder holds a study with other options or data, or of another version of training.
         LeakageError: A subject or a file is on both sides of a fold.
     """
-    identity = options.identity() | {"code": code_hash()}
+    identity, code = options.identity(), source_hash()
     growing = (
         "trials",
         "permutations",
@@ -83,7 +84,8 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
         _require_same(folder, record, identity, cohort, task, backbone)
-        record = dataclasses.replace(record, options=record.options | asked, finished=None)
+        codes = record.code if code in record.code else (*record.code, code)
+        record = dataclasses.replace(record, options=record.options | identity | asked, finished=None, code=codes)
     else:
         splits = splits_for(cohort, options)
         record = StudyRecord(
@@ -97,6 +99,7 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
             versions=versions(),
             git=git_state(),
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            code=(code,),
         )
     return _saved(Study(folder=folder, record=record, cohort=cohort, splits=splits))
 
@@ -127,17 +130,19 @@ def _saved(study: Study) -> Study:
 
 def _require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], cohort: Cohort, task: Task,
                   backbone: dict[str, Any]) -> None:  # fmt: skip
-    began = record.options
-    now = json.loads(json.dumps(identity))
-    changed = sorted(name for name in now if now[name] != began.get(name))
-    if "code" in changed:
+    if (version := record.training_version) != TRAINING_VERSION:
         raise StridefoldError(
-            f"{folder} was computed by another version of the trainers; begin a new study with --study NAME"
+            f"{folder} was computed by version {version} of the trainers, and this is version {TRAINING_VERSION}, which computes "
+            f"other results; begin another study with --study NAME, or continue it with stridefold {_stridefold(record)}"
         )
+    now = json.loads(json.dumps(identity))
+    # An option that came later than the study had its default then.
+    began = json.loads(json.dumps(SearchOptions().identity())) | record.options
+    changed = sorted(name for name in now if now[name] != began[name])
     if changed:
         name = changed[0]
         raise StridefoldError(
-            f"{folder} was begun with --{name.replace('_', '-')} {began.get(name)}, but now it is {now.get(name)}; "
+            f"{folder} was begun with --{name.replace('_', '-')} {began[name]}, but now it is {now[name]}; "
             "give the same options to continue it, or begin another with --study NAME"
         )
     if record.cohort_sha256 != cohort.sha256():
@@ -236,6 +241,11 @@ def _part(study: Study, cohort: Cohort, folder: Path, name: str, splits_of: Call
     return _saved(Study(folder=folder, record=record, cohort=cohort, splits=splits))
 
 
+def _stridefold(record: StudyRecord) -> str:
+    """Returns the version of the software that began a study, and its commit where that is known."""
+    return record.versions.get("stridefold", "of its time") + (f" (commit {record.git})" if record.git else "")
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
     """Holds a study folder for this process.
@@ -268,26 +278,6 @@ def versions() -> dict[str, str]:
     """Returns the versions of Python and of the packages that decide results."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": sys.version.split()[0], **found}
-
-
-def code_hash() -> str:
-    """Returns the hash of the code that decides a fold's result: everything in trainables but what only stands around it."""
-    root = Path(trainables.__file__).parent
-    apart = {
-        "allocator.py",
-        "figure.py",
-        "walker.py",
-        "gait_groups.py",
-        "simulate.py",
-        "choices.py",
-        "leaderboard.py",
-        "near_duplicates.py",
-        "outer_records.py",
-        "ensemble.py",
-        "new_videos.py",
-    }
-    files = sorted(p for p in root.rglob("*.py") if p.name not in apart and p.parent.name != "backbones")
-    return digest([(str(p.relative_to(root)), file_sha256(p)) for p in files])[:16]
 
 
 def git_state() -> str:

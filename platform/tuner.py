@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from platform.pruning import PairedPruner, subject_scores
 from platform.resources import Machines
-from platform.sampling import Grid, ask, make_sampler
+from platform.sampling import Grid, ask, make_sampler, quiet_optuna
 from platform.study import Study
 from typing import Any
 
 import optuna
 import polars as pl
 import ray
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.search import Searcher
+from sqlalchemy.exc import SQLAlchemyError
 
 from reports.statistics import standard_error
 from search_spaces import Space
@@ -24,6 +26,7 @@ from trainables.config import TrainConfig
 from trainables.data.cache import ingest_or_error
 from trainables.errors import StridefoldError
 from trainables.files import write_text
+from trainables.leaderboard import open_storage
 from trainables.metrics import log_loss, score
 from trainables.progress import forget_all
 from trainables.ray_loop import NODE_FAILURES, run_trial
@@ -47,6 +50,8 @@ class Job:
     workers: int
     cpus: int
     gpus: float
+    memory: int = 0
+    """Bytes that a worker asks Ray for; 0 asks for none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,17 +75,25 @@ OnEvent = Callable[[Event], None]
 
 
 def open_optuna(study: Study, cost: str | None = None) -> optuna.Study:
-    """Returns the Optuna study in a study folder's database, made if need be; with a cost it has two objectives."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{study.folder.absolute() / 'study.db'}", engine_kwargs={"connect_args": {"timeout": 60}}
-    )
-    return optuna.create_study(
-        study_name=study.record.name,
-        storage=storage,
-        directions=["maximize", "minimize"] if cost else ["maximize"],
-        load_if_exists=True,
-    )
+    """Returns the Optuna study in a study folder's database, made if need be; with a cost it has two objectives.
+
+    Raises:
+        StridefoldError: The database is damaged, or another version of Optuna made it.
+    """
+    path = study.folder / "study.db"
+    try:
+        with quiet_optuna():
+            return optuna.create_study(
+                study_name=study.record.name,
+                storage=open_storage(path),
+                directions=["maximize", "minimize"] if cost else ["maximize"],
+                load_if_exists=True,
+            )
+    except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StridefoldError(
+            f"{path} cannot be opened ({reason}); restore it, or begin another study with --study NAME"
+        ) from None
 
 
 def run_trials(
@@ -114,7 +127,8 @@ def run_trials(
     forget_all(job.study.folder)
     searcher = StudySearcher(job, optuna_study, on_event)
     alone = job.workers == 1  # then Tune's process is the worker, else it waits for a group of Train workers
-    resources = {"CPU": job.cpus, "GPU": job.gpus} if alone else {"tune_driver": 1}
+    worker = {"CPU": job.cpus, "GPU": job.gpus} | ({"memory": job.memory} if job.memory else {})
+    resources = worker if alone else {"tune_driver": 1}
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
@@ -218,6 +232,7 @@ class StudySearcher(Searcher):
             "workers": self.job.workers,
             "cpus": self.job.cpus,
             "gpus": self.job.gpus,
+            "memory": self.job.memory,
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

@@ -9,7 +9,16 @@ import polars as pl
 
 from reports.calibration import Calibration, calibration
 from reports.comparisons import Comparison, compare
-from reports.controls import LossFall, Shuffled, StudyWarning, loss_fall, shuffled, study_warnings
+from reports.controls import (
+    LossFall,
+    SeedScores,
+    Shuffled,
+    StudyWarning,
+    loss_fall,
+    seed_scores,
+    shuffled,
+    study_warnings,
+)
 from reports.curves import curve
 from reports.ledger import Ledger, check_predictions, ledger
 from reports.maps import Maps, lay_out
@@ -36,7 +45,7 @@ from trainables.errors import StridefoldError
 from trainables.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.maps import FoldMaps
 from trainables.metrics import at_level, log_loss, score
-from trainables.records import Cohort, FoldResult, Splits, StudyRecord, read_ledger
+from trainables.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 
 RESULTS_SCHEMA = 1
 """Of results.json; docs/results.md says what each of its fields is."""
@@ -64,6 +73,8 @@ class Results:
     """With each baseline and with the runner-up."""
     shuffled: Shuffled | None
     """None where the configuration was not scored on shuffled frames, as a baseline of numbers is not."""
+    by_seed: SeedScores | None
+    """None where each fold was trained once."""
     loss_fall: LossFall | None
     """None where nothing was trained in steps."""
     calibration: Calibration | None
@@ -176,6 +187,9 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
             "shuffled": None
             if found.shuffled is None
             else dataclasses.asdict(found.shuffled) | {"windows_share": found.shuffled.share},
+            "by_seed": None
+            if found.by_seed is None
+            else dataclasses.asdict(found.by_seed) | {"deviation": found.by_seed.deviation},
             "loss_fall": None if found.loss_fall is None else dataclasses.asdict(found.loss_fall),
             "curves": [{"fold": r.fold, "points": curve(r)} for r in found.folds_done],
             "calibration": None if found.calibration is None else dataclasses.asdict(found.calibration),
@@ -244,6 +258,7 @@ def _results(
         null=permutation_null(value, study.permutations),
         comparisons=compare(predictions, _compared(folder, study, trial, leaders), study.metric, classes),
         shuffled=shuffled(done, study.metric, classes),
+        by_seed=seed_scores(done, study.metric, classes),
         loss_fall=loss_fall(done, ordinal=bool(study.task.get("ordinal")), classes=classes),
         calibration=calibration(predictions),
         maps=_maps(folder, done, cohort.classes),
@@ -295,6 +310,9 @@ def _notices(
         )
     if study.splits_sha256 != splits.sha256():
         notices.append("The folds do not match the hash noted when the study began: they were made anew since.")
+    if len(study.code) > 1:
+        text = CODE_CHANGED.format(version=study.training_version)
+        notices.append(f"{text[0].upper()}{text[1:]}. Its hashes: {', '.join(study.code)}.")
     if entries.never_tested:
         notices.append(
             f"{len(entries.never_tested)} subjects of the cohort are on no test side, so nothing here is about them."

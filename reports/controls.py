@@ -11,7 +11,7 @@ from reports.comparisons import SAME, Comparison, compare
 from reports.statistics import Array
 from reports.wording import metric as metric_in_words
 from trainables.config import TrainConfig
-from trainables.metrics import at_level
+from trainables.metrics import at_level, score
 from trainables.records import FoldResult
 
 ONE_CLASS = 0.95
@@ -68,6 +68,36 @@ class StudyWarning:
     code: str
     """one_class, not_better_than_untrained, order_does_not_matter or loss_did_not_fall; these names stay."""
     sentence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeedScores:
+    """The study's metric of each training seed alone, over all folds."""
+
+    seeds: tuple[int, ...]
+    scores: tuple[float, ...]
+
+    @property
+    def deviation(self) -> float:
+        """Returns the standard deviation between seeds."""
+        return float(np.std(self.scores, ddof=1))
+
+
+def seed_scores(results: tuple[FoldResult, ...], metric: str, classes: int) -> SeedScores | None:
+    """Returns the score of each training seed; None where folds were trained once.
+
+    Args:
+        results: the folds of one configuration.
+        metric: of the study, as 'subject/macro_f1'.
+        classes: C.
+    """
+    tables = [r.by_seed for r in results if r.by_seed is not None]
+    if len(tables) < len(results) or not tables:
+        return None
+    everything = pl.concat(tables)
+    seeds = sorted(everything["seed"].unique().to_list())
+    scores = tuple(score(everything.filter(seed=seed).drop("seed"), metric, classes) for seed in seeds)
+    return SeedScores(seeds=tuple(seeds), scores=scores)
 
 
 def shuffled(results: tuple[FoldResult, ...], metric: str, classes: int) -> Shuffled | None:

@@ -92,13 +92,31 @@ def _training(c: dict[str, Any], ordinal: bool) -> str:
     if c["model"] not in ("clip", "vita_clip"):
         return ""  # a baseline's own way of fitting is no setting
     order = f" and a penalty of {c['optimizer.ordinal_beta']:.3g} for the distance between classes" if ordinal else ""
-    epochs = "1 epoch" if c["optimizer.epochs"] == 1 else f"{c['optimizer.epochs']} epochs"
+    passes = "1 pass" if c["optimizer.epochs"] == 1 else f"{c['optimizer.epochs']} passes"
+    steps = c.get("optimizer.steps", 0)
+    budget = f"{steps} steps" if steps else f"{passes} over the training windows"
+    balance = ", drawn evenly by class, subject and video" if c.get("optimizer.balance") else ""
     return (
-        f"Training ran for {epochs} with AdamW (learning rate {scientific(c['optimizer.lr'])}, weight decay "
-        f"{c['optimizer.weight_decay']:.3g}, {c['optimizer.batch_size']} windows per step, cosine schedule), seed {c['seed']}. "
+        f"Training ran for {budget} with AdamW (learning rate {scientific(c['optimizer.lr'])} for the class texts, weight decay "
+        f"{c['optimizer.weight_decay']:.3g}, {c['optimizer.batch_size']} windows per step{balance}, cosine decay), seed "
+        f"{c['seed']}. "
         f"The classification loss was focal cross-entropy with exponent {c['optimizer.focal_gamma']:.3g}{order}. "
-        "The model of the last epoch was used, not that of the best."
+        f"{_motion_sentence(c)}"
+        "The model of the last step was used, not that of the best."
     )
+
+
+def _motion_sentence(c: dict[str, Any]) -> str:
+    """Returns what was read of motion beside the prompted video, with a blank behind it."""
+    readout = c.get("motion.readout", "off")
+    if readout == "statistics":
+        return (
+            "Order and rhythm of the tokens of the tower without prompts, over all frames of a window, were reduced to "
+            f"{c['motion.components']} components on the training windows and added by a ridge regression in closed form. "
+        )
+    if readout == "convolution":
+        return "Convolutions over the frame features of the tower without prompts moved the video feature. "
+    return ""
 
 
 def _video_sentence(c: dict[str, Any]) -> str:

@@ -284,6 +284,8 @@ def _provenance(analysis: Analysis) -> list[tuple[str, str]]:
     rows = [
         ("Cohort, sha256", study.cohort_sha256),
         ("Folds, sha256", study.splits_sha256),
+        ("Training version", str(study.training_version)),
+        ("Source text of the trainers, hash", ", ".join(study.code) or "not noted"),
         ("Git commit", study.git or "outside a checkout"),
         ("Started", study.started),
         ("Finished", study.finished or "not finished"),

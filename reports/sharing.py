@@ -151,6 +151,7 @@ def _results(results: Results, names: Pseudonyms) -> Results:
                 r,
                 predictions=names.frame(r.predictions),
                 shuffled=None if r.shuffled is None else names.frame(r.shuffled),
+                by_seed=None if r.by_seed is None else names.frame(r.by_seed),
             )
             for r in results.folds_done
         ),

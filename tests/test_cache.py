@@ -103,7 +103,7 @@ def test_no_rest_of_a_failed_video(tmp_path, video):
 def test_disagreeing_reader_is_started_over(tmp_path):
     """A video that decord reads wrongly is in the cache as PyAV reads it, with nothing of decord's left."""
     path = write_video(tmp_path / "a.ts", options={"g": "12"})
-    made = ingested(path, tmp_path, size=64)
+    made = ingested(path, tmp_path, size=64, reader="decord")
     numbers = [read_number(frame[8:56]) for frame in open_cached(tmp_path, made.name)]
     assert numbers == list(range(60))
 

@@ -58,8 +58,7 @@ def test_release_style_is_the_same_computation(off) -> None:
     gradients = []
     for model in (ours, theirs):
         ours.zero_grad(set_to_none=True)
-        features = model(pixels)
-        (features.video.square().sum() + (0 if features.summary is None else features.summary.sum())).backward()
+        model(pixels).video.square().sum().backward()
         gradients.append({name: p.grad.clone() for name, p in ours.named_parameters() if p.grad is not None})
     torch.testing.assert_close(ours(pixels).video, theirs(pixels).video, rtol=1e-4, atol=1e-4)
     assert gradients[0].keys() == gradients[1].keys()
@@ -81,7 +80,7 @@ def test_flops_grow_with_the_windows() -> None:
     layers = TINY.vision["num_hidden_layers"] - 1  # the last one computes two tokens
     products = 2 * 2 * (2 * tokens) * layers * width * (4 * width + 2 * TINY.vision["intermediate_size"])
     assert products < each < 6 * products
-    assert 0 < fixed < 20 * each
+    assert 0 < fixed < 60 * each
 
 
 def test_agreement_sees_a_difference() -> None:

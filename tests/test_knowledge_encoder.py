@@ -146,9 +146,18 @@ NEITHER = "is neither 'clip' nor a folder or hub id of a Hugging Face encoder wi
 
 
 @pytest.mark.parametrize(
-    "damage", ["missing", "no weights", "corrupt", "pickle", "no tokenizer", "other layers", "clip"]
+    ("damage", "sentence"),
+    [
+        ("missing", NEITHER),
+        ("no weights", "has no weights; put model.safetensors beside config.json"),
+        ("corrupt", "has a model.safetensors that is not a safetensors file; download it again"),
+        ("pickle", "has its weights only as pytorch_model.bin, which can run code when it is read; convert it"),
+        ("no tokenizer", NEITHER),
+        ("other layers", NEITHER),
+        ("clip", NEITHER),
+    ],
 )
-def test_encoder_that_cannot_be_used(text, tmp_path, capfd, damage):
+def test_encoder_that_cannot_be_used(text, tmp_path, capfd, damage, sentence):
     """What is wrong with an encoder is one sentence."""
     folder = tmp_path / "encoder"
     if damage != "missing":
@@ -167,6 +176,6 @@ def test_encoder_that_cannot_be_used(text, tmp_path, capfd, damage):
         config = BertConfig(**SIZES | {"num_hidden_layers": 3}, pad_token_id=1)
         config.save_pretrained(folder)
     capfd.readouterr()
-    with pytest.raises(ConfigurationError, match=f"^--knowledge-encoder {folder} {NEITHER}"):
+    with pytest.raises(ConfigurationError, match=f"^--knowledge-encoder {folder} {sentence}"):
         encode_notions(str(folder), [NOTION], text)
     assert capfd.readouterr() == ("", "")

@@ -95,6 +95,8 @@ def test_statistics_are_those_of_each_window(tiny, monkeypatch):
     alone = compute(backbone, frames[10:40], 30, seed=0)
     torch.testing.assert_close(found.at(10), alone.at(0), rtol=0, atol=2e-3)
     assert torch.equal(found.at(11), found.at(10))
+    uneven = compute(backbone, frames, 22, seed=0)
+    assert uneven.shuffled_starts.tolist() == [0, 22, 25]
     short = compute(backbone, frames[:12], 30, seed=0)
     assert (short.starts.tolist(), len(short.features)) == ([0], 12)
 

@@ -16,9 +16,17 @@ from trainables.data.simulate import Settings, draw_subjects, draw_walks, write_
 from trainables.errors import StridefoldError
 from trainables.files import file_sha256
 
+SEARCHES = {"every two": 2000, "index": 0}
 WALKERS = Path(__file__).resolve().parents[2] / "shared" / "data" / "walkers" / "cohort.csv"
 SIZE = 80
 """Of the small backbone."""
+
+
+@pytest.fixture(autouse=True, params=SEARCHES)
+def search(request, monkeypatch) -> str:
+    """Every test is of both ways to find candidates: all pairs compared, and the index of large cohorts."""
+    monkeypatch.setattr("trainables.data.near_duplicates.EXHAUSTIVE", SEARCHES[request.param])
+    return str(request.param)
 
 
 def filmed(path: Path, frames: np.ndarray, quality: int = 23) -> Path:

@@ -110,10 +110,10 @@ def test_plain_pytest_finds_both(command: list[str], tmp_path: Path, root: Path)
 
 
 def test_python_m_platform_prints_our_commands(folder: Path) -> None:
-    """`python -m platform` lists search, predict, report and cohort."""
+    """`python -m platform` lists search, predict, report, cohort and task."""
     process = run([sys.executable, "-m", "platform"], folder)
     assert process.returncode == 0, process.stderr
-    for name in ("search", "predict", "report", "cohort"):
+    for name in ("search", "predict", "report", "cohort", "task"):
         assert f"python -m platform.{name} " in process.stdout
 
 
@@ -121,10 +121,10 @@ def test_an_unknown_command_is_one_sentence(tmp_path: Path) -> None:
     """`stridefold train` names the commands that exist and exits with 2."""
     process = run([Path(sys.executable).with_name("stridefold"), "train"], tmp_path)
     assert (process.returncode, process.stdout) == (2, "")
-    assert process.stderr == "'train' is no command; use one of search, predict, report, cohort\n"
+    assert process.stderr == "'train' is no command; use one of search, predict, report, cohort, task\n"
 
 
-@pytest.mark.parametrize("name", ["search", "predict", "report", "cohort"])
+@pytest.mark.parametrize("name", ["search", "predict", "report", "cohort", "task"])
 def test_every_listed_command_is_there(name: str, tmp_path: Path) -> None:
     """Each command on the list shows its options, from any folder."""
     process = run([sys.executable, "-m", f"platform.{name}", "--help"], tmp_path)

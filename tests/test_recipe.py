@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from reports.controls import seed_scores
 from tests.tiny_cohort import CONFIG, RECIPE, TinyCohort, make_cohort
 from trainables.config import PUBLISHED, OptimizerConfig, TrainConfig
+from trainables.metrics import score
 from trainables.records import FoldResult, trainings
 from trainables.training.draws import Draws
 from trainables.training.fold import prepare, train, train_fold
@@ -143,6 +145,10 @@ def test_training_seeds_are_averaged(tiny, tmp_path):
     assert not np.array_equal(*each)
     np.testing.assert_allclose(np.array(result.predictions["probabilities"].to_list()), np.mean(each, 0), atol=1e-12)
     assert result.predictions.drop("probabilities").equals(alone[0].drop("probabilities"))
+    found = seed_scores((FoldResult.load(job.folder),), "window/accuracy", 2)
+    assert found.seeds == (3, 4)
+    assert found.scores == tuple(score(table, "window/accuracy", 2) for table in alone)
+    assert found.deviation >= 0
     parts = trainings(job.folder)
     assert [FoldResult.load(part).config["seed"] for part in parts] == [3, 4]
     before = [(part / "model.safetensors").stat().st_mtime_ns for part in parts]

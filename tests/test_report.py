@@ -19,7 +19,7 @@ from reports.methods import methods
 from reports.page import number, quantity, write_report
 from reports.wording import duration, scientific
 from tests.make_study import CLASSES, make_study
-from trainables.config import TrainConfig
+from trainables.config import PUBLISHED, TrainConfig
 from trainables.errors import StridefoldError
 from trainables.leaderboard import best, read_trials
 from trainables.records import FoldResult
@@ -292,7 +292,10 @@ def test_methods_follow_the_configuration():
     }
     full = " ".join(methods(TrainConfig().flat(), **about))
     assert "prompt of 8 learned tokens" in full
-    assert "learning rate 1\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10⁻⁴" in full
+    assert "Training ran for 2000 steps with AdamW (learning rate 0.001 for the class texts" in full
+    assert "64 components on the training windows and added by a ridge regression in closed form." in full
+    assert "5 passes over the training windows" in " ".join(methods(PUBLISHED, **about))
+    assert "ridge" not in " ".join(methods(PUBLISHED, **about))
     whitened = "clinical notion (from roberta, centred and partly whitened over the task, one projector for all classes, 128 wide)"
     assert whitened in full
     published = " ".join(methods({"text.notions": "raw", "text.projector": "per_class"}, **about))

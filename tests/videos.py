@@ -9,6 +9,9 @@ import numpy as np
 BITS = 8
 """Blocks along the top edge: white is 1, black is 0, the highest bit on the left."""
 
+PIX_FMTS = {"mjpeg": "yuvj420p", "gif": "rgb8", "prores_ks": "yuv422p10le", "ffv1": "yuv444p", "qtrle": "argb"}
+"""Of codecs that do not take 4:2:0."""
+
 
 def frame_image(index: int, *, width: int = 64, height: int = 48, seed: int = 0) -> np.ndarray:
     """Returns frame `index` as uint8 [height, width, 3]: its number in blocks at the top, a walking bar below.
@@ -41,6 +44,7 @@ def write_video(
     height: int = 48,
     seed: int = 0,
     codec: str = "libx264",
+    pix_fmt: str | None = None,
     rotation: int = 0,
     times: list[float] | None = None,
     options: dict[str, str] | None = None,
@@ -48,6 +52,7 @@ def write_video(
     """Writes a video and returns its path; the ending of the path chooses the container.
 
     Args:
+        pix_fmt: How the codec gets its pixels; None: as it is usual for it.
         rotation: Degrees, counter-clockwise, that a player is told to turn the frames by.
         times: Seconds of each frame, for a variable frame rate; else the frames are 1 / fps apart.
         options: Settings of the codec, as {"g": "12", "bf": "2"}.
@@ -58,7 +63,7 @@ def write_video(
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options or {})
         stream.width, stream.height = width, height
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.pix_fmt = pix_fmt or PIX_FMTS.get(codec, "yuv420p")
         if times is not None:
             stream.codec_context.time_base = base
         if rotation:

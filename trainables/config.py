@@ -1,15 +1,18 @@
 """One configuration of the trainer: frozen, checked, and a unit under each field.
 
-The defaults are those of the recipe in docs/decisions/0013; `PUBLISHED` gives those of the published method (arXiv
+The defaults are those of the recipe in docs/decisions/0017; `PUBLISHED` gives those of the published method (arXiv
 2403.13756 and its extension).
 """
 
 import dataclasses
+import difflib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from trainables.errors import ConfigurationError
+from trainables.setting_types import checked, settings_of
 
 CONTEXT_INITS = ("zeros", "normal", "words")
 PER_CLASS_OR_SHARED = ("per_class", "shared")
@@ -22,6 +25,8 @@ TAILS = ("shift", "pad")
 READOUTS = ("off", "statistics", "convolution")
 BASELINES = ("untrained", "frozen_motion", "parameters", "linear_probe", "vita_clip")
 MODELS = ("clip", *BASELINES)
+LARGEST_SEED = 2**31 - 1
+"""What NumPy takes as a seed, with room for the seeds that are derived from it."""
 
 
 def _require(condition: bool, name: str, value: object, allowed: str) -> None:
@@ -45,7 +50,7 @@ class VideoConfig:
 
     frames: int = 16
     """T: frames that the prompted tower reads, taken evenly from a window. 16 of 70 are 6.9 a second, above twice a fast
-    walker's 2.5 steps (docs/decisions/0013); 70 in the paper, 8 in Vita-CLIP."""
+    walker's 2.5 steps (docs/decisions/0017); 70 in the paper, 8 in Vita-CLIP."""
     window: int = 70
     """Frames of a window at 30 frames/s."""
     stride: int = 25
@@ -343,8 +348,24 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _require(self.model in MODELS, "model", self.model, f"one of {MODELS}")
         _require(self.trainings >= 1, "trainings", self.trainings, "at least 1")
+        _require(0 <= self.seed <= LARGEST_SEED, "seed", self.seed, f"0 to {LARGEST_SEED}")
 
-    def with_values(self, values: dict[str, Any]) -> Self:
+    @classmethod
+    def checked(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns settings by their dotted names, each value as the type of its field; text is read as on a command line.
+
+        Raises:
+            ConfigurationError: A setting does not exist, or its value is not of its type.
+        """
+        kinds = settings_of(cls)
+        for name in values:
+            if name not in kinds:
+                near = difflib.get_close_matches(name, kinds, n=1)
+                meant = f" (did you mean {near[0]}?)" if near else ""
+                raise ConfigurationError(f"{name!r} is not a setting{meant}; settings are {', '.join(sorted(kinds))}")
+        return {name: checked(name, value, kinds[name]) for name, value in values.items()}
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
         """Returns a copy with dotted fields replaced, as {"text.n_ctx": 12, "seed": 1}.
 
         Raises:
@@ -352,15 +373,8 @@ class TrainConfig:
         """
         changes: dict[str, dict[str, Any]] = {}
         top: dict[str, Any] = {}
-        for name, value in values.items():
+        for name, value in self.checked(values).items():
             section, _, leaf = name.partition(".")
-            known = (
-                {f.name for f in dataclasses.fields(getattr(self, section))}
-                if leaf and hasattr(self, section)
-                else set()
-            )
-            if (leaf and leaf not in known) or (not leaf and section not in ("model", "seed", "trainings")):
-                raise ConfigurationError(f"{name!r} is not a setting; settings are {', '.join(sorted(self.flat()))}")
             if leaf:
                 changes.setdefault(section, {})[leaf] = value
             else:
@@ -393,7 +407,6 @@ PUBLISHED: dict[str, Any] = {
     "text.notions": "raw",
     "optimizer.focal_gradient": True,
     "optimizer.lr": 1e-4,
-    "optimizer.prompt_lr": 1.0,
     "optimizer.attention_lr": 1.0,
     "optimizer.numeric_lr": 1.0,
     "optimizer.warmup": 0.0,

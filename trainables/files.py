@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
@@ -72,6 +73,24 @@ def write_json(path: Path, value: Any) -> None:
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Writes a parquet file atomically."""
     write_atomic(path, frame.write_parquet)
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Reads a parquet file.
+
+    Raises:
+        StridefoldError: The file is missing or damaged.
+    """
+    import polars as pl
+
+    try:
+        # Its bytes: polars would take *, ? and [ in a path for a pattern.
+        return pl.read_parquet(io.BytesIO(path.read_bytes()))
+    except FileNotFoundError:
+        raise StridefoldError(f"{path} is missing; restore it, or copy the study again") from None
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise StridefoldError(f"{path} is damaged ({reason}); restore it, or copy the study again") from None
 
 
 def read_json(path: Path) -> Any:

@@ -1,5 +1,6 @@
 """The trials of a study as plain records, and the one rule that says which of them is chosen. No torch and no Ray here."""
 
+import functools
 import math
 import sqlite3
 import tempfile
@@ -9,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from sqlalchemy.pool import QueuePool
 
 from trainables.choices import COSTS
 from trainables.errors import StridefoldError
+
+BUSY_SECONDS = 60.0
+"""How long a connection waits for another's write to end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +146,21 @@ def _snapshot(source: Path, copy: Path) -> None:
 
 
 def _load(path: Path, name: str) -> list[optuna.trial.FrozenTrial]:
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    storage = open_storage(path)
     try:
         return storage.get_all_trials(storage.get_study_id_from_name(name))
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def open_storage(path: Path) -> optuna.storages.RDBStorage:
+    """Returns Optuna's storage in a database file, made if need be, whatever its folder is called.
+
+    Nothing is glued into a URL, in which ?, #, % and, for Optuna, braces would mean something.
+    """
+    connect = functools.partial(sqlite3.connect, path.absolute(), timeout=BUSY_SECONDS, check_same_thread=False)
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect, "poolclass": QueuePool})
 
 
 def _record(trial: optuna.trial.FrozenTrial) -> TrialRecord:

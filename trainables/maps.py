@@ -52,7 +52,8 @@ class FoldMaps:
             return None
         try:
             tensors = load_file(folder / FILE)
-            return cls(**tensors | {"labels": tensors["labels"].astype(int)})
+            known = {field.name: tensors[field.name] for field in fields(cls)}
+            return cls(**known | {"labels": tensors["labels"].astype(int)})
         except (SafetensorError, KeyError, TypeError) as error:
             raise StridefoldError(
                 f"{folder / FILE} is damaged ({error}); delete it and write the report again"

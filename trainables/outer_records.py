@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import polars as pl
 
-from trainables.files import read_json, write_json, write_parquet
-from trainables.records import SCHEMA
+from trainables.files import read_parquet, write_parquet
+from trainables.formats import build, read_record, write_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,16 +36,13 @@ class OuterResult:
         folder = outer / str(self.fold)
         write_parquet(folder / "predictions.parquet", self.predictions)
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "predictions"}
-        write_json(folder / "outer.json", about | {"schema": SCHEMA})
+        write_record(folder / "outer.json", about)
 
     @classmethod
     def load(cls, outer: Path, fold: int) -> Self | None:
         """Reads what `save` wrote; None where the outer fold is not scored yet."""
         folder = outer / str(fold)
-        if not (folder / "outer.json").exists():
+        path = folder / "outer.json"
+        if not path.exists():
             return None
-        raw = read_json(folder / "outer.json")
-        raw.pop("schema")
-        for name in ("keys", "scorings"):
-            raw[name] = tuple(raw[name])
-        return cls(**raw, predictions=pl.read_parquet(folder / "predictions.parquet"))
+        return build(cls, read_record(path), path, predictions=read_parquet(folder / "predictions.parquet"))

@@ -44,9 +44,9 @@ def run_trial(trial: dict[str, Any]) -> None:
     backbone again, for each (docs/decisions/0012). Several are a group of Train workers.
 
     Args:
-        trial: number, study (folder), cache (folder), config (flat), keys (one per fold), workers, cpus, gpus (per worker), stop (a
-            file: once it exists, the workers end at their epoch's end. Were Tune to end them, Train could keep their
-            placement group for ever, and the next trial would wait for it).
+        trial: number, study (folder), cache (folder), config (flat), keys (one per fold), workers, cpus, gpus and memory (per
+            worker; bytes, of which 0 asks for none), stop (a file: once it exists, the workers end at their epoch's end. Were
+            Tune to end them, Train could keep their placement group for ever, and the next trial would wait for it).
     """
     if trial["workers"] == 1:
         from trainables.training.parallel import Workers
@@ -62,6 +62,8 @@ def run_trial(trial: dict[str, Any]) -> None:
 def _worker_group(trial: dict[str, Any]) -> TorchTrainer:
     gpu = trial["gpus"] > 0
     resources = {"CPU": trial["cpus"], **({"GPU": trial["gpus"]} if gpu else {})}
+    if trial.get("memory"):
+        resources["memory"] = trial["memory"]
     return TorchTrainer(
         train_in_group,
         train_loop_config=trial,
@@ -97,7 +99,12 @@ def _train_folds(
             raise Stopped
 
     config = TrainConfig.from_flat(trial["config"])
-    for done, job in enumerate(open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device), start=1):
+    try:
+        jobs = open_jobs(Path(trial["study"]), Path(trial["cache"]), trial["keys"], device)
+    except StridefoldError as error:
+        report(_told(error))
+        return
+    for done, job in enumerate(jobs, start=1):
         try:
             go_on()
             events = tensorboard(trial["study"], f"trial-{trial['number']}", job.fold.index)

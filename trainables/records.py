@@ -22,13 +22,19 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
-from trainables.errors import LeakageError
-from trainables.files import digest, read_json, write_json, write_parquet
+from trainables.errors import LeakageError, StridefoldError
+from trainables.files import digest, read_parquet, write_parquet
+from trainables.formats import build, read_record, write_record
+from trainables.training_version import TRAINING_VERSION
 
-SCHEMA = 1
 PREDICTIONS = pl.Schema([("fold", pl.Int64()), ("subject", pl.String()), ("video", pl.String()), ("window", pl.Int64()),
                          ("true", pl.Int64()), ("probabilities", pl.List(pl.Float64()))])  # fmt: skip
 """Columns of held-out predictions, one row per window; window is its first frame."""
+CODE_CHANGED = (
+    "the source text of the trainers was changed while this study was under way; the version of what they compute ({version}) "
+    "was not, so all folds count as computed alike"
+)
+"""Of a study on which more than one source text has worked; said in the terminal and on the page."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,17 +101,13 @@ class Cohort:
         write_parquet(folder / "cohort.parquet", self.videos)
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "videos"}
         about["parameters"] = [dataclasses.asdict(p) for p in self.parameters]
-        write_json(folder / "cohort.json", about | {"schema": SCHEMA})
+        write_record(folder / "cohort.json", about)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what `save` wrote."""
-        about = read_json(folder / "cohort.json")
-        about.pop("schema")
-        about["parameters"] = tuple(Parameter(**p) for p in about["parameters"])
-        about["classes"] = tuple(about["classes"])
-        about["excluded"] = tuple((video, reason) for video, reason in about["excluded"])
-        return cls(**about, videos=pl.read_parquet(folder / "cohort.parquet"))
+        path = folder / "cohort.json"
+        return build(cls, read_record(path), path, videos=read_parquet(folder / "cohort.parquet"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,7 +149,7 @@ class Splits:
         return pl.concat(parts)
 
     def save(self, path: Path) -> None:
-        write_json(path, dataclasses.asdict(self) | {"sha256": self.sha256(), "schema": SCHEMA})
+        write_record(path, dataclasses.asdict(self) | {"sha256": self.sha256()})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -156,10 +158,9 @@ class Splits:
         Raises:
             LeakageError: The file was changed by hand, or a subject is on both sides of a fold.
         """
-        raw = read_json(path)
-        folds = tuple(Fold(index=f["index"], train=tuple(f["train"]), test=tuple(f["test"])) for f in raw["folds"])
-        splits = cls(method=raw["method"], folds=folds, held_out=raw["held_out"])
-        if splits.sha256() != raw["sha256"]:
+        record = read_record(path)
+        splits = build(cls, record, path)
+        if splits.sha256() != record.get("sha256"):
             raise LeakageError(f"{path} does not match its own hash: it was changed after the study began")
         return splits
 
@@ -206,6 +207,8 @@ class FoldResult:
     """Points of the training, finer than epochs: step, epoch, loss and its parts, lr, gradient_<group>, as Monitor.curve."""
     shuffled: pl.DataFrame | None = None
     """What the model says of the same windows with their frames in random order, as PREDICTIONS; None where it was not asked."""
+    by_seed: pl.DataFrame | None = None
+    """The predictions of each training where there are several: PREDICTIONS and the column seed."""
     decoded: tuple[DecodedClass, ...] = ()
     reconstruction: dict[str, float] | None = None
     """The decoder's mean absolute error per parameter name on held-out subjects' records, in units."""
@@ -220,31 +223,29 @@ class FoldResult:
         write_parquet(folder / "predictions.parquet", self.predictions)
         if self.shuffled is not None:
             write_parquet(folder / "shuffled.parquet", self.shuffled)
+        if self.by_seed is not None:
+            write_parquet(folder / "by_seed.parquet", self.by_seed)
         self.save_about(folder)
 
     def save_about(self, folder: Path) -> None:
         """Writes result.json alone, as when a finished fold has been described."""
-        apart = ("predictions", "shuffled", "decoded")
+        apart = ("predictions", "shuffled", "by_seed", "decoded")
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in apart}
         about["decoded"] = [dataclasses.asdict(d) for d in self.decoded]
-        write_json(folder / "result.json", about | {"schema": SCHEMA})
+        write_record(folder / "result.json", about)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what `save` wrote."""
-        raw = read_json(folder / "result.json")
-        raw.pop("schema")
-        raw["decoded"] = tuple(
-            DecodedClass(label=d["label"], sentence=d["sentence"], values=tuple(DecodedValue(**v) for v in d["values"]))
-            for d in raw["decoded"]
+        path, control, seeds = (folder / name for name in ("result.json", "shuffled.parquet", "by_seed.parquet"))
+        return build(
+            cls,
+            read_record(path),
+            path,
+            predictions=read_parquet(folder / "predictions.parquet"),
+            shuffled=read_parquet(control) if control.exists() else None,
+            by_seed=read_parquet(seeds) if seeds.exists() else None,
         )
-        for name in ("history", "curve", "notes"):
-            raw[name] = tuple(raw.get(name, ()))
-        if raw["class_similarity"] is not None:
-            raw["class_similarity"] = tuple(tuple(row) for row in raw["class_similarity"])
-        control = folder / "shuffled.parquet"
-        raw["shuffled"] = pl.read_parquet(control) if control.exists() else None
-        return cls(**raw, predictions=pl.read_parquet(folder / "predictions.parquet"))
 
 
 def trainings(folder: Path) -> list[Path]:
@@ -280,16 +281,19 @@ class StudyRecord:
     """The same search's best score for each permutation of the subjects' labels."""
     baselines: dict[str, list[str]] = field(default_factory=dict)
     """Keys of the folds of each baseline, by its name."""
+    training_version: int = TRAINING_VERSION
+    """Of what training computes; part of the key of every fold."""
+    code: tuple[str, ...] = ()
+    """Hash of the trainers' source text, of each that has worked on the study; information alone."""
 
     def save(self, folder: Path) -> None:
-        write_json(folder / "study.json", dataclasses.asdict(self) | {"schema": SCHEMA})
+        write_record(folder / "study.json", dataclasses.asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        raw = read_json(folder / "study.json")
-        raw.pop("schema")
-        raw["permutations"] = tuple(raw["permutations"])
-        return cls(**raw)
+        """Reads what `save` wrote."""
+        path = folder / "study.json"
+        return build(cls, read_record(path), path)
 
 
 def read_ledger(folder: Path) -> pl.DataFrame:
@@ -300,6 +304,6 @@ def read_ledger(folder: Path) -> pl.DataFrame:
     """
     path = folder / "ledger.parquet"
     try:
-        return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError):
+        return read_parquet(path)
+    except (OSError, StridefoldError):
         raise LeakageError(f"{path} is missing or damaged, so nothing shows who was held out; restore it") from None

@@ -16,6 +16,7 @@ mount -t tmpfs -o mode=755 host "$root/run"
 mount -t tmpfs -o mode=1777 host "$root/tmp"
 mount --bind "$disk/home" "$root/root"
 mount --bind "$shared" "$root/shared"
+mkdir -p "$root$project"  # not there if the checkout lies in a temporary folder or on another disk than /
 mount -t tmpfs host "$root$project"  # the host has the project that was copied to it, and not this one
 mkdir -p "$root$python" "$root$venv" "$root/root/stridefold-venv" "$root/run/sshd"
 mount --bind "$python" "$root$python"

@@ -5,6 +5,7 @@ Why squares of the backbone's own size: docs/decisions/0002-frame-cache.md.
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -52,6 +53,8 @@ class CachedVideo:
     """Why the whole picture is used though the walker was looked for."""
 
 
+_HEADER = threading.Lock()
+"""Held while NumPy parses a file's header: in Python 3.11 two threads that parse at once can fail (python/cpython#106905)."""
 Runner = Callable[[Sequence[dict[str, Any]]], Iterator[tuple[int, "CachedVideo | VideoError"]]]
 """Yields (index of a job, result of `ingest_or_error`) for every job."""
 
@@ -115,7 +118,8 @@ def open_cached(folder: Path, name: str) -> np.memmap:
         StridefoldError: The file is missing or damaged.
     """
     try:
-        frames: np.memmap = np.load(folder / name, mmap_mode="r")
+        with _HEADER:
+            frames: np.memmap = np.load(folder / name, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
         raise StridefoldError(

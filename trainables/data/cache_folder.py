@@ -14,8 +14,17 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def user_cache() -> Path:
-    """Returns where this user's cache lies unless another folder is asked for."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "stridefold"
+    """Returns where this user's cache lies unless another folder is asked for.
+
+    Raises:
+        StridefoldError: The user has no home folder, as in a container that runs under a number.
+    """
+    given = os.environ.get("XDG_CACHE_HOME")
+    if not given and os.path.expanduser("~") == "~":
+        raise StridefoldError(
+            "this user has no home folder for the cache; choose one with --cache, or set XDG_CACHE_HOME"
+        )
+    return Path(given or os.path.expanduser("~/.cache")) / "stridefold"
 
 
 def open_cache(given: str) -> Path:

@@ -89,8 +89,8 @@ def shows(packet: av.Packet) -> bool:
     return packet.size > 0 and not packet.is_discard
 
 
-def numbered_frames(path: Path, numbers: np.ndarray) -> Iterator[av.VideoFrame]:
-    """Yields the frames in the order in which they are shown; a frame's pts is the number of the packet it came in.
+def numbered_frames(path: Path, numbers: np.ndarray) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Yields the frames in the order in which they are shown, each with the number of the packet that it came in.
 
     Args:
         numbers: One for each packet that shows a frame, in the file's order.
@@ -98,12 +98,12 @@ def numbered_frames(path: Path, numbers: np.ndarray) -> Iterator[av.VideoFrame]:
     Raises:
         VideoError: A frame after the first one cannot be decoded, or none can.
     """
-    count = 0
+    count, number = 0, 0
     with opened(path) as (container, stream):
         left = iter(numbers)
         for packet in read_packets(container, stream):
             if shows(packet):
-                packet.pts = int(next(left, numbers[-1]))
+                packet.pts = number = int(next(left, numbers[-1]))
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
@@ -111,7 +111,7 @@ def numbered_frames(path: Path, numbers: np.ndarray) -> Iterator[av.VideoFrame]:
                     problem = f"is damaged: frame {count} of {len(numbers)} cannot be decoded; export it again"
                     raise VideoError(path, problem) from None
                 continue
-            yield from frames
+            yield from ((number if frame.pts is None else frame.pts, frame) for frame in frames)
             count += len(frames)
     if not count:
         raise VideoError(path, "is damaged: none of its frames can be decoded; export it again")

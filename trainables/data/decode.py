@@ -86,16 +86,18 @@ def check_reader(reader: str) -> None:
 
 
 def _resample(frames: Iterable[Timed], spacing: float) -> Iterator[np.ndarray]:
-    start, held_at, held, count = 0.0, 0.0, None, 0
+    start, held_at, held, count, steps = 0.0, 0.0, None, 0, 0
     for at, picture in frames:
         if held is None:
             start = at
         else:
+            steps += 1
             while count / RATE <= (held_at + at) / 2 - start + 1e-6:
                 yield held()
                 count += 1
         held_at, held = at, picture
     if held is None:
         return
+    spacing = (held_at - start) / steps if held_at > start else spacing
     for _ in range(count, max(round((held_at - start + spacing) * RATE), 1)):
         yield held()

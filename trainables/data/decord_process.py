@@ -1,6 +1,6 @@
 """Runs decord in a process of its own, which may crash: `python decord_process.py VIDEO` writes its frames to standard output.
 
-First come the number of frames, then for each one its height and width, 32-bit integers of this machine, and its bytes, RGB.
+First comes the number of frames, then for each its height, width and channels, 32-bit integers of this machine, and its bytes.
 """
 
 import os
@@ -22,7 +22,7 @@ def main(path: str) -> None:
             frames.write(np.int32(len(reader)).tobytes())
             for _ in range(len(reader)):
                 image = reader.next().asnumpy()
-                frames.write(np.array(image.shape[:2], dtype=np.int32).tobytes())
+                frames.write(np.array(image.shape, dtype=np.int32).tobytes())
                 frames.write(np.ascontiguousarray(image).data)
         except (RuntimeError, StopIteration, decord.DECORDError) as error:
             sys.exit(f"{error}")

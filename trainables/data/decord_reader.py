@@ -45,26 +45,30 @@ def decord_frames(path: Path, timeline: Timeline) -> Iterator[Timed]:
     if not has_decord():
         raise ReaderDisagrees("decord is not installed")
     expected = _samples(path, timeline)
+    for number, image in enumerate(images(path, len(timeline.seconds))):
+        if number in expected and not _same(image, expected.pop(number)):
+            raise ReaderDisagrees(f"frame {number} differs")
+        yield float(timeline.seconds[number]), lambda image=image: image  # type: ignore[misc]
+
+
+def images(path: Path, expected: int | None = None) -> Iterator[np.ndarray]:
+    """Yields decord's own frames, uint8 [H, W, 3 or 4], from a process of its own, unchecked but for their number.
+
+    Raises:
+        ReaderDisagrees: decord failed, crashed, or has another number of frames than expected.
+    """
     command = [sys.executable, "-P", decord_process.__file__, str(path.absolute())]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         try:
-            for number, image in enumerate(_images(process.stdout, len(timeline.seconds))):
-                if number in expected and not _same(image, expected.pop(number)):
-                    raise ReaderDisagrees(f"frame {number} differs")
-                yield float(timeline.seconds[number]), lambda image=image: image  # type: ignore[misc]
+            [count] = _read(process.stdout, np.empty(1, dtype=np.int32))
+            if expected is not None and count != expected:
+                raise ReaderDisagrees(f"decord counts {count} frames, PyAV {expected}")
+            for _ in range(count):
+                shape = _read(process.stdout, np.empty(3, dtype=np.int32))
+                yield _read(process.stdout, np.empty(shape, dtype=np.uint8))
         finally:
             process.kill()
-
-
-def _images(output: IO[bytes], count: int) -> Iterator[np.ndarray]:
-    """Yields the frames that the process writes."""
-    [counted] = _read(output, np.empty(1, dtype=np.int32))
-    if counted != count:
-        raise ReaderDisagrees(f"decord counts {counted} frames, PyAV {count}")
-    for _ in range(count):
-        height, width = _read(output, np.empty(2, dtype=np.int32))
-        yield _read(output, np.empty((height, width, 3), dtype=np.uint8))
 
 
 def _read(output: IO[bytes], array: np.ndarray) -> np.ndarray:

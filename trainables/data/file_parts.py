@@ -12,6 +12,8 @@ from typing import IO
 
 HEAD = 300
 """Bytes that hold the head of any part."""
+TAIL = 1 << 16
+"""Bytes of the end that are searched for a trailer."""
 BOXES = frozenset(b"ftyp moov moof mdat free skip wide pnot styp sidx mfra uuid meta emsg prft".split())
 """Boxes at the top of an MP4 or QuickTime file."""
 EBML = b"\x1a\x45\xdf\xa3"
@@ -104,6 +106,6 @@ def _tag(head: bytes) -> tuple[int | None, bool]:
 
 
 def _missing_trailer(file: IO[bytes]) -> int:
-    """Returns 1 where a GIF does not end with its trailer."""
-    file.seek(-min(HEAD, os.fstat(file.fileno()).st_size), os.SEEK_END)
+    """Returns 1 where a GIF does not end with its trailer, before padding."""
+    file.seek(-min(TAIL, os.fstat(file.fileno()).st_size), os.SEEK_END)
     return 0 if file.read().rstrip(b"\0").endswith(b";") else 1

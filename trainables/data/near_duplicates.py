@@ -8,7 +8,6 @@ Two steps: words of 64 bits, compared between all videos, name a few candidates;
 Letters: N videos, T frames, S pixels of a side, C coefficients per axis of a frame's discrete cosine transform (DCT).
 """
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ from scipy.fft import dct
 from scipy.ndimage import uniform_filter1d
 
 from trainables.data.cache import open_cached
+from trainables.data.word_index import Sought, nearest
+from trainables.limits import usable_cpus
 
 Floats = NDArray[np.float32]
 Words = NDArray[np.uint64]
@@ -44,6 +45,8 @@ WORDS = SHIFTS + max(KEYS)
 """Words of a video, at most; they span its first 3.7 s."""
 FLOOR, CANDIDATES = 0.3, 4
 """A candidate agrees in 65% of the bits at least, and is among the 4 of a video that agree most, as seen or mirrored."""
+EXHAUSTIVE = 2000
+"""Videos up to which every two are compared; of more, those that `trainables.data.word_index` finds."""
 PART = 16384
 """Videos in one operation of NumPy: many, because threads compute side by side within one and take turns between two."""
 FINE, COARSE = 24, 8
@@ -98,9 +101,10 @@ class Sketch:
 def near_duplicates(videos: pl.DataFrame, cache: Path) -> tuple[NearDuplicate, ...]:
     """Returns the pairs of videos of different subjects that show the same recording, sorted by (video, other_video).
 
-    A copy may start up to 2 s later. All pairs are compared by their words, which takes 186 N^2 comparisons of 64 bits
-    twice, for mirrored copies; memory grows with N, 500 bytes per video. Up to 4 candidates per video, and 4 mirrored
-    ones, are read anew.
+    A copy may start up to 2 s later. Up to EXHAUSTIVE videos all pairs are compared by their words, which takes 186 N^2
+    comparisons of 64 bits twice, for mirrored copies; in larger cohorts only those are that agree in pieces of words.
+    Memory grows with N, 500 bytes per video, or 5 kB with an index. Up to 4 candidates per video, and 4 mirrored ones,
+    are read anew.
 
     Args:
         videos: Columns subject, video, and cached as `ingest_cohort` fills it.
@@ -114,7 +118,8 @@ def near_duplicates(videos: pl.DataFrame, cache: Path) -> tuple[NearDuplicate, .
     """
     names = videos["cached"].to_list()
     subjects = videos["subject"].rank("dense").to_numpy()
-    sketches = [sketch(open_cached(cache, name)) for name in names]
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        sketches = list(pool.map(lambda name: sketch(open_cached(cache, name)), names))
     found = dict(_still_pairs(sketches, subjects))
     read = lru_cache(maxsize=1000)(lambda name: coefficients(open_cached(cache, name)))
     moving = np.array([i for i, one in enumerate(sketches) if one.still is None], dtype=np.intp)
@@ -160,6 +165,9 @@ def candidates(words: list[Words], subjects: NDArray[np.integer]) -> Iterator[tu
         keys = own[KEYS.start :: KEYS.step][: len(KEYS)]
         sought[: len(keys), i] = keys
     most = 64 * len(KEYS) * (1 - FLOOR) / 2
+    if len(words) > EXHAUSTIVE:
+        yield from _indexed(table, sought, np.array([len(own) for own in words]), subjects, most)
+        return
 
     def candidates_of(i: int) -> list[tuple[int, int, bool]]:
         found = []
@@ -170,9 +178,21 @@ def candidates(words: list[Words], subjects: NDArray[np.integer]) -> Iterator[tu
             found += [(i, int(j), mirrored) for j in nearest]
         return found
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         for found in pool.map(candidates_of, range(len(words))):
             yield from found
+
+
+def _indexed(
+    table: Words, sought: Words, lengths: NDArray[np.intp], subjects: NDArray[np.integer], most: float
+) -> Iterator[tuple[int, int, bool]]:
+    """Yields what `candidates` yields, of tables [WORDS, N] and [keys, N]; copies with few bits in common are missed by chance."""
+    whole, keys = np.ascontiguousarray(table.T), np.ascontiguousarray(sought.T)
+    asked = Sought(table=whole, lengths=lengths, keys=(keys, keys ^ MIRROR), step=KEYS.step,
+                   shifts=SHIFTS, subjects=subjects.astype(np.intp), most=most)  # fmt: skip
+    for mirrored, pairs in zip((False, True), nearest(asked, CANDIDATES), strict=True):
+        for video, other in zip(*pairs, strict=True):
+            yield int(video), int(other), mirrored
 
 
 def likeness(a: NDArray[np.float16], b: NDArray[np.float16], *, mirrored: bool) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -12,6 +13,10 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from trainables.data.containers import VideoError
 
 UPRIGHT = (1, 0, 0, 1)
+UNSPECIFIED = 2
+"""FFmpeg's number of the colour space of a video that states none; it is converted as standard definition television."""
+CONVERTED = frozenset({0, 1, UNSPECIFIED, 4, 5, 6, 7, 9})
+"""Colour spaces that FFmpeg converts: RGB, BT.709, FCC, BT.601 in both forms, SMPTE 240M, BT.2020. Others it takes for unspecified."""
 SKEW = 0.1
 """Part of a display matrix's larger entries that its smaller ones may have: more is a turn that is not by quarters."""
 SAME_SHAPE = 0.02
@@ -46,9 +51,16 @@ class Pictures:
         return lambda: self._upright(frame, stored, matrix)
 
     def _upright(self, frame: av.VideoFrame, size: tuple[int, int], matrix: tuple[int, ...]) -> np.ndarray:
-        converted = self._converter.reformat(
-            frame, width=size[0], height=size[1], format="rgb24", interpolation=Interpolation.BICUBIC, threads=1
-        )
+        if frame.colorspace not in CONVERTED:
+            frame.colorspace = UNSPECIFIED
+        try:
+            converted = self._converter.reformat(
+                frame, width=size[0], height=size[1], format="rgb24", interpolation=Interpolation.BICUBIC, threads=1
+            )
+        except (OSError, av.error.FFmpegError):
+            raise VideoError(
+                self._path, f"has colours that cannot be converted ({frame.format.name}); export it as MP4 with H.264"
+            ) from None
         image: np.ndarray = converted.to_ndarray()
         a, b, c, d = matrix
         if a == 0:

@@ -25,11 +25,11 @@ def pyav_frames(path: Path, timeline: Timeline) -> Iterator[Timed]:
     """
     pictures, seconds = Pictures(path), timeline.seconds
     if timeline.ranks is None:
-        decoded = numbered_frames(path, np.arange(len(seconds)))
-        ordered: Iterable[tuple[int, Picture]] = enumerate(pictures(frame) for frame in decoded)
+        frames = numbered_frames(path, np.arange(len(seconds)))
+        ordered: Iterable[tuple[int, Picture]] = enumerate(pictures(frame) for _, frame in frames)
     else:
         frames = numbered_frames(path, timeline.ranks)
-        ordered = _in_order(path, ((frame.pts or 0, pictures(frame)) for frame in frames))
+        ordered = _in_order(path, ((number, pictures(frame)) for number, frame in frames))
     longest = max(LONGEST_GAP, 2 * timeline.spacing)
     shown = float(seconds[0])
     for number, picture in ordered:
@@ -43,7 +43,7 @@ def pyav_frames(path: Path, timeline: Timeline) -> Iterator[Timed]:
 
 
 def _in_order(path: Path, frames: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Picture]]:
-    """Yields the pictures as they come, with their numbers sorted.
+    """Yields the pictures as they come, with their numbers sorted as far as a decoder may hold frames back.
 
     A picture waits only while a number below its own may come yet. That is so where the container has the order of
     decoding (AVI), and at a frame that cannot be decoded, or shows nothing new.
@@ -55,7 +55,8 @@ def _in_order(path: Path, frames: Iterable[tuple[int, Picture]]) -> Iterator[tup
         if number < due - 1:
             raise VideoError(
                 path,
-                f"shows frame {number} too late for its time; export it again, or add a column fps to the manifest",
+                f"has times that do not fit the order of its frames, first at frame {number}; export it again, or add a "
+                "column fps to the manifest",
             )
         heapq.heappush(numbers, number)
         pictures.append(picture)

@@ -25,6 +25,7 @@ from trainables.data.gait_groups import GROUPS, SCORES, Traits, draw_traits, wal
 from trainables.data.walker import Floats, Footfalls, Gait, draw_footfalls, joint_tracks, measure
 from trainables.errors import ConfigurationError
 from trainables.knowledge.parameters import load_parameters
+from trainables.limits import usable_cpus
 
 FPS = 30
 MARKER = "simulated.json"
@@ -275,7 +276,7 @@ def _make(folder: Path, settings: Settings) -> None:
             rows.append(_row(walk, missing))
         return rows
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(max_workers=usable_cpus()) as pool:
         rows = [row for of_subject in pool.map(film, enumerate(subjects, start=1)) for row in of_subject]
     with (folder / "cohort.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))

@@ -49,7 +49,7 @@ class Timeline:
     seconds: np.ndarray
     """Of each frame, sorted."""
     ranks: np.ndarray | None
-    """Place in `seconds` of each packet, in the file's order; None where only the frames' own order tells."""
+    """Place in `seconds` of each packet, in the file's order; None where the frames are only counted."""
     pts: np.ndarray | None
     """The file's own times in the stream's time base, sorted; None where it does not have all of them."""
     keys: tuple[int, ...]
@@ -74,10 +74,8 @@ class _Packets:
     rate: Fraction | None
     stated: float
     """Seconds that the stream should last, or the file; 0 where that is not said."""
-    for_all: bool
-    """Whether that is one duration, from second 0, for all streams of the file."""
     others_end: float
-    """Seconds at which the last packet of the other streams ends, where that is so."""
+    """Seconds at which the last packet of the other streams ends, where the duration is stated for all of them."""
 
 
 def read_timeline(path: Path, fps: float | None) -> Timeline:
@@ -93,19 +91,13 @@ def read_timeline(path: Path, fps: float | None) -> Timeline:
     shift = _shift(path, packets)
     _check_file(path, len(packets.pts))
     ticks = _ticks(packets, shift)
-    ranks = None if ticks is None else np.argsort(np.argsort(ticks, kind="stable"), kind="stable")
+    ranks = None if ticks is None or fps else np.argsort(np.argsort(ticks, kind="stable"), kind="stable")
+    if ticks is None:
+        ticks = _filled(path, packets, _shown(path, packets.pts + shift), fps)
+    ticks = np.sort(ticks)
     rate = Fraction(fps) if fps else packets.rate
-    if fps:
-        seconds = np.arange(len(packets.pts)) / fps
-    elif ticks is not None:
-        seconds = np.sort(ticks) * packets.tick
-    elif not np.isnan(packets.pts).all():
-        seconds = _interpolated(path, packets, shift) * packets.tick
-    elif rate:
-        seconds = np.arange(len(packets.pts)) / float(rate)
-    else:
-        raise VideoError(path, "does not say its frame rate; add a column fps to the manifest, or export it again")
-    if packets.container == "mpeg" and rate:
+    seconds = np.arange(len(ticks)) / fps if fps else ticks * packets.tick
+    if rate:
         seconds = _evenly(seconds, float(rate))
     length = seconds[-1] - seconds[0]
     spacing = length / (len(seconds) - 1) if length else 1 / float(rate or RATE)
@@ -116,7 +108,7 @@ def read_timeline(path: Path, fps: float | None) -> Timeline:
         seconds=seconds,
         ranks=ranks,
         pts=None if np.isnan(packets.pts).any() else np.sort(packets.pts).astype(np.int64),
-        keys=tuple(int(i) for i in np.sort((np.arange(len(packets.key)) if ranks is None else ranks)[packets.key])),
+        keys=tuple(np.flatnonzero(packets.key[np.argsort(packets.pts, kind="stable")]).tolist()),
         spacing=spacing,
     )
 
@@ -152,7 +144,6 @@ def _read(path: Path) -> _Packets:
             tick=float(stream.time_base or 0),
             rate=_rate(stream, names),
             stated=(container.duration or 0) / av.time_base if for_all else stated,
-            for_all=for_all,
             others_end=others_end,
         )
 
@@ -213,25 +204,32 @@ def _ticks(packets: _Packets, shift: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def _interpolated(path: Path, packets: _Packets, shift: np.ndarray) -> np.ndarray:
-    """Returns each frame's time, where some packets have none: between those that have, frames are evenly spaced.
+def _shown(path: Path, pts: np.ndarray) -> np.ndarray:
+    """Returns the time of each frame in the order in which they are shown, NaN where its packet has none, by decoding all of them.
 
-    The frames' order is the decoder's, so the whole video is decoded for it.
+    A frame may consist of two packets, one for each of its fields.
     """
-    times = packets.pts + shift
-    shown = np.array([times[frame.pts] for frame in numbered_frames(path, np.arange(len(times)))])
+    return np.array([pts[number] for number, _ in numbered_frames(path, np.arange(len(pts)))])
+
+
+def _filled(path: Path, packets: _Packets, shown: np.ndarray, fps: float | None) -> np.ndarray:
+    """Returns frames' times with those that are not known put evenly between and beyond those that are."""
     at = np.arange(len(shown))
     known = at[~np.isnan(shown)]
-    first, last = known[0], known[-1]
+    if not fps and not packets.rate and len(known) < 2:
+        raise VideoError(path, "does not say its frame rate; add a column fps to the manifest, or export it again")
+    first, last = (known[0], known[-1]) if len(known) else (0, 0)
     step = (shown[last] - shown[first]) / (last - first) if last > first else 1 / (packets.rate or RATE) / packets.tick
+    if not len(known):
+        return at * step
     before, after = np.minimum(at - first, 0) * step, np.maximum(at - last, 0) * step
-    return np.sort(np.interp(at, known, shown[known]) + before + after)
+    return np.interp(at, known, shown[known]) + before + after
 
 
 def _evenly(seconds: np.ndarray, rate: float) -> np.ndarray:
-    """Returns times without repetitions, where they are nearly even.
+    """Returns times of which none is there twice, where they are nearly even.
 
-    A program stream gives one time to several small frames, and FFmpeg guesses the others, with some twice.
+    FFmpeg rounds at the seams of an edit list, and guesses where a program stream has one time for several small frames.
     """
     even = seconds[0] + np.arange(len(seconds)) / rate
     return even if (np.diff(seconds) == 0).any() and np.abs(seconds - even).max() < NEARLY else seconds
@@ -239,7 +237,7 @@ def _evenly(seconds: np.ndarray, rate: float) -> np.ndarray:
 
 def _check_times(path: Path, seconds: np.ndarray, spacing: float, packets: _Packets) -> None:
     end = max(seconds[-1] + spacing, float(np.nanmax(packets.ends, initial=0.0)) * packets.tick, packets.others_end)
-    covered = end - (min(seconds[0], 0.0) if packets.for_all else seconds[0])
+    covered = end - min(seconds[0], 0.0)  # a stated duration may begin before the first frame, at second 0
     if covered < LEAST * packets.stated - spacing:
         raise VideoError(
             path, f"is cut off after {covered:.1f} of {packets.stated:.1f} seconds; copy or export it again"

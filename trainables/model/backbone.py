@@ -1,5 +1,6 @@
 """The frozen CLIP that everything is built on, from a Hugging Face folder or hub id."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, CLIPModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from trainables.errors import ConfigurationError
 from trainables.files import digest, file_sha256
 from trainables.model.frozen_layer import FrozenTower, causal
+from trainables.model.pretrained import WEIGHTS, fault, locate, quiet_transformers
 
 SMALL = Path(__file__).parents[1] / "backbones" / "small"
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -27,7 +28,7 @@ class Backbone:
     """A frozen CLIP with its tokenizer."""
 
     name: str
-    """As the user gave it: 'small', a folder, or a hub id."""
+    """'small', a folder's absolute path, so that workers find it, or a hub id."""
     clip: CLIPModel
     tokenizer: PreTrainedTokenizerBase
     sha256: str
@@ -74,10 +75,21 @@ def load_backbone(name: str) -> Backbone:
         name: 'small' (embedded, trained on simulated walkers), a folder in Hugging Face format, or a hub id.
 
     Raises:
-        ConfigurationError: No such folder or id, another architecture, no safetensors weights, or no tokenizer.
+        ConfigurationError: No such folder or id, another architecture, weights or a tokenizer that are not whole.
     """
-    source = str(SMALL) if name == "small" else name
-    transformers_logging.disable_progress_bar()
+    source = str(SMALL) if name == "small" else locate(name)
+    if name != "small" and (reason := fault(source)) is not None:
+        raise ConfigurationError(f"--backbone {name} {reason}")
+    with quiet_transformers():
+        clip, tokenizer = _load(source, name)
+    sha256 = _hash(source, clip)
+    fold_quick_gelu(clip)
+    return frozen(
+        os.path.abspath(source) if name != "small" and Path(source).is_dir() else name, clip, tokenizer, sha256
+    )
+
+
+def _load(source: str, name: str) -> tuple[CLIPModel, PreTrainedTokenizerBase]:
     try:
         config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
@@ -90,26 +102,22 @@ def load_backbone(name: str) -> Backbone:
             f"--backbone {name} is a {config.model_type!r} model, but must be a 'clip' model (CLIPModel)"
         )
     clip = _load_clip(source, name)
-    tokenizer = _load_tokenizer(source, name, clip)
-    sha256 = _hash(source, clip)
-    fold_quick_gelu(clip)
-    return frozen(name, clip, tokenizer, sha256)
+    return clip, _load_tokenizer(source, name, clip)
 
 
 def _load_clip(source: str, name: str) -> CLIPModel:
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # its table of missing weights would stand before our one sentence
     try:
         clip, about = CLIPModel.from_pretrained(
             source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = fault(source)  # of what a hub id has in the cache
         raise ConfigurationError(
-            f"--backbone {name} has no readable model.safetensors for its config.json ({_first_line(error)}); "
-            "convert a .bin checkpoint with save_pretrained(..., safe_serialization=True)"
+            f"--backbone {name} {reason}"
+            if reason
+            else f"--backbone {name} has no readable {WEIGHTS} for its config.json ({_first_line(error)}); take both from "
+            "the same checkpoint"
         ) from None
-    finally:
-        transformers_logging.set_verbosity(before)
     misshapen = {key if isinstance(key, str) else key[0] for key in about["mismatched_keys"]}
     if lacking := sorted(misshapen | set(about["missing_keys"])):
         raise ConfigurationError(
@@ -152,15 +160,21 @@ def fold_quick_gelu(clip: CLIPModel) -> None:
 
     torch has the SiLU as one kernel that keeps one tensor for the backward pass; the other takes three and keeps two.
     """
-    for tower, config in ((clip.vision_model, clip.config.vision_config), (clip.text_model, clip.config.text_config)):
-        if config.hidden_act != "quick_gelu":
-            continue
-        for layer in tower.encoder.layers:
-            for weight in (layer.mlp.fc1.weight, layer.mlp.fc1.bias):
-                weight.mul_(QUICK_GELU)
-            layer.mlp.fc2.weight.div_(QUICK_GELU)
-            layer.mlp.activation_fn = nn.SiLU()
-        config.hidden_act = "silu"
+    fold_tower(clip.vision_model, clip.config.vision_config)
+    fold_tower(clip.text_model, clip.config.text_config)
+
+
+@torch.no_grad()
+def fold_tower(tower: Any, config: Any) -> None:
+    """Does what `fold_quick_gelu` does to one of transformers' CLIP towers."""
+    if config.hidden_act != "quick_gelu":
+        return
+    for layer in tower.encoder.layers:
+        for weight in (layer.mlp.fc1.weight, layer.mlp.fc1.bias):
+            weight.mul_(QUICK_GELU)
+        layer.mlp.fc2.weight.div_(QUICK_GELU)
+        layer.mlp.activation_fn = nn.SiLU()
+    config.hidden_act = "silu"
 
 
 def _hash(source: str, clip: CLIPModel) -> str:

@@ -8,11 +8,11 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
-from transformers.utils import logging as transformers_logging
 
 from trainables.errors import ConfigurationError
 from trainables.files import read_json
 from trainables.model.backbone import FrozenText
+from trainables.model.pretrained import fault, locate, quiet_transformers
 
 FIRST_TOKEN_MODELS = ("roberta", "bert", "xlm-roberta", "deberta-v2", "electra", "camembert")
 """Architectures whose sentence feature is by convention their first token; others are averaged over tokens."""
@@ -33,9 +33,10 @@ def encode_notions(name: str, notions: list[str], text: FrozenText) -> Tensor:
     """
     if name == "clip":
         return text.read(notions)
-    source, _, pooling = name.partition("#")
-    model, tokenizer = _load(source, name)
-    pooling = pooling or _usual_pooling(source, model)
+    source, pooling = _split(name)
+    with quiet_transformers():
+        model, tokenizer = _load(locate(source), name)
+    pooling = pooling or _usual_pooling(locate(source), model)
     if pooling not in ("first", "mean"):
         raise ConfigurationError(
             f"--knowledge-encoder {name} asks for pooling {pooling!r}, but must end in #first or #mean"
@@ -89,17 +90,20 @@ def random_notions(like: Tensor, seed: int) -> Tensor:
     return nn.functional.normalize(torch.randn(like.shape, generator=generator), dim=-1).to(like)
 
 
+def _split(name: str) -> tuple[str, str]:
+    """Returns (folder or hub id, pooling); a folder's own name may have a # too."""
+    source, mark, pooling = name.rpartition("#")
+    return (name, "") if not mark or Path(locate(name)).is_dir() else (source, pooling)
+
+
 def _load(source: str, name: str) -> tuple[Any, PreTrainedTokenizerBase]:
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # its table of missing weights would stand before our one sentence
-    transformers_logging.disable_progress_bar()
+    if (reason := fault(source)) is not None:
+        raise ConfigurationError(f"--knowledge-encoder {name} {reason}")
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model, about = AutoModel.from_pretrained(source, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise _unusable(name, (str(error).strip().splitlines() or ["no reason given"])[0][:200]) from None
-    finally:
-        transformers_logging.set_verbosity(before)
     if lacking := sorted(key for key in about["missing_keys"] if "pooler" not in key):  # we pool on our own
         raise _unusable(name, f"{len(lacking)} weights are missing, such as {lacking[0]}")
     if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_ids):  # made up where there is no file

@@ -5,7 +5,7 @@ A mean over frames cannot see which foot comes next or how often. Two statistics
 - rhythm: the autocorrelation over time of each channel, of the class token after the last two layers and of all tokens
   after the last. A walker's step and stride recur at lags of about 15 and 30 frames.
 Patches are pooled to a grid of at most GRID x GRID, so that a ViT-B/16's 196 patches do not make a window's statistics
-larger than its frames. docs/decisions/0013 has what each block is worth on real motion.
+larger than its frames. docs/decisions/0017 has what each block is worth on real motion.
 
 Letters: F frames, N tokens (class token and pooled patches), W vision width, S statistics, B windows, K components, C classes.
 """

@@ -65,7 +65,9 @@ def frozen_video(backbone: Backbone, cache: Path, name: str, window: int) -> Fro
         return FrozenVideo(**load_file(path))
     except (OSError, SafetensorError, TypeError):
         made = compute(backbone, np.asarray(open_cached(cache, name)), window, seed=int(digest(name)[:8], 16))
-        write_atomic(path, lambda file: file.write(save({k: v.contiguous() for k, v in vars(made).items()})))
+        write_atomic(
+            path, lambda file: file.write(save({k: v.contiguous() for k, v in vars(made).items()})), private=True
+        )
         return made
 
 
@@ -116,7 +118,7 @@ def compute(backbone: Backbone, frames: np.ndarray, window: int, seed: int) -> F
         features.append(read.features)
         held = read if held is None else FrozenTokens(*(torch.cat(pair) for pair in zip(held, read, strict=True)))
         end = first + len(held.features)
-        for start in starts:
+        for start in sorted({*starts, *controls}):
             if start not in statistics and start + window <= max(end, window if end == count else 0):
                 part = FrozenTokens(*(t[start - first : start - first + window] for t in held))
                 statistics[start] = window_statistics(part)

@@ -26,6 +26,10 @@ if TYPE_CHECKING:  # a step takes a Batch and needs neither cohorts nor videos, 
     from trainables.training.draws import Window
 
 
+NO_LABEL = -1
+"""Of a new video, which is only predicted."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Some windows."""
@@ -33,7 +37,7 @@ class Batch:
     frames: Tensor
     """uint8 [B, T, 3, S, S]."""
     labels: Tensor
-    """[B]."""
+    """[B]; NO_LABEL for a new video."""
     videos: np.ndarray
     """[B] row of each window's video among the videos of its side of the fold."""
     passes: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
@@ -107,7 +111,7 @@ def load(data: WindowDataset, windows: Sequence[Window]) -> Batch:
     ]
     return Batch(
         frames=torch.stack(frames) if frames else torch.empty(0, dtype=torch.uint8),
-        labels=torch.tensor([item["label"] for item in items], dtype=torch.long),
+        labels=torch.tensor([NO_LABEL if item["label"] is None else item["label"] for item in items], dtype=torch.long),
         videos=np.array([data.video_rows[window.row] for window in windows], dtype=np.int64),
         passes=np.array([window.row for window in windows], dtype=np.int64),
         starts=np.array([window.start for window in windows], dtype=np.int64),

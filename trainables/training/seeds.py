@@ -25,6 +25,7 @@ def mean_result(config: TrainConfig, results: Sequence[FoldResult]) -> FoldResul
         config=config.flat(),
         predictions=mean_predictions([r.predictions for r in results]),
         shuffled=mean_predictions(shuffled) if shuffled else None,
+        by_seed=pl.concat([r.predictions.with_columns(seed=pl.lit(r.config["seed"], dtype=pl.Int64)) for r in results]),
         seconds=sum(r.seconds for r in results),
         trained_parameters=sum(r.trained_parameters for r in results),
     )
