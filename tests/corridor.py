@@ -116,17 +116,17 @@ def _paste(canvas: np.ndarray, colours: np.ndarray, coverage: np.ndarray, x: flo
     rgba = np.dstack([colours, 255 * coverage]).astype(np.uint8)
     small = np.asarray(Image.fromarray(rgba, "RGBA").resize((size, size), Image.Resampling.BOX)).astype(np.float32)
     left, top = round(x - size / 2), round(y - 0.97 * size)
-    l, t = max(left, 0), max(top, 0)
+    x0, y0 = max(left, 0), max(top, 0)
     r, b = min(left + size, canvas.shape[1]), min(top + size, canvas.shape[0])
-    if r <= l or b <= t:
+    if r <= x0 or b <= y0:
         return None
-    part = small[t - top : b - top, l - left : r - left]
+    part = small[y0 - top : b - top, x0 - left : r - left]
     share = part[..., 3:] / 255
-    canvas[t:b, l:r] = canvas[t:b, l:r] * (1 - share) + part[..., :3] * share
+    canvas[y0:b, x0:r] = canvas[y0:b, x0:r] * (1 - share) + part[..., :3] * share
     rows, columns = np.nonzero(share[..., 0] > 0.5)
     if not len(rows):
         return None
-    return (l + columns.min(), t + rows.min(), l + columns.max() + 1, t + rows.max() + 1)
+    return (x0 + columns.min(), y0 + rows.min(), x0 + columns.max() + 1, y0 + rows.max() + 1)
 
 
 def crossing(cutout: Cutout, film: Film, *, side: float | None = None, start: float | None = None):
