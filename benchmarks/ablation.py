@@ -20,15 +20,15 @@ import numpy as np
 import polars as pl
 import torch
 
+from trainables.cohort.manifest import read_manifest
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import open_frames
-from trainables.data.manifest import read_manifest
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task
-from trainables.metrics import score
 from trainables.model.backbone import load_backbone
-from trainables.records import Cohort
+from trainables.study.metrics import score
+from trainables.study.records import Cohort
 from trainables.training.fold import train_fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figures import Figure, figure, parser, show
-from trainables.records import FoldResult
+from trainables.study.records import FoldResult
 
 
 def main() -> None:

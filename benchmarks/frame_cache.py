@@ -15,8 +15,8 @@ import torch
 
 from benchmarks.figures import Figure, as_a_worker, figure, in_turns, parser, show, timed
 from trainables.data.cache import ingest, open_cached, square
-from trainables.data.decode import decode
-from trainables.data.simulate import simulate_cohort
+from trainables.recordings.decode import decode
+from trainables.simulation.cohort import simulate_cohort
 
 SIZE = 224
 WINDOWS = 10

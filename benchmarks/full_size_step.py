@@ -30,11 +30,11 @@ from trainables.config import PUBLISHED, TrainConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import SMALL, fold_quick_gelu, frozen, load_backbone
 from trainables.model.gait_clip import build
+from trainables.training.distributed import Workers
 from trainables.training.job import Batch
 from trainables.training.optimizer import make_optimizer
-from trainables.training.parallel import Workers
 from trainables.training.precision import products
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 
 VISION = {
     "hidden_size": 768,

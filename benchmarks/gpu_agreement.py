@@ -15,12 +15,12 @@ from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import build
 from trainables.model.numeracy import NumericMemory
+from trainables.training.distributed import Workers
 from trainables.training.draws import Window
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import load, load_ahead
 from trainables.training.optimizer import make_optimizer
-from trainables.training.parallel import Workers
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 
 WINDOWS = 24
 """Of the small fold; a third of them is held out."""

@@ -15,11 +15,11 @@ from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import SMALL, Backbone, fold_quick_gelu, frozen, load_backbone
 from trainables.model.gait_clip import build
 from trainables.model.numeracy import NumericMemory
+from trainables.training.distributed import Workers
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import Batch
 from trainables.training.optimizer import make_optimizer
-from trainables.training.parallel import Workers
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 
 NAMES = ("walking speed", "cadence", "step length", "step time", "swing", "stride length")
 VIDEOS = 24

@@ -15,9 +15,9 @@ from trainables.config import PUBLISHED, TrainConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import load_backbone
 from trainables.model.gait_clip import build
+from trainables.training.distributed import Workers
 from trainables.training.job import Batch
-from trainables.training.parallel import Workers
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 
 REFERENCE = (8, 8, 4)
 """T, prompt length, windows of a batch."""

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, as_a_worker, figure, in_turns, parser, show
 from trainables.data.cache import in_processes
-from trainables.data.decode import probe
-from trainables.data.simulate import simulate_cohort
+from trainables.recordings.decode import probe
+from trainables.simulation.cohort import simulate_cohort
 
 SIZE = 224
 

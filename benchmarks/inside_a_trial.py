@@ -25,10 +25,10 @@ from trainables.data.cache import ingest_cohort
 from trainables.data.dataset import WindowDataset
 from trainables.model.backbone import SMALL, load_backbone
 from trainables.ray_loop import open_jobs
+from trainables.training.distributed import Workers
 from trainables.training.fold import EVALUATION_BATCH, fit_memory, prepare, train_fold
 from trainables.training.job import FoldJob, load, load_ahead
-from trainables.training.parallel import Workers
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 
 PARTS = 5
 """Folds that one pass would pack."""

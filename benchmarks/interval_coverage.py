@@ -28,7 +28,7 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from reports.statistics import DRAWS, NOMINAL, bootstrap, metric_values, wilson
+from reports.numbers.statistics import DRAWS, NOMINAL, bootstrap, metric_values, wilson
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SHARES = np.array([0.5, 0.3, 0.2])

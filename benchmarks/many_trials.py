@@ -25,8 +25,8 @@ from ray import tune
 from benchmarks.figures import Figure, figure, memory, show
 from search_spaces import load_space
 from trainables.knowledge.tasks import load_task
-from trainables.leaderboard import read_trials
-from trainables.records import PREDICTIONS, Cohort, FoldResult, Splits
+from trainables.study.leaderboard import read_trials
+from trainables.study.records import PREDICTIONS, Cohort, FoldResult, Splits
 
 WINDOWS = 6
 """Of a video."""

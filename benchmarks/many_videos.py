@@ -18,12 +18,12 @@ from platform.splits import check_ledger, check_near_duplicates, make_splits
 import numpy as np
 
 from benchmarks.figures import Figure, as_a_worker, figure, parser, show
+from trainables.cohort.manifest import read_manifest
 from trainables.config import VideoConfig
 from trainables.data.cache import in_processes, ingest_cohort
 from trainables.data.dataset import WindowDataset
-from trainables.data.manifest import read_manifest
-from trainables.data.simulate import write_frames
 from trainables.knowledge.tasks import load_task
+from trainables.simulation.cohort import write_frames
 
 FRAMES, SIDE = 72, 64
 OF_A_SUBJECT = 4

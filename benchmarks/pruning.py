@@ -28,7 +28,7 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from trainables.leaderboard import TrialRecord, best
+from trainables.study.leaderboard import TrialRecord, best
 
 TRIALS = 20
 SUBJECT, LUCK, NOISE = 1.2, 0.2, 0.5
@@ -81,7 +81,7 @@ class Found:
 
 
 def macro_f1(true: np.ndarray, right: np.ndarray) -> float:
-    """Returns macro F1 of two classes; a class neither present nor predicted counts 0, as in `trainables.metrics`."""
+    """Returns macro F1 of two classes; a class neither present nor predicted counts 0, as in `trainables.study.metrics`."""
     predicted = np.where(right, true, 1 - true)
     hits = [np.sum((true == c) & right) for c in (0, 1)]
     return float(np.mean([2 * h / max(1, np.sum(true == c) + np.sum(predicted == c)) for c, h in enumerate(hits)]))

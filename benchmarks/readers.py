@@ -22,9 +22,9 @@ from tests.ffmpeg import NEAR, frames_of_ffmpeg
 from tests.field_coded import write_fields
 from tests.recordings import copied, edited, grown, joined, packed_avi, turned, with_cover, with_sound
 from tests.videos import write_video
-from trainables.data.decord_reader import ReaderDisagrees, images
-from trainables.data.pyav_reader import pyav_frames
-from trainables.data.timeline import read_timeline
+from trainables.recordings.decord_reader import ReaderDisagrees, images
+from trainables.recordings.pyav_reader import pyav_frames
+from trainables.recordings.timeline import read_timeline
 
 B_FRAMES = {"g": "12", "bf": "3"}
 

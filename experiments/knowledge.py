@@ -21,16 +21,16 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from trainables.cohort.manifest import read_manifest
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import user_cache
 from trainables.data.dataset import WindowDataset
-from trainables.data.manifest import read_manifest
-from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import load_backbone
 from trainables.model.gait_clip import GaitCLIP, build
+from trainables.simulation.cohort import VERSION, simulate_cohort
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.losses import video_loss
 

@@ -28,16 +28,16 @@ from typing import Any
 import polars as pl
 import torch
 
+from trainables.cohort.manifest import read_manifest
 from trainables.config import PUBLISHED, TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import user_cache
-from trainables.data.manifest import read_manifest
-from trainables.data.simulate import simulate_cohort
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task
-from trainables.metrics import score
 from trainables.model.backbone import load_backbone
-from trainables.records import Cohort
+from trainables.simulation.cohort import simulate_cohort
+from trainables.study.metrics import score
+from trainables.study.records import Cohort
 from trainables.training.fold import train_fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob

@@ -19,24 +19,24 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from trainables.cohort.manifest import read_manifest
 from trainables.config import TextConfig, TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import user_cache
-from trainables.data.manifest import read_manifest
-from trainables.data.simulate import VERSION, simulate_cohort
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder, load_backbone
 from trainables.model.numbers import NumberEncoder, number_scale, sinusoids
 from trainables.model.scaling import BINS, to_bin
 from trainables.model.text_prompts import ClassPrompts
+from trainables.simulation.cohort import VERSION, simulate_cohort
+from trainables.training.distributed import Workers
 from trainables.training.draws import windows_of
 from trainables.training.fold import prepare
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob, load
 from trainables.training.losses import video_loss
-from trainables.training.parallel import Workers
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 
 SEEDS = 5
 CLIP, RECORDS = 2.5, 600

@@ -6,9 +6,9 @@ from os.path import abspath, expanduser, isdir  # a shell leaves the ~ of --coho
 from platform.options import REFITS, SAMPLERS, SearchOptions
 
 from search_spaces import SHIPPED
-from trainables.choices import COSTS, READERS, RULES, TRACKERS, parse_metric
 from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
+from trainables.study.vocabulary import COSTS, READERS, RULES, TRACKERS, parse_metric
 
 
 def parse_search(arguments: list[str] | None = None) -> SearchOptions:

@@ -6,8 +6,8 @@ from platform.study import Study
 import polars as pl
 
 from trainables.errors import ConfigurationError, StridefoldError
-from trainables.metrics import score
-from trainables.records import Cohort, FoldResult
+from trainables.study.metrics import score
+from trainables.study.records import Cohort, FoldResult
 
 
 def check_baselines(names: tuple[str, ...], cohort: Cohort) -> None:

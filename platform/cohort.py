@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             return track(parse_search(["--cohort", given.manifest, *rest]), pages_of(given), Console())
         if rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        from trainables.data.simulate import simulate_cohort
+        from trainables.simulation.cohort import simulate_cohort
 
         manifest = simulate_cohort(
             given.folder, subjects=given.subjects, seconds=given.seconds, size=given.size, seed=given.seed

@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.wording import BASELINES
-from trainables.progress import FoldProgress
+from trainables.study.progress import FoldProgress
 
 if TYPE_CHECKING:
-    from trainables.leaderboard import TrialRecord
+    from trainables.study.leaderboard import TrialRecord
 
 LOOK = 1.0
 """Seconds between two looks at the folds in training."""

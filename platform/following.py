@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from trainables.data.decode import RATE
-from trainables.data.passes import spans_of
+from trainables.recordings.decode import RATE
+from trainables.tracking.passes import spans_of
 
 NAMED = 3
 """Videos that a line names; the rest are counted."""

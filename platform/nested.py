@@ -9,10 +9,10 @@ from platform.study import Study, inner_study, outer_study
 import polars as pl
 
 from trainables.errors import LeakageError, StridefoldError
-from trainables.leaderboard import TrialRecord
-from trainables.metrics import score
-from trainables.outer_records import OuterResult
-from trainables.records import Fold, FoldResult
+from trainables.study.leaderboard import TrialRecord
+from trainables.study.metrics import score
+from trainables.study.outer_records import OuterResult
+from trainables.study.records import Fold, FoldResult
 
 
 def open_nested(study: Study, options: SearchOptions) -> tuple[Study, list[Study]]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import Space, load_space
-from trainables.choices import COSTS, RULES
 from trainables.config import BASELINES, TrainConfig
 from trainables.errors import ConfigurationError
-from trainables.files import file_sha256
+from trainables.study.files import file_sha256
+from trainables.study.vocabulary import COSTS, RULES
 
 SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.steps": 100,

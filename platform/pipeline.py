@@ -6,6 +6,7 @@ import shlex
 import time
 from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
+from platform.best_model import write_best
 from platform.console import Console
 from platform.following import followed
 from platform.memory import worker_memory
@@ -16,20 +17,19 @@ from platform.sampling import check_space
 from platform.session import Session, frame_cache
 from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study, permuted
-from platform.winner import write_best
 
-from reports.page import write_report
+from reports.documents.page import write_report
 from search_spaces import load_space
+from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import close_folder, open_cache
-from trainables.data.manifest import read_manifest
-from trainables.data.simulate import VERSION, simulate_cohort
-from trainables.files import read_json
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import Task, load_task
-from trainables.leaderboard import TrialRecord
 from trainables.model.backbone import Backbone, load_backbone
-from trainables.records import CODE_CHANGED, Cohort
+from trainables.simulation.cohort import VERSION, simulate_cohort
+from trainables.study.files import read_json
+from trainables.study.leaderboard import TrialRecord
+from trainables.study.records import CODE_CHANGED, Cohort
 from trainables.training.fold import as_baseline, check_prompts
 
 

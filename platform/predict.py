@@ -11,7 +11,7 @@ from platform.console import Console
 from platform.options import home_path
 from platform.predict_options import NOTICE, PredictOptions
 
-from trainables.choices import READERS
+from trainables.study.vocabulary import READERS
 
 
 def main(arguments: list[str] | None = None) -> int:

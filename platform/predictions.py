@@ -11,14 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from trainables.choices import LEVELS
+from trainables.cohort.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import open_frames
-from trainables.data.decode import RATE
-from trainables.data.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
-from trainables.files import write_json, write_text
-from trainables.records import Cohort
-from trainables.training.ensemble import (
+from trainables.inference.ensemble import (
     Ensemble,
     Prediction,
     load_frozen,
@@ -26,7 +22,11 @@ from trainables.training.ensemble import (
     predictions,
     score_videos,
 )
-from trainables.training_version import TRAINING_VERSION, source_hash
+from trainables.recordings.decode import RATE
+from trainables.study.files import write_json, write_text
+from trainables.study.records import Cohort
+from trainables.study.training_version import TRAINING_VERSION, source_hash
+from trainables.study.vocabulary import LEVELS
 
 WORDS = "descriptions are what the folds' models learned of the class; nothing in them was measured in the video"
 

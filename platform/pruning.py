@@ -33,7 +33,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import wilcoxon
 
 from trainables.errors import ConfigurationError
-from trainables.metrics import at_level
+from trainables.study.metrics import at_level
 
 SCORES = "subject_scores"
 """Attribute of a trial: probability of the true class by subject."""
@@ -51,7 +51,7 @@ def subject_scores(predictions: pl.DataFrame) -> dict[str, float]:
     """Returns each subject's probability of its true class, 0 to 1; of several labels' probabilities the mean.
 
     Args:
-        predictions: one row per held-out window, as in `trainables.metrics.at_level`, of any number of folds.
+        predictions: one row per held-out window, as in `trainables.study.metrics.at_level`, of any number of folds.
     """
     units = at_level(predictions, "subject").with_columns(score=pl.col("probabilities").list.get(pl.col("true")))
     means = units.group_by("subject").agg(pl.col("score").mean()).sort("subject")

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def command() -> int:
         options = parser.parse_args(arguments)
-        from reports.page import write_report  # its libraries take seconds
+        from reports.documents.page import write_report  # its libraries take seconds
 
         page = write_report(
             options.study,
@@ -50,7 +50,7 @@ def six_frames(path: Path) -> "list[np.ndarray[Any, Any]]":
     """Returns six frames of a video that are equally far apart, uint8 [H, W, 3] each; none where it cannot be read any more."""
     import numpy as np
 
-    from trainables.data.decode import VideoError, decode, probe
+    from trainables.recordings.decode import VideoError, decode, probe
 
     try:
         wanted = set(np.linspace(0, probe(path).frames_at_30 - 1, 6).round().astype(int).tolist())

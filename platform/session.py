@@ -14,8 +14,8 @@ import polars as pl
 from search_spaces import Space
 from trainables.data.cache_folder import open_frames
 from trainables.errors import MemoryShortError, StridefoldError
-from trainables.leaderboard import TrialRecord, chosen, read_trials
-from trainables.records import Fold
+from trainables.study.leaderboard import TrialRecord, chosen, read_trials
+from trainables.study.records import Fold
 
 # Ray and all that needs it are imported where they are used: a wrong option is told before seconds are spent on them.
 

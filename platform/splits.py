@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from trainables.data.near_duplicates import near_duplicates
 from trainables.errors import ConfigurationError, LeakageError
-from trainables.records import Cohort, Fold, Splits
+from trainables.study.records import Cohort, Fold, Splits
 
 TRIES = 200
 """Shuffles that are tried for folds in which every class is on both sides."""

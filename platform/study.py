@@ -22,10 +22,10 @@ import polars as pl
 import trainables
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError, StridefoldError
-from trainables.files import digest, write_parquet
 from trainables.knowledge.tasks import Task
-from trainables.records import Cohort, Fold, Splits, StudyRecord
-from trainables.training_version import TRAINING_VERSION, source_hash
+from trainables.study.files import digest, write_parquet
+from trainables.study.records import Cohort, Fold, Splits, StudyRecord
+from trainables.study.training_version import TRAINING_VERSION, source_hash
 
 PACKAGES = ("stridefold", "torch", "transformers", "ray", "optuna", "polars", "scikit-learn", "numpy")
 

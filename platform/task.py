@@ -8,11 +8,11 @@ from pathlib import Path
 from platform.arguments import parse_column
 from platform.console import Console
 
-from trainables.data.manifest import task_of_label
+from trainables.cohort.manifest import task_of_label
 from trainables.errors import ConfigurationError, StridefoldError
-from trainables.files import write_text
 from trainables.knowledge.new_task import task_file
 from trainables.knowledge.tasks import FOLDER, shipped_tasks
+from trainables.study.files import write_text
 
 
 def main(arguments: list[str] | None = None) -> int:

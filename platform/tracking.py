@@ -11,15 +11,15 @@ from platform.tracking_options import Pages
 import numpy as np
 import polars as pl
 
-from reports.strips import SHOWN, VideoStrip, write_page, write_sheet
-from trainables.data.containers import VideoError
-from trainables.data.following import strip_or_error, track_or_error
-from trainables.data.new_videos import read_manifest_videos
-from trainables.data.own_boxes import job_of
-from trainables.data.passes import spans
-from trainables.data.strip import Strip
-from trainables.data.track import Track
+from reports.documents.strips import SHOWN, VideoStrip, write_page, write_sheet
+from trainables.cohort.new_videos import read_manifest_videos
+from trainables.cohort.own_boxes import job_of
 from trainables.errors import CohortError, ConfigurationError
+from trainables.recordings.containers import VideoError
+from trainables.tracking.following import strip_or_error, track_or_error
+from trainables.tracking.passes import spans
+from trainables.tracking.strip import Strip
+from trainables.tracking.track import Track
 
 
 def track(options: SearchOptions, pages: Pages, console: Console) -> int:

@@ -20,17 +20,17 @@ from ray import tune
 from ray.tune.search import Searcher
 from sqlalchemy.exc import SQLAlchemyError
 
-from reports.statistics import standard_error
+from reports.numbers.statistics import standard_error
 from search_spaces import Space
 from trainables.config import TrainConfig
 from trainables.data.cache import ingest_or_error
 from trainables.errors import StridefoldError
-from trainables.files import write_text
-from trainables.leaderboard import open_storage
-from trainables.metrics import log_loss, score
-from trainables.progress import forget_all
 from trainables.ray_loop import NODE_FAILURES, run_trial
-from trainables.records import FoldResult
+from trainables.study.files import write_text
+from trainables.study.leaderboard import open_storage
+from trainables.study.metrics import log_loss, score
+from trainables.study.progress import forget_all
+from trainables.study.records import FoldResult
 
 INTERRUPTED = "the search was stopped during this trial, and tried its parameters again"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from trainables.progress import PREPARING, SCORING, FoldProgress
+from trainables.study.progress import PREPARING, SCORING, FoldProgress
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import ROOT
+
 # Read by libraries when they are first imported, in this process and in the workers and subprocesses of tests.
 QUIET = {
     "OMP_NUM_THREADS": "1",
@@ -26,4 +28,4 @@ settings.load_profile("stridefold")
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Returns the repository's root."""
-    return Path(__file__).resolve().parents[1]
+    return ROOT

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from trainables.data.figure import BODY_HEIGHT, View, render
-from trainables.data.simulate import draw_subject, draw_walk
-from trainables.data.walker import JOINT
+from trainables.simulation.cohort import draw_subject, draw_walk
+from trainables.simulation.renderer import BODY_HEIGHT, View, render
+from trainables.simulation.walker import JOINT
 
 Box = tuple[float, float, float, float]
 

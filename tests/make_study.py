@@ -16,13 +16,22 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from trainables.config import TrainConfig
-from trainables.files import digest, write_parquet
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
-from trainables.leaderboard import best, read_trials
-from trainables.maps import FoldMaps
-from trainables.metrics import log_loss, score
-from trainables.outer_records import OuterResult
-from trainables.records import Cohort, DecodedClass, DecodedValue, Fold, FoldResult, Parameter, Splits, StudyRecord
+from trainables.study.files import digest, write_parquet
+from trainables.study.fold_embeddings import FoldMaps
+from trainables.study.leaderboard import best, read_trials
+from trainables.study.metrics import log_loss, score
+from trainables.study.outer_records import OuterResult
+from trainables.study.records import (
+    Cohort,
+    DecodedClass,
+    DecodedValue,
+    Fold,
+    FoldResult,
+    Parameter,
+    Splits,
+    StudyRecord,
+)
 
 CLASSES = ("normal gait", "slight impairment", "mild impairment")
 PARAMETERS = (

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.course import MARGIN, SHORTEST, STATES, Course, course_of, passes_of, steadied
+from trainables.tracking.course import MARGIN, SHORTEST, STATES, Course, course_of, passes_of, steadied
 
 WIDTH, HEIGHT, EDGE = 640, 360, 3.0
 

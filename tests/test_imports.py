@@ -51,11 +51,11 @@ print(json.dumps([names, failures]))
 WITHOUT_TORCH = [
     "trainables.config",
     "trainables.errors",
-    "trainables.records",
-    "trainables.metrics",
-    "trainables.leaderboard",
+    "trainables.study.records",
+    "trainables.study.metrics",
+    "trainables.study.leaderboard",
     "trainables.knowledge",
-    "trainables.data.manifest",
+    "trainables.cohort.manifest",
     "trainables.data.windows",
     "search_spaces",
     "reports",
@@ -86,7 +86,7 @@ def test_training_needs_no_ray() -> None:
 def test_pages_spaces_records_and_cohorts_need_no_torch() -> None:
     """Reports, search spaces, records and manifests import where torch, transformers and Ray are not installed."""
     names, failures = import_without(["torch", "transformers", "ray"], WITHOUT_TORCH, [])
-    assert {"trainables.records", "trainables.knowledge.tasks", "reports", "search_spaces"} <= set(names)
+    assert {"trainables.study.records", "trainables.knowledge.tasks", "reports", "search_spaces"} <= set(names)
     assert failures == {}
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.corridor import Cutout, Film, crossing, cut_out, write
-from trainables.data.foreground import read_small
-from trainables.data.passes import spans
-from trainables.data.track import Track, follow_walker
+from trainables.tracking.foreground import read_small
+from trainables.tracking.passes import spans
+from trainables.tracking.track import Track, follow_walker
 
 Box = tuple[float, float, float, float] | None
 SIDE = 144

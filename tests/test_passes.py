@@ -13,9 +13,9 @@ from tests.videos import read_number, write_video
 from trainables.config import OptimizerConfig, VideoConfig
 from trainables.data.cache import ingest, ingest_cohort, open_cached
 from trainables.data.dataset import WindowDataset
-from trainables.data.passes import pass_name, spans, spans_of
-from trainables.data.track import Track, track_path
-from trainables.files import file_sha256
+from trainables.study.files import file_sha256
+from trainables.tracking.passes import pass_name, spans, spans_of
+from trainables.tracking.track import Track, track_path
 from trainables.training.draws import Draws, windows_of
 from trainables.training.job import load
 

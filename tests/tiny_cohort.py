@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tests.tiny import save_tiny_clip
 from tests.videos import write_video
+from trainables.cohort.manifest import read_manifest
 from trainables.config import PUBLISHED, TrainConfig
 from trainables.data.cache import ingest_cohort
-from trainables.data.manifest import read_manifest
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
 from trainables.model.backbone import load_backbone
-from trainables.records import Cohort, Fold
+from trainables.study.records import Cohort, Fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob
 

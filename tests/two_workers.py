@@ -8,8 +8,8 @@ import torch.distributed as dist
 
 from tests.tiny_cohort import CONFIG, read_cohort
 from trainables.errors import StridefoldError
+from trainables.training.distributed import Workers
 from trainables.training.fold import prepare, train, train_fold
-from trainables.training.parallel import Workers
 
 
 def main(cohort: Path, folder: Path, rank: int) -> None:

@@ -19,12 +19,12 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from trainables.config import TrainConfig
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
-from trainables.records import Cohort, Splits, StudyRecord
+from trainables.study.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
+    from trainables.training.distributed import Workers
     from trainables.training.frozen import FrozenFeatures
     from trainables.training.job import FoldJob
-    from trainables.training.parallel import Workers
 
 # The trainers are imported where they run: a group's driver and Ray's own processes unpickle functions of this file too,
 # and would each spend seconds on importing transformers.
@@ -49,7 +49,7 @@ def run_trial(trial: dict[str, Any]) -> None:
             Tune to end them, Train could keep their placement group for ever, and the next trial would wait for it).
     """
     if trial["workers"] == 1:
-        from trainables.training.parallel import Workers
+        from trainables.training.distributed import Workers
 
         _train_folds(trial, Workers(), start_process(trial["cpus"], trial["gpus"]), tune.report)
         return
@@ -80,7 +80,7 @@ def _worker_group(trial: dict[str, Any]) -> TorchTrainer:
 
 def train_in_group(trial: dict[str, Any]) -> None:
     """Trains a trial's folds together with the other workers of its group; runs in every Train worker."""
-    from trainables.training.parallel import Workers
+    from trainables.training.distributed import Workers
 
     start_process(trial["cpus"], trial["gpus"])
     context = ray.train.get_context()
@@ -132,7 +132,7 @@ def describe(study: str, cache: str, key: str, fold: int, cpus: int, gpus: float
     Args:
         fold: place of the fold among the study's splits.
     """
-    from trainables.training.describe import describe_fold
+    from trainables.inference.class_descriptions import describe_fold
 
     device = start_process(cpus, gpus)
     describe_fold(open_jobs(Path(study), Path(cache), [""] * fold + [key], device)[fold], device)
@@ -165,7 +165,7 @@ def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: 
         inner, outer: study folders.
         fold: place of the fold among the outer study's splits.
     """
-    from trainables.training.ensemble import load_frozen, open_ensemble, score_videos
+    from trainables.inference.ensemble import load_frozen, open_ensemble, score_videos
 
     device = start_process(cpus, gpus)
     ensemble = open_ensemble(Path(inner))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.cluster.hosts import Hosts, until
 from tests.cluster.ray_cluster import PATIENCE, RAY, WORKERS, bring_up, raylet, say
-from trainables.records import FoldResult
+from trainables.study.records import FoldResult
 from trainables.training.checkpoint import load_checkpoint
 
 SEARCH = (

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from trainables.backbones.sentences import values_of
 from trainables.backbones.stagings import draw_staging, stage, staged_joint_pixels
-from trainables.data.figure import draw_look, joint_pixels, render
-from trainables.data.gait_groups import draw_free_traits
-from trainables.data.simulate import COHORT_SEEDS, FPS, Subject, Walk, draw_walk, write_frames
-from trainables.data.walker import JOINT, PAIRED, Floats
+from trainables.simulation.cohort import COHORT_SEEDS, FPS, Subject, Walk, draw_walk, write_frames
+from trainables.simulation.gait_groups import draw_free_traits
+from trainables.simulation.renderer import draw_look, joint_pixels, render
+from trainables.simulation.walker import JOINT, PAIRED, Floats
 
 FRAMES, WINDOW, SECONDS = 8, 70, 5.0
 PLAIN_SHARE = 0.4

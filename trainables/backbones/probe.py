@@ -18,11 +18,11 @@ from transformers import CLIPModel
 
 from trainables.backbones.clips import decoded, to_backbone
 from trainables.backbones.zero_shot import subject_score, zero_shot_scores
-from trainables.data.simulate import simulate_cohort
-from trainables.data.walker import Floats
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, load_backbone
+from trainables.simulation.cohort import simulate_cohort
+from trainables.simulation.walker import Floats
 
 LAGS = (4, 8, 12, 16, 20, 24, 28, 32)
 """Frames between which a rhythm is looked for, at 30 frames/s."""

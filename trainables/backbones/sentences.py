@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from trainables.backbones.trait_words import TRAIT_WORDS
-from trainables.data.walker import Gait
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task, shipped_tasks
-from trainables.records import Parameter
+from trainables.simulation.walker import Gait
+from trainables.study.records import Parameter
 
 NUMBERS_SHARE = 0.2
 """Share of sentences in the numeric style '<parameter> is <value> <unit>'."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.figure import (
+from trainables.simulation.renderer import (
     Image,
     Look,
     View,
@@ -26,7 +26,7 @@ from trainables.data.figure import (
     room_wall,
     smooth_course,
 )
-from trainables.data.walker import JOINT, Floats
+from trainables.simulation.walker import JOINT, Floats
 
 Colour = tuple[float, ...]
 Capsule = tuple[int, int, float, float, Colour]

@@ -24,8 +24,8 @@ from trainables.backbones.probe import cohort_yardsticks, simulated_yardsticks
 from trainables.backbones.recipe import Recipe
 from trainables.backbones.sentences import corpus
 from trainables.backbones.tokenizer import CONTEXT, train_tokenizer
-from trainables.data.walker import PAIRED
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, SMALL
+from trainables.simulation.walker import PAIRED
 
 LOSSES, REPORT_EVERY, RENDERERS = ("contrastive", "traits", "poses", "cells", "offsets"), 100, 2
 FRESH = (11, 12, 13)

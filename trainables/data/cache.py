@@ -20,16 +20,16 @@ import polars as pl
 import torch
 from torch.nn import functional
 
+from trainables.cohort.own_boxes import OwnBoxes, job_of
 from trainables.config import VideoConfig
 from trainables.data.cache_folder import close_folder
-from trainables.data.course import Passes
-from trainables.data.decode import ReaderDisagrees, VideoError, check_reader, decode
-from trainables.data.own_boxes import OwnBoxes, job_of
-from trainables.data.passes import pass_name, spans
-from trainables.data.track import Track, track_path, track_video
 from trainables.errors import CohortError, StridefoldError
-from trainables.files import digest, write_atomic
-from trainables.records import Cohort
+from trainables.recordings.decode import ReaderDisagrees, VideoError, check_reader, decode
+from trainables.study.files import digest, write_atomic
+from trainables.study.records import Cohort
+from trainables.tracking.course import Passes
+from trainables.tracking.passes import pass_name, spans
+from trainables.tracking.track import Track, track_path, track_video
 
 PREPROCESSING = 3
 """Counts up whenever the same video would give other pixels."""

@@ -11,9 +11,9 @@ from torch.utils.data import Dataset
 
 from trainables.config import VideoConfig
 from trainables.data.cache import open_cached
-from trainables.data.passes import pass_name, spans_of
 from trainables.data.windows import frame_indices, heldout_windows, training_windows
 from trainables.errors import StridefoldError
+from trainables.tracking.passes import pass_name, spans_of
 
 
 class WindowDataset(Dataset[dict[str, Any]]):

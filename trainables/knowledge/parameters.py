@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainables.errors import ConfigurationError
-from trainables.records import Parameter
+from trainables.study.records import Parameter
 
 WALKWAY = Path(__file__).with_name("gait_parameters.toml")
 UNITS = {

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, CLIPModel, PreTrainedTokenizerBase
 
 from trainables.errors import ConfigurationError
-from trainables.files import digest, file_sha256
 from trainables.model.frozen_layer import FrozenTower, causal
 from trainables.model.pretrained import WEIGHTS, fault, locate, quiet_transformers
+from trainables.study.files import digest, file_sha256
 
 SMALL = Path(__file__).parents[1] / "backbones" / "small"
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)

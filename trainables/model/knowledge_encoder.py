@@ -10,9 +10,9 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from trainables.errors import ConfigurationError
-from trainables.files import read_json
 from trainables.model.backbone import FrozenText
 from trainables.model.pretrained import fault, locate, quiet_transformers
+from trainables.study.files import read_json
 
 FIRST_TOKEN_MODELS = ("roberta", "bert", "xlm-roberta", "deberta-v2", "electra", "camembert")
 """Architectures whose sentence feature is by convention their first token; others are averaged over tokens."""

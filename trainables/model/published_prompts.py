@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from trainables.errors import ConfigurationError
-from trainables.files import file_sha256
 from trainables.model.video_encoder import VideoEncoder, vita_clip_prompts
+from trainables.study.files import file_sha256
 
 WRAPPERS = ("model", "model_state", "state_dict")
 """Keys under which checkpoints keep their weights."""

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from trainables.errors import StridefoldError
-from trainables.files import file_sha256, write_atomic, write_text
+from trainables.study.files import file_sha256, write_atomic, write_text
 
 NEWEST, BEFORE = "checkpoint.pt", "checkpoint-before.pt"
 MEMORY = "out-of-memory.txt"

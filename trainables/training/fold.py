@@ -11,11 +11,9 @@ import numpy as np
 import polars as pl
 import torch
 
-from trainables.baselines import score_baseline
 from trainables.config import TrainConfig
 from trainables.data.dataset import WindowDataset
 from trainables.errors import MemoryShortError, StridefoldError
-from trainables.files import write_text
 from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
@@ -24,16 +22,18 @@ from trainables.model.motion import MotionBasis
 from trainables.model.numeracy import NumericMemory
 from trainables.model.published_prompts import load_prompts
 from trainables.model.text_prompts import ClassPrompts
-from trainables.records import PREDICTIONS, FoldResult
+from trainables.study.files import write_text
+from trainables.study.records import PREDICTIONS, FoldResult
+from trainables.training.baselines import score_baseline
 from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
+from trainables.training.distributed import Workers
 from trainables.training.draws import Draws, steps_per_epoch, windows_of
 from trainables.training.events import EventFile
 from trainables.training.job import FoldJob, healthy_class, load_ahead, mirrored_values, parameter_values
 from trainables.training.monitor import Monitor
 from trainables.training.optimizer import clip_gradients, make_optimizer
-from trainables.training.parallel import Workers
 from trainables.training.seeds import configurations, link_weights, mean_result
-from trainables.training.task import GaitTask
+from trainables.training.step import GaitTask
 from trainables.training.window_motion import WindowMotion
 
 WEIGHTS = "model.safetensors"

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from trainables.data.cache import open_cached
-from trainables.files import digest, write_atomic
 from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD, Backbone
 from trainables.model.motion import FrozenTokens, frozen_tokens, window_statistics
+from trainables.study.files import digest, write_atomic
 
 VERSION = 1
 """Counts up whenever the same frames would give other numbers."""

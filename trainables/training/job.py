@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a step takes a Batch and needs neither cohorts nor videos, 
     import polars as pl
 
     from trainables.data.dataset import WindowDataset
-    from trainables.records import Cohort, Fold
+    from trainables.study.records import Cohort, Fold
     from trainables.training.draws import Window
 
 

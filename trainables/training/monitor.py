@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from trainables.progress import PREPARING, SCORING, TRAINING, FoldProgress, forget
+from trainables.study.progress import PREPARING, SCORING, TRAINING, FoldProgress, forget
+from trainables.training.distributed import Workers
 from trainables.training.events import EventFile
 from trainables.training.losses import total_loss
-from trainables.training.parallel import Workers
 
 T = TypeVar("T")
 POINTS = 40

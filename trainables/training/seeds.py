@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from trainables.config import TrainConfig
-from trainables.records import FoldResult
+from trainables.study.records import FoldResult
 
 
 def configurations(config: TrainConfig) -> list[TrainConfig]:

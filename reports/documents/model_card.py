@@ -1,0 +1,317 @@
+"""The model card of a study: what the chosen model is, how far it may be trusted, and what it must not be used for.
+
+Markdown with a front matter in YAML, as the Hugging Face hub reads it. Names of subjects, videos and folders stay out of it.
+"""
+
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from reports.numbers.analysis import Analysis, Results
+from reports.numbers.comparisons import Comparison
+from reports.numbers.descriptions import ClassWords
+from reports.numbers.statistics import Level, Score
+from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
+from trainables.study.vocabulary import parse_metric
+
+LICENSE = (
+    "# license: yours to choose, such as apache-2.0 or cc-by-nc-4.0; 'other' stands here until you do, because no software\n"
+    "# can know what was agreed with the people in the videos\n"
+)
+HUB_METRICS = {"macro_f1": "f1"}
+"""Names that the hub knows a metric by; the others keep their own."""
+MARKUP = re.compile(r"[\\`*_\[\]<>#|~&$@{}^]|:(?=//)|(?<=www)\.")
+"""What Markdown, its tables, HTML or automatic links could take for more than text."""
+NOTICE = (
+    "For research only. It is not a medical device: nothing that it says may be used to diagnose or treat a person."
+)
+SIMULATED = "The walkers are simulated. The numbers show that the software works, and say nothing about patients."
+
+
+def model_card(analysis: Analysis) -> str:
+    """Returns the card as Markdown; the same study gives the same text.
+
+    Scores come from the nested estimate where there is one, and are called selection scores where there is none. Before a
+    configuration has finished every fold the card says so and has no score. Names that the user gave are shown as
+    text, whatever they are made of.
+    """
+    found = analysis.results
+    sections = [_what(analysis), _use(), _data(analysis)]
+    if found is None:
+        sections.append(
+            f"## Evaluation\n\nNo configuration has finished all {len(analysis.splits.folds)} folds yet, so there is no "
+            "score to report and no model to use."
+        )
+    else:
+        sections.append(_evaluation(analysis, found))
+    sections += [_meaning(analysis), _limits(analysis)]
+    if found is not None:
+        sections.append(_how(analysis, found))
+    sections.append(_provenance(analysis))
+    return f"---\n{LICENSE}{_front_matter(analysis)}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def inert(text: str) -> str:
+    """Returns one line of text that Markdown and HTML show as it is, whatever it contains."""
+    return MARKUP.sub(lambda found: f"&#{ord(found[0])};", _line(text)) or "(no name)"
+
+
+def _line(text: str) -> str:
+    """Returns the text on one line, without characters that cannot be seen."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _label(text: str) -> str:
+    """Returns a name for the front matter, of letters, digits and little else."""
+    return re.sub(r"[^\w .,()+-]+", "-", _line(text)) or "study"
+
+
+def _front_matter(analysis: Analysis) -> str:
+    model = _model(analysis)
+    task = "tabular-classification" if model == "parameters" else "video-classification"
+    tags = ["gait-analysis", "research-only", *(["clip"] if model != "parameters" else [])]
+    about: dict[str, Any] = {
+        "library_name": "stridefold",
+        "license": "other",
+        "pipeline_tag": task,
+        "tags": [*tags, *(["simulated-data"] if analysis.cohort.simulated else [])],
+    }
+    if analysis.results is not None:
+        level, kind = _leading(analysis, analysis.results)
+        about["metrics"] = [HUB_METRICS.get(s.metric, s.metric) for s in level.scores]
+        about["model-index"] = [_index(analysis, task, level, kind)]
+    text: str = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=1000)
+    return text
+
+
+def _index(analysis: Analysis, task: str, level: Level, kind: str) -> dict[str, Any]:
+    """Returns the entry of the hub's model-index; its values are not rounded."""
+    people = "simulated walkers" if analysis.cohort.simulated else "subjects"
+    scores = [
+        {
+            "type": HUB_METRICS.get(s.metric, s.metric),
+            "value": s.value,
+            "name": f"{METRICS[s.metric]} per {level.level} ({kind})",
+        }
+        for s in level.scores
+    ]
+    dataset = {
+        "type": "gait-cohort",
+        "name": f"{analysis.ledger.subjects} {people} of the study's own cohort",
+        "split": "subjects held out",
+    }
+    result = {"task": {"type": task, "name": sentence(task.replace("-", " "))}, "dataset": dataset, "metrics": scores}
+    return {"name": _label(analysis.study.name), "results": [result]}
+
+
+def _leading(analysis: Analysis, found: Results) -> tuple[Level, str]:
+    """Returns the scores that lead the card, at the level of the study's metric, and what kind they are."""
+    if analysis.nested is not None and analysis.nested.level is not None:
+        return analysis.nested.level, "nested cross-validation"
+    return _selected(analysis, found), "selection score, optimistic"
+
+
+def _selected(analysis: Analysis, found: Results) -> Level:
+    name, _ = parse_metric(analysis.study.metric)
+    return next(level for level in found.levels if level.level == name)
+
+
+def _model(analysis: Analysis) -> str:
+    return str(analysis.results.trial.config.get("model", "clip")) if analysis.results else "clip"
+
+
+def _what(analysis: Analysis) -> str:
+    study, model = analysis.study, _model(analysis)
+    title = inert(str(study.task.get("title") or study.name))
+    classes = ", ".join(inert(name) for name in analysis.cohort.classes)
+    backbone = f", with the frozen CLIP named {inert(_backbone(str(study.backbone.get('name', 'a CLIP'))))}"
+    built = f"{MODELS.get(model, inert(model))}{backbone if model != 'parameters' else ''}"
+    given = "the measured gait parameters of a video" if model == "parameters" else "a video of a walking person"
+    what = f"The model is {built}" if analysis.results else f"The model will be {built} or a simpler one"
+    return (
+        f"# {sentence(title)}\n\n**{NOTICE}**\n\n{f'{SIMULATED} ' if analysis.cohort.simulated else ''}{what}. It was made by the study "
+        f"{inert(study.name)} with stridefold, takes {given}, and gives one probability to each of "
+        f"{'these ordered' if analysis.ordinal else 'these'} classes: {classes}."
+    )
+
+
+def _backbone(name: str) -> str:
+    """Returns a backbone's name as it is, but of a folder on somebody's disk the last part alone."""
+    path = name.replace("\\", "/")
+    local = path.startswith(("/", ".", "~")) or path.count("/") > 1 or ":" in path
+    return PurePosixPath(path).name or "a local folder" if local else name
+
+
+def _use() -> str:
+    return (
+        "## Intended use\n\n- For research on methods: to compare models, and to see what they take the classes to be.\n"
+        "- Not for diagnosis, screening, treatment or monitoring of anyone, and not for decisions about work, insurance or care.\n"
+        "- Not for people, clinics or cameras other than those of the cohort, before it has been tried on them."
+    )
+
+
+def _data(analysis: Analysis) -> str:
+    cohort, counts = analysis.cohort, analysis.ledger
+    origin = SIMULATED if cohort.simulated else "Where they are from and whom they represent is for the authors to say."
+    rows = [
+        (inert(label), counts.cohort.subjects[i], counts.cohort.videos[i]) for i, label in enumerate(cohort.classes)
+    ]
+    return (
+        f"## Training data\n\n{_count(counts.subjects, 'subject')} with {_count(counts.videos, 'video')} and "
+        f"{_count(len(cohort.parameters), 'gait parameter')}; {_count(len(cohort.excluded), 'row')} of the table not used. "
+        f"{origin}\n\n{_table(('Class', 'Subjects', 'Videos'), rows)}"
+    )
+
+
+def _evaluation(analysis: Analysis, found: Results) -> str:
+    folds = (
+        f"{_count(len(analysis.splits.folds), 'fold')} by subject: no subject was scored by a model that had seen them."
+    )
+    parts = ["## Evaluation", f"Scored on {folds} Intervals are 95 % expanded percentiles over resampled subjects."]
+    nested = analysis.nested
+    if nested is not None and nested.level is not None and nested.estimate is not None:
+        optimism = "" if nested.optimism is None else f" The searches' own scores were {nested.optimism:.2f} higher."
+        parts += [
+            f"**Nested estimate: {metric(analysis.study.metric)} {_interval(nested.estimate)}.** The whole search was run "
+            f"{_count(nested.wanted, 'time')}, each time without the subjects of one outer fold, who were then scored by "
+            f"what it had chosen.{optimism}",
+            _scores(nested.level),
+            *_compared(nested.comparisons),
+        ]
+    level = _selected(analysis, found)
+    chosen = next(s for s in level.scores if s.metric == parse_metric(analysis.study.metric)[1])
+    complete = sum(t.scored for t in analysis.leaderboard)
+    best = f"the best of {complete} configurations on" if complete > 1 else "of one configuration on"
+    parts += [
+        f"**Selection score: {metric(analysis.study.metric)} {_interval(chosen)}.** It is {best} the very subjects by whom "
+        "it was chosen, so it is optimistic.",
+        _scores(level),
+        _each_class(found),
+        *_compared(found.comparisons),
+    ]
+    if (shuffle := found.shuffled) is not None:
+        parts.append(
+            f"With the frames of each held-out window in random order {_share(shuffle.share)} of the answers for windows change, "
+            f"and {metric(analysis.study.metric)} is {shuffle.order.other_value:.2f} instead of {shuffle.order.value:.2f}."
+        )
+    if (c := found.calibration) is not None:
+        parts.append(
+            f"Calibration over {_count(c.units, 'held-out ' + c.level)}: expected calibration error {c.expected_error:.2f}, "
+            f"Brier score {c.brier:.2f}, log loss {c.log_loss:.2f}. No probability was recalibrated."
+        )
+    return "\n\n".join(parts)
+
+
+def _compared(comparisons: tuple[Comparison, ...]) -> list[str]:
+    """Returns a table of the baselines and the runner-up on the same subjects; nothing where there are none."""
+    rows = [
+        (sentence(inert(BASELINES.get(c.other, c.other))), f"{c.other_value:.2f}", f"{c.difference:+.2f}", f"{c.low:+.2f} to {c.high:+.2f}")
+        for c in comparisons
+    ]  # fmt: skip
+    return [_table(("Compared with", "Its score", "Difference", "95 % interval"), rows)] if rows else []
+
+
+def _interval(score: Score) -> str:
+    return f"{score.value:.2f} ({score.low:.2f} to {score.high:.2f}; by chance {score.chance:.2f})"
+
+
+def _scores(level: Level) -> str:
+    rows = [
+        (METRICS[s.metric], f"{s.value:.2f}", f"{s.low:.2f} to {s.high:.2f}", f"{s.chance:.2f}") for s in level.scores
+    ]
+    return _table((f"Per {level.level} ({level.units})", "Value", "95 % interval", "By chance"), rows)
+
+
+def _each_class(found: Results) -> str:
+    rows = [
+        (inert(c.label), c.units, _share(c.recall), " to ".join(map(_share, c.recall_interval or (None, None))), _share(c.precision))
+        for c in found.classes
+    ]  # fmt: skip
+    return _table(("Class", "Subjects", "Found", "95 % interval", "Right when named"), rows)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def _meaning(analysis: Analysis) -> str:
+    intro = (
+        "Of each class the model keeps one feature. Where it was decoded, a small language model has turned it back into "
+        "gait parameters: what the class looks like to the model of a fold, not what any one person is like."
+    )
+    return "\n\n".join(["## What the classes mean", intro, *(_class(c) for c in analysis.words.classes)])
+
+
+def _class(words: ClassWords) -> str:
+    lines = [f"- Keywords: {', '.join(inert(k) for k in words.keywords)}"] if words.keywords else []
+    lines += [f"- Clinical notion: {inert(notion)}" for notion in words.notions]
+    for s in words.sentences:
+        lines.append(f"- Decoded, fold {s.fold}: {inert(''.join(text for text, _ in s.parts))}")
+    if words.sentences:
+        lines.append(
+            f"- {words.inside} of {words.total} decoded values lie in the range of the class's training videos"
+        )
+    return f"### {inert(words.label)}\n\n" + ("\n".join(lines) or "Nothing was said or decoded about this class.")
+
+
+def _limits(analysis: Analysis) -> str:
+    found, nested = analysis.results, analysis.nested
+    estimated = nested is not None and nested.estimate is not None
+    lines = [f"Learned from {_count(analysis.ledger.subjects, 'subject')} of one cohort; never tried on another one."]
+    if analysis.cohort.simulated:
+        lines.append(SIMULATED)
+    lines += [inert(warning.sentence) for warning in analysis.warnings]
+    if found is not None:
+        level, _ = _leading(analysis, found)
+        score = next(s for s in level.scores if s.metric == parse_metric(analysis.study.metric)[1])
+        if not estimated:
+            lines.append("There is no nested estimate: on new people expect less than the selection score.")
+        if score.low <= score.chance:
+            lines.append("The interval is not above chance, so this study does not show that the model learned anything.")  # fmt: skip
+    lines.append("Differences between groups of people, such as by age or sex, were not examined by the software.")
+    lines += [inert(notice) for notice in analysis.notices]
+    return "## Limitations\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _how(analysis: Analysis, found: Results) -> str:
+    if _model(analysis) not in ("clip", "vita_clip"):
+        return "## How to use\n\nThe chosen configuration is a baseline, which keeps no weights: it cannot predict new videos."  # fmt: skip
+    whole = analysis.study.options.get("refit") == "all"
+    which = (
+        "It takes one model that was trained on every subject; the scores above are those of the folds, not its own."
+        if whole
+        else f"It takes the mean of the models of {_count(len(found.folds_done), 'fold')}."
+    )
+    return (
+        "## How to use\n\nWith stridefold installed, and the folder of the study:\n\n```\n"
+        f"python -m platform.predict STUDY_FOLDER VIDEO ...\n```\n\n{which} A person who was in the cohort is no test of it."
+    )
+
+
+def _provenance(analysis: Analysis) -> str:
+    study = analysis.study
+    rows = [
+        ("Study", inert(study.name)),
+        ("Cohort, sha256", inert(study.cohort_sha256)),
+        ("Folds, sha256", inert(study.splits_sha256)),
+        ("Backbone, sha256", inert(str(study.backbone.get("sha256", "unknown")))),
+        ("Git commit", inert(study.git or "outside a checkout")),
+        ("Started", inert(study.started)),
+        ("Finished", inert(study.finished or "not finished")),
+    ]
+    if analysis.results is not None:
+        rows.insert(1, ("Chosen trial", str(analysis.results.trial.number)))
+    rows += [(f"Version of {inert(name)}", inert(value)) for name, value in sorted(study.versions.items())]
+    return f"## Where this comes from\n\n{_table(('What', 'Value'), rows)}"
+
+
+def _table(header: tuple[str, ...], rows: list[Any]) -> str:
+    """Returns a Markdown table; its cells are inert already."""
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what if number == 1 else what + 's'}"

@@ -1,0 +1,297 @@
+"""Lays a study out on one offline HTML page, and writes its numbers beside it."""
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports import wording
+from reports.documents.methods import methods
+from reports.documents.model_card import model_card
+from reports.documents.pdf import write_pdf
+from reports.documents.pseudonyms import pseudonymised
+from reports.documents.tripod import checklist, references
+from reports.figures import scores as score_figures
+from reports.figures import search as search_figures
+from reports.figures.calibration import draw_calibration
+from reports.figures.curves import draw_curves
+from reports.figures.embedding_maps import draw_numbers, draw_plane
+from reports.figures.filmstrips import FramesOf, filmstrip
+from reports.figures.parallel_coordinates import contour, parallel_coordinates
+from reports.figures.style import Drawing
+from reports.numbers.analysis import Analysis, analyse, numbers
+from reports.numbers.comparisons import Comparison
+from reports.numbers.descriptions import as_read
+from reports.numbers.search import NUMERACY_OFF, axes, drawn
+from reports.numbers.statistics import Score, wilson
+from trainables.errors import ConfigurationError
+from trainables.study.files import write_json, write_parquet, write_text
+from trainables.study.leaderboard import TrialRecord
+from trainables.study.vocabulary import parse_metric
+
+MINUS, DASH = "−", "–"
+
+
+def write_report(study: Path, *, share: bool = False, filmstrips: FramesOf | None = None, pdf: bool = True) -> Path:
+    """Writes report.html, results.json, predictions.parquet and model_card.md of a study; returns the page's path.
+
+    Works on a search that still runs, was killed, or has no complete trial yet; the page then says what is missing, and
+    predictions.parquet is written only once a configuration is chosen. The same study gives the same bytes.
+
+    Args:
+        share: Write into the study's folder `shared`, with pseudonyms for subjects and videos.
+        filmstrips: Gives the frames of a wrong video to show: faces. None shows none.
+        pdf: Print the page to report.pdf too, where a Chromium is installed.
+
+    Raises:
+        StridefoldError: The folder is no study, or a file in it is missing or damaged.
+        ConfigurationError: Pseudonyms and filmstrips were both asked for.
+        LeakageError: A subject or a file stands on both sides of a fold.
+    """
+    if share and filmstrips:
+        raise ConfigurationError("--filmstrips shows faces, so it does not go with --pseudonyms; leave one out")
+    analysis, folder = analyse(study), study
+    if share:
+        analysis, folder = pseudonymised(analysis, study), study / "shared"
+    with _rarely_collected():
+        page = render(analysis, filmstrips)
+    if analysis.results is not None:
+        write_parquet(folder / "predictions.parquet", named_predictions(analysis))
+    write_json(folder / "results.json", numbers(analysis))
+    write_text(folder / "model_card.md", model_card(analysis))
+    write_text(folder / "report.html", page)
+    (folder / "report.pdf").unlink(missing_ok=True)  # never one of an older page
+    if pdf:
+        write_pdf(folder / "report.html")
+    return folder / "report.html"
+
+
+@contextmanager
+def _rarely_collected() -> Iterator[None]:
+    """Looks for garbage less often: drawings are many objects, and none of them is garbage before the page is made."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
+    """Returns the page as HTML text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "number": number,
+        "signed": signed,
+        "percent": percent,
+        "percents": percents,
+        "setting": wording.setting,
+        "value": wording.value,
+        "metric": wording.metric,
+        "sentence": wording.sentence,
+        "duration": wording.duration,
+        "quantity": quantity,
+    }
+    nested = analysis.nested is not None and analysis.nested.estimate is not None
+    compared = nested or (analysis.results is not None and bool(analysis.results.comparisons))
+    return environment.get_template("study.html.j2").render(
+        a=analysis,
+        study=analysis.study,
+        found=analysis.results,
+        answer=_answer(analysis),
+        drawings=_drawings(analysis),
+        leaders=_leaders(analysis),
+        methods=_methods(analysis),
+        wording=wording,
+        compared=compared,
+        strips=_filmstrips(analysis, filmstrips) if filmstrips else {},
+        checklist=checklist(analysis),
+        references=references(analysis),
+        steps=wording.contents(compared, analysis.results is not None and analysis.results.maps is not None),
+        tested=[(str(f.fold), ", ".join(f.names)) for f in analysis.ledger.folds],
+        provenance=_provenance(analysis),
+        given=_given(analysis),
+    )
+
+
+def named_predictions(analysis: Analysis) -> pl.DataFrame:
+    """Returns the chosen configuration's held-out windows, with class names for the truth and one probability per class."""
+    assert analysis.results is not None
+    names = dict(enumerate(analysis.cohort.classes))
+    frame = analysis.results.predictions
+    return frame.with_columns(
+        true_class=pl.col("true").replace_strict(names, return_dtype=pl.String),
+        predicted_class=pl.col("probabilities")
+        .list.arg_max()
+        .cast(pl.Int64)
+        .replace_strict(names, return_dtype=pl.String),
+    )
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Returns a score for reading: '0.83', with a true minus; a dash where there is none."""
+    if value is None:
+        return DASH
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)  # + 0.0 makes -0.0 a plain zero
+
+
+def signed(value: float) -> str:
+    """Returns a difference for reading: '+0.31', '−0.02'."""
+    text = number(value)
+    return text if text.startswith(MINUS) else f"+{text}"
+
+
+def percent(value: float | None) -> str:
+    """Returns a share for reading: '83 %'."""
+    return DASH if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+
+
+def percents(interval: tuple[float, float] | None) -> str:
+    """Returns an interval of shares for reading: '61 % – 93 %'."""
+    return DASH if interval is None else f"{percent(interval[0])} {DASH} {percent(interval[1])}"
+
+
+def quantity(value: float | None) -> str:
+    """Returns a measured value with three figures: '1.05', '112', '0.0123'."""
+    if value is None:
+        return DASH
+    text = f"{value:.3g}"
+    return (f"{value:.0f}" if "e+" in text else text).replace("-", MINUS)
+
+
+def _answer(analysis: Analysis) -> dict[str, Any] | None:
+    if analysis.results is None:
+        return None
+    level_name, name = parse_metric(analysis.study.metric)
+    level = next(level for level in analysis.results.levels if level.level == level_name)
+    chosen: Score = next(s for s in level.scores if s.metric == name)
+    right, units = int(analysis.results.counts.trace()), int(analysis.results.counts.sum())
+    subjects = next(level for level in analysis.results.levels if level.level == "subject")
+    return {
+        "score": chosen,
+        "subjects": subjects,
+        "right": right,
+        "units": units,
+        "share": right / units,
+        "only": _only_answer(analysis),
+        "share_interval": wilson(right, units) if units == analysis.results.predictions["subject"].n_unique() else None,
+        "complete": sum(t.scored for t in analysis.leaderboard),
+        "beyond_chance": chosen.low > chosen.chance,
+        "above_chance": chosen.value > chosen.chance,
+        "baseline": _best_baseline(analysis.results.comparisons),
+    }
+
+
+def _best_baseline(comparisons: tuple[Comparison, ...]) -> Comparison | None:
+    known = [c for c in comparisons if c.other in wording.BASELINES]
+    return max(known, key=lambda c: c.other_value, default=None)
+
+
+def _only_answer(analysis: Analysis) -> str | None:
+    """Returns the class that every subject was given, or None where more than one class was named."""
+    assert analysis.results is not None
+    named = [label for label, n in zip(analysis.cohort.classes, analysis.results.counts.sum(0), strict=True) if n]
+    return named[0] if len(named) == 1 else None
+
+
+def _drawings(analysis: Analysis) -> dict[str, Any]:
+    found, metric = analysis.results, analysis.study.metric
+    answer = _answer(analysis)
+    scores = [s for axis in analysis.search.slices for _, s, _ in axis.points]
+    room = 0.06 + 0.04 * (max(scores) - min(scores)) if scores else 0.0
+    limits = (min(scores) - room, max(scores) + room) if scores else (0.0, 1.0)
+    permuted = analysis.study.permutations
+    chance = answer["score"].chance if answer else None
+    drawings: dict[str, Drawing | Sequence[Drawing | None] | None] = {
+        "intervals": score_figures.intervals(answer["subjects"]) if answer else None,
+        "permutation": score_figures.permutation(found.null, permuted, metric) if found and found.null else None,
+        "folds": score_figures.folds(found.folds) if found else None,
+        "training": draw_curves(found.folds_done) if found else (),
+        "history": search_figures.history(
+            analysis.leaderboard, analysis.search, metric, chance, len(analysis.splits.folds)
+        ),
+        "slices": [search_figures.axis(s, i, metric, limits) for i, s in enumerate(analysis.search.slices)],
+        "importance": search_figures.importance(analysis.search.importance),
+        "calibration": draw_calibration(found.calibration) if found and found.calibration else None,
+        "parallel": parallel_coordinates(analysis.leaderboard, metric, len(analysis.splits.folds), analysis.search),
+        "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
+        "planes": [draw_plane(found.maps, i) for i in range(len(found.maps.planes))] if found and found.maps else [],
+        "numbers": draw_numbers(found.maps) if found and found.maps else None,
+        "decoded": [score_figures.decoded(c, i) for i, c in enumerate(analysis.words.classes)],
+    }
+    return drawings
+
+
+def _filmstrips(analysis: Analysis, frames_of: FramesOf) -> dict[tuple[str, str], Markup]:
+    """Returns the frames of each wrong video that is shown, by subject and video."""
+    if analysis.results is None:
+        return {}
+    wrong = analysis.results.mistakes.select("subject", "video")
+    paths = wrong.join(analysis.cohort.videos.select("subject", "video", "path"), on=["subject", "video"])
+    return {(subject, video): filmstrip(frames_of(Path(path)), video) for subject, video, path in paths.iter_rows()}
+
+
+def _leaders(analysis: Analysis) -> dict[str, Any]:
+    begun = tuple(t for t in analysis.leaderboard if t.config)
+    names = axes(begun)
+    return {"settings": names, "rows": [(t, [_cell(t, n) for n in names]) for t in analysis.leaderboard]}
+
+
+def _cell(trial: TrialRecord, name: str) -> str:
+    if name == "numeracy.weight" and trial.config.get("numeracy.enabled") is False:
+        return NUMERACY_OFF
+    value = drawn(trial, name)
+    return DASH if value is None else wording.value(value)
+
+
+def _methods(analysis: Analysis) -> tuple[str, ...]:
+    if analysis.results is None:
+        return ()
+    return methods(
+        as_read(analysis.results.trial.config, analysis.words),
+        ordinal=analysis.ordinal,
+        folds=len(analysis.splits.folds),
+        splits=analysis.splits.method,
+        backbone=str(analysis.study.backbone.get("name", "a CLIP")),
+        metric_text=analysis.study.metric,
+        options=analysis.study.options,
+        trials=len(analysis.leaderboard),
+    )
+
+
+def _given(analysis: Analysis) -> dict[str, str]:
+    """Returns how the task file's keywords and notions are introduced: the chosen configuration may not use them."""
+    config = analysis.results.trial.config if analysis.results else {}
+    knows = config.get("model", "clip") == "clip"
+    unused = " of the task file (not used by this configuration)"
+    if (source := config.get("text.knowledge_source", "own")) != "own":
+        unused = f" of the task file (as a control, this configuration was given {wording.KNOWLEDGE_SOURCES[source]})"
+        knows = False
+    keywords = " given to the model" if knows and config.get("text.keywords", True) else unused
+    notion = " given to the model" if knows and config.get("text.knowledge", True) else unused
+    return {"keywords": f"Keywords{keywords}", "notion": f"The clinical notion{notion}"}
+
+
+def _provenance(analysis: Analysis) -> list[tuple[str, str]]:
+    study = analysis.study
+    rows = [
+        ("Cohort, sha256", study.cohort_sha256),
+        ("Folds, sha256", study.splits_sha256),
+        ("Training version", str(study.training_version)),
+        ("Source text of the trainers, hash", ", ".join(study.code) or "not noted"),
+        ("Git commit", study.git or "outside a checkout"),
+        ("Started", study.started),
+        ("Finished", study.finished or "not finished"),
+    ]
+    rows += [(f"Backbone: {name}", str(value)) for name, value in sorted(study.backbone.items())]
+    rows += [(f"Version of {name}", value) for name, value in sorted(study.versions.items())]
+    return rows + [(f"Option: {name}", str(value)) for name, value in sorted(study.options.items())]

@@ -1,0 +1,1 @@
+"""Draws numbers as pictures of the page."""

@@ -1,0 +1,1 @@
+"""Computes every number of the page; nothing is drawn here."""

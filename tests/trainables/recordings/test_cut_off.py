@@ -1,0 +1,78 @@
+"""Recordings whose end is missing are told from short ones."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.recordings import copied, with_sound
+from tests.videos import write_video
+from trainables.data.cache import ingest
+from trainables.recordings.decode import VideoError, decode, probe
+from trainables.recordings.file_parts import check_parts
+
+FORMATS = {
+    "a.mkv": ("libx264", {}),
+    "a.webm": ("libvpx", {}),
+    "a.mp4": ("libx264", {}),
+    "fast.mp4": ("libx264", {"movflags": "faststart"}),
+    "fragments.mp4": ("libx264", {"movflags": "frag_keyframe+empty_moov"}),
+    "a.avi": ("mpeg4", {}),
+    "a.flv": ("libx264", {}),
+    "a.wmv": ("wmv2", {}),
+    "a.ogg": ("libvpx", {}),
+    "a.ivf": ("libvpx", {}),
+    "a.gif": ("gif", {}),
+    "live.mkv": ("libx264", {"live": "1"}),
+    "live.webm": ("libvpx", {"live": "1"}),
+}
+"""Codec and options of the container; a live Matroska has no duration, no cues, and no length of the whole."""
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def whole(tmp_path_factory, request) -> Path:
+    codec, options = FORMATS[request.param]
+    folder = tmp_path_factory.mktemp("cut")
+    if not options:
+        return write_video(folder / request.param, codec=codec, frames=90)
+    encoded = write_video(folder / ("a.webm" if codec == "libvpx" else "a.mp4"), codec=codec, frames=90)
+    return copied(encoded, folder / request.param, options=options)
+
+
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.8])
+def test_cut_off(tmp_path, whole, part):
+    """Every container that says how long it is, or its parts are, is refused where something is missing."""
+    assert probe(whole).frames_at_30 == 90
+    path = tmp_path / whole.name
+    path.write_bytes(whole.read_bytes()[: int(part * whole.stat().st_size)])
+    with pytest.raises(VideoError, match=r"is cut off|cannot be read as a video|cannot be opened"):
+        probe(path)
+    with pytest.raises(VideoError):
+        ingest(path, sha256="", box=None, size=32, folder=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+def test_cut_off_at_the_last_tenth(tmp_path, name):
+    """Matroska states its length to the byte: the last frames are missed too, with sound beside the film or without."""
+    path = with_sound(tmp_path / name, codec="libvpx" if name == "a.webm" else "libx264")
+    assert probe(path).frames == 60
+    content = path.read_bytes()
+    path.write_bytes(content[: int(0.97 * len(content))])
+    with pytest.raises(VideoError, match=r"is cut off after \d\d frames; copy or export it again"):
+        list(decode(path))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.gif", "a.flv"])
+def test_padding_at_the_end(tmp_path, name):
+    """Zeros after the end, as recovery tools and some cameras leave them, are not a missing part."""
+    codec = {"a.gif": "gif", "a.flv": "flv"}.get(name, "libx264")
+    path = write_video(tmp_path / name, codec=codec)
+    path.write_bytes(path.read_bytes() + bytes(2000))
+    assert check_parts(path).missing == 0
+    assert probe(path).frames == 60
+    assert len(list(decode(path))) == 60
+
+
+def test_film_shorter_than_its_sound(tmp_path):
+    """A film that ends before its sound does is whole: Matroska states one duration for both."""
+    path = with_sound(tmp_path / "a.mkv", frames=60, silence=120)
+    assert probe(path).frames_at_30 == len(list(decode(path))) == 60

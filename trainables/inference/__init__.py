@@ -1,0 +1,1 @@
+"""What trained folds say: of new videos, and of the classes in words."""
