@@ -155,7 +155,7 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
             run=in_ray_tasks,
             on_video=on_video,
         )
-    for line in followed(cohort.videos):
+    for line in [] if cohort.simulated else followed(cohort.videos):
         session.console.say(line)
     check_near_duplicates(cohort, cache, session.options.allow_duplicate)
     cohort.save(study.folder)

@@ -16,8 +16,8 @@ from trainables.cohort.new_videos import read_manifest_videos
 from trainables.cohort.own_boxes import job_of
 from trainables.errors import CohortError, ConfigurationError
 from trainables.recordings.containers import VideoError
+from trainables.study.passes import spans
 from trainables.tracking.following import strip_or_error, track_or_error
-from trainables.tracking.passes import spans
 from trainables.tracking.strip import Strip
 from trainables.tracking.track import Track
 
@@ -98,8 +98,8 @@ def shown_first(found: dict[int, Track | VideoError]) -> list[int]:
     ]
     others = [i for i, one in readable.items() if not one.problem and not one.note]
     left = max(SHOWN - len(first), 0)
-    picked = np.unique(np.linspace(0, len(others) - 1, min(left, len(others))).round().astype(int)) if others else []
-    return first[:SHOWN] + [others[int(i)] for i in picked]
+    evenly = np.linspace(0, len(others) - 1, min(left, len(others))).round().astype(int).tolist()
+    return first[:SHOWN] + [others[i] for i in sorted(set(evenly))]
 
 
 def as_strip(name: str, strip: Strip) -> VideoStrip:

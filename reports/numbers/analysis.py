@@ -40,12 +40,14 @@ from reports.numbers.statistics import (
     permutation_null,
 )
 from reports.numbers.training_curves import curve
+from trainables.config import VideoConfig
 from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.study.metrics import at_level, log_loss, score
 from trainables.study.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 from trainables.study.vocabulary import LEVELS, parse_metric
+from trainables.study.walker_flow import WalkerFlow, walker_flow
 
 RESULTS_SCHEMA = 1
 """Of results.json; docs/results.md says what each of its fields is."""
@@ -94,6 +96,8 @@ class Analysis:
     cohort: Cohort
     splits: Splits
     ledger: Ledger
+    walkers: WalkerFlow | None
+    """None where no walker was looked for."""
     leaderboard: tuple[TrialRecord, ...]
     search: SearchStory
     results: Results | None
@@ -138,6 +142,7 @@ def analyse(folder: Path) -> Analysis:
         cohort=cohort,
         splits=splits,
         ledger=entries,
+        walkers=walker_flow(cohort.videos, _window(results)),
         leaderboard=ranked(trials, folds),
         search=search,
         results=results,
@@ -160,7 +165,11 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         }
         | {"training_seconds": analysis.training_seconds},
         "classes": analysis.cohort.classes,
-        "cohort": dataclasses.asdict(analysis.ledger) | {"excluded": analysis.cohort.excluded},
+        "cohort": dataclasses.asdict(analysis.ledger)
+        | {
+            "excluded": analysis.cohort.excluded,
+            "walkers": None if analysis.walkers is None else dataclasses.asdict(analysis.walkers),
+        },
         "search": dataclasses.asdict(analysis.search),
         "leaderboard": [_plain_trial(t) for t in analysis.leaderboard],
         "words": dataclasses.asdict(analysis.words),
@@ -266,6 +275,11 @@ def _results(
         mistakes=mistakes(predictions),
         wrong_videos=int((videos["true"] != videos["predicted"]).sum()),
     )
+
+
+def _window(results: Results | None) -> int:
+    """Returns the frames of a window of the chosen configuration, or of a usual one."""
+    return VideoConfig().window if results is None else int(results.folds_done[0].config["video.window"])
 
 
 def _maps(folder: Path, done: tuple[FoldResult, ...], classes: tuple[str, ...]) -> Maps | None:

@@ -26,9 +26,9 @@ from trainables.data.cache_folder import close_folder
 from trainables.errors import CohortError, StridefoldError
 from trainables.recordings.decode import ReaderDisagrees, VideoError, check_reader, decode
 from trainables.study.files import digest, write_atomic
+from trainables.study.passes import pass_name, spans
 from trainables.study.records import Cohort
 from trainables.tracking.course import Passes
-from trainables.tracking.passes import pass_name, spans
 from trainables.tracking.track import Track, track_path, track_video
 
 PREPROCESSING = 3
@@ -263,8 +263,7 @@ def _cached(place: Path, size: int, track: Track | None) -> CachedVideo | None:
     for number, (first, last) in enumerate(spans(track.frames, track.passes)):
         if _frames_of(place.with_name(pass_name(place.name, number)), size) != last - first:
             return None
-    about = {"passes": track.passes, "followed": track.kind, "note": track.note}
-    return CachedVideo(name=place.name, frames=track.frames, **about)
+    return CachedVideo(name=place.name, frames=track.frames, passes=track.passes, followed=track.kind, note=track.note)
 
 
 def _write(
@@ -283,7 +282,7 @@ def _write_passes(place: Path, frames: Iterable[np.ndarray], box: Box | None, si
     for number, (first, last) in enumerate([(0, None)] if track is None or track.passes is None else track.passes):
         squares = _squares(islice(pairs, first - done, None if last is None else last - done), size)
         file = place.with_name(pass_name(place.name, number))
-        write_atomic(file, lambda file, squares=squares: _write_array(file, squares, size), private=True)
+        write_atomic(file, partial(_write_array, frames=squares, size=size), private=True)
         done = last or 0
 
 

@@ -13,7 +13,7 @@ from trainables.config import VideoConfig
 from trainables.data.cache import open_cached
 from trainables.data.windows import frame_indices, heldout_windows, training_windows
 from trainables.errors import StridefoldError
-from trainables.tracking.passes import pass_name, spans_of
+from trainables.study.passes import pass_name, spans_of
 
 
 class WindowDataset(Dataset[dict[str, Any]]):

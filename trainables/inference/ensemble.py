@@ -24,8 +24,8 @@ from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import GaitCLIP, build
 from trainables.study.leaderboard import TrialRecord, chosen, read_trials
 from trainables.study.metrics import at_level
+from trainables.study.passes import spans_of
 from trainables.study.records import Cohort, DecodedClass, FoldResult, Splits, StudyRecord, trainings
-from trainables.tracking.passes import spans_of
 from trainables.training.checkpoint import load_weights
 from trainables.training.draws import windows_of
 from trainables.training.fold import EVALUATION_BATCH, WEIGHTS, as_baseline, class_similarity

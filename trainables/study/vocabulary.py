@@ -12,6 +12,9 @@ READERS = ("pyav", "decord")
 """What reads videos; decord runs in a process of its own, checked against PyAV."""
 TRACKERS = ("none", "motion")
 """What looks for the walker in a video: nothing, or what moves before a fixed camera."""
+UNTRACKED = "none"
+TRACK_VERSION = 2
+"""Counts up whenever the same video would get another track, and so other frames."""
 
 
 def parse_metric(text: str) -> tuple[str, str]:

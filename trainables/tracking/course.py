@@ -20,7 +20,7 @@ STATES: tuple[State, ...] = ("walking", "absent", "cut off", "standing", "turnin
 
 BRIDGED = 15
 """Frames without a box that are filled in between two with one."""
-EDGE = 1.5
+EDGE = 3.5
 """Small pixels, LONGER_SIDE of foreground.py to the picture's longer side, within which a box touches the edge."""
 FRAMED = 0.8
 """An edge that the walker touches in this share of the frames is how the video was framed, and cuts nobody off."""

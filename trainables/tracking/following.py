@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from trainables.recordings.containers import VideoError
-from trainables.recordings.decode import probe
+from trainables.recordings.decode import count_frames
 from trainables.tracking.strip import Strip, strip_of
 from trainables.tracking.track import Track, track_video
 
@@ -34,7 +34,7 @@ def strip_or_error(job: dict[str, Any]) -> Strip | VideoError:
 
 def _of_one_box(path: Path, fps: float | None, box: tuple[int, int, int, int]) -> Track:
     """Returns the track of a video whose walker stays in one box that the user gave."""
-    frames = probe(path, fps=fps).frames_at_30
+    frames = count_frames(path, fps=fps)
     left, top, right, bottom = box
     side = max(right - left, bottom - top)
     x, y = (left + right - side) // 2, (top + bottom - side) // 2

@@ -28,6 +28,8 @@ GAIN = 1.5
 """How much smaller than the picture's longer side the square must be; else little is won and the picture stays whole."""
 IN_PLACE_MARGIN = 1.4
 """The square's side to the longer side of all that moves; head and trunk of somebody on a treadmill hardly do."""
+LEAST_PICTURE = round(GAIN * SMALLEST)
+"""Pixels: a picture whose shorter side is less has no room for a walker who is tall enough and does not fill it."""
 SQUARE = 1.05
 """Ratio of the picture's sides up to which it is a square; cameras record none, so somebody has cut around the walker."""
 
@@ -48,8 +50,8 @@ class Found:
 
 def find_walker(video: SmallVideo) -> Found:
     """Returns the walker's boxes in a video, or why there are none."""
-    if max(video.width, video.height) <= SQUARE * min(video.width, video.height):
-        return Found(note="the picture is a square, as cut around a walker")
+    if note := why_whole(video.width, video.height):
+        return Found(note=note)
     swayed = sway(video.frames)
     if swayed is None:
         return Found(note="the camera moves")
@@ -64,7 +66,16 @@ def find_walker(video: SmallVideo) -> Found:
     return replace(found, boxes=found.boxes + np.tile(swayed, 2) * video.scale)
 
 
-_NEXT = "give the walker's box in the manifest, cut the video, or leave its row out"
+_NEXT = "give the walker's box in the manifest, cut the video, leave its row out, or use whole pictures (--track none)"
+
+
+def why_whole(width: int, height: int) -> str:
+    """Returns why nobody needs to be looked for in a picture of this size; nothing where somebody does."""
+    if max(width, height) <= SQUARE * min(width, height):
+        return "the picture is a square, as cut around a walker"
+    if min(width, height) < LEAST_PICTURE:
+        return f"the picture is {min(width, height)} pixels narrow, too few to cut a walker out"
+    return ""
 
 
 def _across(video: SmallVideo, walkers: list[Figure]) -> Found:

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from trainables.cohort.own_boxes import OwnBoxes, at_30, read_boxes
 from trainables.config import VideoConfig
-from trainables.recordings.decode import RATE, probe
+from trainables.recordings.decode import RATE, count_frames, probe
 from trainables.study.files import digest, write_atomic
+from trainables.study.vocabulary import TRACK_VERSION
 from trainables.tracking.course import EDGE, Course, Passes, course_of
 from trainables.tracking.foreground import LONGER_SIDE, SmallVideo, read_small
-from trainables.tracking.motion_tracker import IN_PLACE_MARGIN, Found, fills_picture, find_walker
+from trainables.tracking.motion_tracker import IN_PLACE_MARGIN, Found, fills_picture, find_walker, why_whole
 
-VERSION = 1
-"""Counts up whenever the same video would get another track."""
 FOLDER = "tracks"
 """Within the frame cache's folder."""
 Kind = Literal["followed", "in place", "whole picture", "own boxes"]
@@ -116,7 +115,7 @@ class Track:
 def track_path(sha256: str, fps: float | None, tracker: str, folder: Path, *, own: OwnBoxes | None = None) -> Path:
     """Returns where a video's track lies beside the frames that `folder` holds: its name is a hash of all that decides it."""
     who = tracker if own is None else own.sha256
-    return folder / FOLDER / f"{digest([VERSION, who, sha256, fps])[:40]}.parquet"
+    return folder / FOLDER / f"{digest([TRACK_VERSION, who, sha256, fps])[:40]}.parquet"
 
 
 def track_video(
@@ -136,9 +135,16 @@ def track_video(
     """
     place = track_path(sha256, fps, tracker, folder, own=own)
     if (track := Track.load(place)) is None:
-        track = follow_walker(read_small(path, fps), tracker) if own is None else follow_boxes(path, fps, own)
+        track = _new_track(path, fps, tracker) if own is None else follow_boxes(path, fps, own)
         track.save(place)
     return track
+
+
+def _new_track(path: Path, fps: float | None, tracker: str) -> Track:
+    info = probe(path, fps=fps)
+    if note := why_whole(info.width, info.height):
+        return Track(kind="whole picture", frames=count_frames(path, fps=fps), states=(), passes=None, note=note)
+    return follow_walker(read_small(path, fps), tracker)
 
 
 def follow_boxes(path: Path, fps: float | None, own: OwnBoxes) -> Track:
@@ -148,7 +154,7 @@ def follow_boxes(path: Path, fps: float | None, own: OwnBoxes) -> Track:
         VideoError: The video cannot be read, or the boxes show nobody for long enough.
     """
     info = probe(path, fps=fps)
-    boxes = at_30(read_boxes(own.path), info.frames_at_30, info.fps, RATE)
+    boxes = at_30(read_boxes(own.path), count_frames(path, fps=fps), info.fps, RATE)
     course = course_of(boxes, info.width, info.height, EDGE * max(info.width, info.height) / LONGER_SIDE)
     return _of_course("own boxes", course, crops=course.crops)
 

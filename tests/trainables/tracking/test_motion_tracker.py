@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.boxes import overlap
 from tests.corridor import Cutout, Film, crossing, cut_out, write
+from trainables.study.passes import spans
 from trainables.tracking.foreground import read_small
-from trainables.tracking.passes import spans
 from trainables.tracking.track import Track, follow_walker
 
 Box = tuple[float, float, float, float] | None
@@ -29,13 +30,6 @@ def left() -> Cutout:
 def tracked(path: Path, frames: Iterable[np.ndarray], **options) -> Track:
     """Returns the track of a film that was written to a file and read again."""
     return follow_walker(read_small(write(path, list(frames), **options), None), "motion")
-
-
-def overlap(a: Iterable[float], b: Iterable[float]) -> float:
-    """Returns the intersection over union of two boxes."""
-    (left, top, r, m), (x, y, z, w) = a, b
-    both = max(0.0, min(r, z) - max(left, x)) * max(0.0, min(m, w) - max(top, y))
-    return both / ((r - left) * (m - top) + (z - x) * (w - y) - both)
 
 
 def mean_overlap(track: Track, boxes: list[Box]) -> float:
