@@ -74,7 +74,7 @@ def why_whole(width: int, height: int) -> str:
     if max(width, height) <= SQUARE * min(width, height):
         return "the picture is a square, as cut around a walker"
     if min(width, height) < LEAST_PICTURE:
-        return f"the picture is {min(width, height)} pixels narrow, too few to cut a walker out"
+        return f"the picture has {width} x {height} pixels, too few to cut a walker out"
     return ""
 
 
