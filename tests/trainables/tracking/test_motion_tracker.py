@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.corridor import Cutout, Film, crossing, cut_out, write
 from tests.boxes import overlap
-from tests.corridor import Cutout, Film, crossing, cut_out, write
 from trainables.study.passes import spans
 from trainables.tracking.foreground import read_small
 from trainables.tracking.track import Track, follow_walker

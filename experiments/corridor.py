@@ -29,8 +29,8 @@ class Cutout:
     """How far the walker has come, in sides N of the frame, [T]."""
     facing: int
     """1 to the right, -1 to the left."""
-    cadence: float
-    """Steps per minute."""
+    parameters: dict[str, float]
+    """The 29 walkway parameters of the walk, by key."""
 
     def frame(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return self.colours[index], self.coverage[index]
@@ -61,7 +61,7 @@ def cut_out(seed: int, *, seconds: float = 5.0, size: int = 160, facing: int = 1
         coverage=coverage,
         way=(followed - followed[0]) * 0.9 / BODY_HEIGHT,
         facing=facing,
-        cadence=walk.parameters["cadence"],
+        parameters=walk.parameters,
     )
 
 
