@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from trainables.simulation.cohort import draw_subject, draw_walk
 from trainables.simulation.renderer import BODY_HEIGHT, View, render
 from trainables.simulation.walker import JOINT
+from trainables.tracking.gait import VARIABILITY
 
 Box = tuple[float, float, float, float]
 
@@ -30,7 +31,7 @@ class Cutout:
     facing: int
     """1 to the right, -1 to the left."""
     parameters: dict[str, float]
-    """The 29 walkway parameters of the walk, by key."""
+    """The 29 walkway parameters of the walk, by key, and video_step_time_sd_s, the standard deviation of its step times."""
 
     def frame(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         return self.colours[index], self.coverage[index]
@@ -55,13 +56,14 @@ def cut_out(seed: int, *, seconds: float = 5.0, size: int = 160, facing: int = 1
     colours = (dark - (1 - coverage[..., None]) * behind) / np.maximum(coverage[..., None], 0.35)
     pelvis = walk.joints[:, JOINT["pelvis"], 0]
     index = np.arange(len(pelvis))
+    contacts = walk.true_steps.contact[(walk.true_steps.contact >= 0) & (walk.true_steps.contact <= seconds)]
     followed = np.polyval(np.polyfit(index, pelvis, 3), index)  # as the renderer's camera
     return Cutout(
         colours=np.clip(colours, 0, 255),
         coverage=coverage,
         way=(followed - followed[0]) * 0.9 / BODY_HEIGHT,
         facing=facing,
-        parameters=walk.parameters,
+        parameters=walk.parameters | {VARIABILITY: float(np.diff(contacts).std(ddof=1))},
     )
 
 

@@ -69,8 +69,9 @@ def simulated(walkers: int, seed: int, folder: Path) -> None:
 def truth(parameters: dict[str, float], key: str) -> float:
     """Returns the true value of a parameter; of what walkways measure on each side, the mean of both."""
     name = key.removeprefix("video_")
-    if name in parameters:
-        return parameters[name]
+    for known in (key, name):
+        if known in parameters:
+            return parameters[known]
     return float(np.mean([parameters[f"{name}_{side}"] for side in ("left", "right")]))
 
 

@@ -1,17 +1,18 @@
-"""`python -m platform.cohort`: simulate a cohort, check a manifest, or follow its walkers, without training anything."""
+"""`python -m platform.cohort`: simulate a cohort, check one, follow and measure its walkers, without training anything."""
 
 import argparse
 from platform.arguments import parse_search
 from platform.cli import leave, run
 from platform.console import Console
 from platform.options import SearchOptions, home_path
-from platform.tracking_options import add_track_options, pages_of
+from platform.tracking_options import add_measure_options, add_track_options, measured_manifest, pages_of
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0, 1 for a problem, 130 when stopped by the user."""
     parser = argparse.ArgumentParser(
-        prog="python -m platform.cohort", description="Simulate a cohort, check a manifest, or follow its walkers."
+        prog="python -m platform.cohort",
+        description="Simulate a cohort, check a manifest, or follow and measure its walkers.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     simulate = commands.add_parser("simulate", help="write simulated walkers as videos with a manifest")
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     check = commands.add_parser("check", help="check a manifest; takes the cohort options of platform.search")
     check.add_argument("manifest", help="manifest (.csv or .parquet)")
     add_track_options(commands)
+    add_measure_options(commands)
     console = Console(plain=True)
 
     def command() -> int:
@@ -38,6 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
             from platform.tracking import track
 
             return track(parse_search(["--cohort", given.manifest, *rest]), pages_of(given), Console())
+        if given.command == "measure":
+            from platform.measuring import measure
+
+            out = measured_manifest(given)
+            return measure(parse_search(["--cohort", given.manifest, *rest]), out, Console())
         if rest:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         from trainables.simulation.cohort import simulate_cohort

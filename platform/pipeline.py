@@ -23,7 +23,7 @@ from search_spaces import load_space
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import close_folder, open_cache
-from trainables.knowledge.parameters import load_parameters
+from trainables.knowledge.parameters import load_parameters, with_video_parameters
 from trainables.knowledge.tasks import Task, load_task
 from trainables.model.backbone import Backbone, load_backbone
 from trainables.simulation.cohort import VERSION, simulate_cohort
@@ -96,7 +96,7 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         path,
         task=task,
         label=label,
-        parameters=load_parameters(Path(options.parameters) if options.parameters else None),
+        parameters=with_video_parameters(load_parameters(Path(options.parameters) if options.parameters else None)),
         columns=options.column,
         named=options.parameter,
         ignore=options.ignore,

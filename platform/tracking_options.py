@@ -1,4 +1,4 @@
-"""What `python -m platform.cohort track` can be asked to do, read before anything large is imported."""
+"""What `python -m platform.cohort track` and `measure` can be asked to do, read before anything large is imported."""
 
 import argparse
 from dataclasses import dataclass
@@ -32,6 +32,41 @@ def add_track_options(commands: Any) -> None:
     )
     track.add_argument("--sheet", type=Path, metavar="FILE", help="the strips as one picture too, .png")
     track.add_argument("--faces", action="store_true", help="do not blur: the page then shows faces")
+
+
+def add_measure_options(commands: Any) -> None:
+    """Adds the command `measure` to those of `platform.cohort`."""
+    measure = commands.add_parser(
+        "measure",
+        help="measure gait parameters from the videos and write a manifest that has them; takes the cohort and machine "
+        "options of platform.search",
+    )
+    measure.add_argument("manifest", help="manifest (.csv or .parquet) with the columns subject and video")
+    measure.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the new manifest, .csv, in the folder of the old one (default: its name and -measured.csv)",
+    )
+
+
+def measured_manifest(given: argparse.Namespace) -> Path:
+    """Returns where the parsed command line wants the manifest with measured parameters.
+
+    Raises:
+        ConfigurationError: It is not a .csv file in the manifest's folder, or is the manifest itself.
+    """
+    manifest = Path(given.manifest)
+    out: Path = given.out or manifest.with_name(f"{manifest.stem}-measured.csv")
+    if out.suffix.lower() != ".csv":
+        raise ConfigurationError(f"--out {out} must end in .csv")
+    if out.absolute().parent.resolve() != manifest.absolute().parent.resolve():
+        raise ConfigurationError(
+            f"--out {out} must lie in {manifest.absolute().parent}, because videos are named from the manifest's folder"
+        )
+    if out.absolute().resolve() == manifest.absolute().resolve():
+        raise ConfigurationError(f"--out {out} is the manifest itself; give another name")
+    return out
 
 
 def pages_of(given: argparse.Namespace) -> Pages:

@@ -69,7 +69,8 @@ def read_numbers(
     kept = table.without(skipped & {LEG, "fps", *BOX})
     reasons: Reasons = {}
     parameters, values = _parameters(kept, wanted, skipped, label, labels, reasons, problems, note)
-    say_used({table.called(p.key): p.unit for p in parameters}, len(wanted.known), note)
+    of_file = sum(p.source == "instrument" for p in wanted.known)
+    say_used({table.called(p.key): p.unit for p in parameters}, of_file, note)
     told = {p.key for p in wanted.known} | set(values) | {label} | RESERVED
     say_left_out(_reasons(table, wanted.known, told, skipped, reasons), note)
     boxes = _boxes(kept, problems, note)

@@ -53,6 +53,8 @@ class Parameter:
     """Body side that it describes."""
     mirror: str | None = None
     """Key of the same parameter on the other side."""
+    source: Literal["instrument", "video"] = "instrument"
+    """What it was measured with."""
 
 
 @dataclass(frozen=True, kw_only=True)

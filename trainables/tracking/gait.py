@@ -33,8 +33,12 @@ PROMINENT = 0.5
 SIDEWAYS = 0.5
 """Heights that a walker has to come across the picture within a pass; less is walking towards the camera, or on the spot."""
 
-KEYS = ("video_cadence", "video_step_time", "video_step_length", "video_walking_speed")
-"""As in knowledge/video_parameters.toml."""
+LEAST_VARIED = 6
+"""Intervals from which their standard deviation is computed."""
+
+VARIABILITY = "video_step_time_sd_s"
+KEYS = ("video_cadence", "video_step_time", "video_step_length", "video_walking_speed", VARIABILITY)
+"""As in knowledge/video_parameters.toml, but for the variability, which agrees too little with the truth to be offered there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +71,13 @@ def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
         values |= {"video_cadence": 60 / step_time, "video_step_time": step_time}
         regular = float(np.average([f.regularity for f in stepping], weights=[f.steps for f in stepping]))
         quality |= dict.fromkeys(values, regular)
+        if (varied := _deviation(stepping)) is None:
+            missing[VARIABILITY] = f"{len(intervals)} intervals could be timed, {LEAST_VARIED} are needed"
+        else:
+            values[VARIABILITY], quality[VARIABILITY] = varied, regular
     else:
         reason = f"{steps} steps could be counted, {FEWEST_STEPS} are needed"
-        missing |= dict.fromkeys(("video_cadence", "video_step_time", "video_step_length"), reason)
+        missing |= dict.fromkeys(("video_cadence", "video_step_time", "video_step_length", VARIABILITY), reason)
     speed = _speed(silhouette, passes)
     if speed is None:
         reason = "the walker does not go across the picture"
@@ -84,10 +92,16 @@ def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class _Stepping:
-    intervals: Floats
-    """Seconds from one time at which the legs are apart to the next, and from one at which they pass each other."""
+    apart: Floats
+    """Seconds from one time at which the legs are apart to the next."""
+    passing: Floats
+    """Seconds from one time at which the legs pass each other to the next."""
     steps: int
     regularity: float
+
+    @property
+    def intervals(self) -> Floats:
+        return np.concatenate([self.apart, self.passing])
 
 
 def _steps(spread: Floats) -> _Stepping | None:
@@ -102,10 +116,25 @@ def _steps(spread: Floats) -> _Stepping | None:
     if regularity < REGULAR:
         return None
     events = [_refined(sign * course, period) for sign in (1.0, -1.0)]
-    intervals = np.concatenate([np.diff(times) for times in events]) / RATE
-    usual = period / RATE
-    kept = intervals[(intervals > 0.5 * usual) & (intervals < 1.6 * usual)]  # a longer one holds a step that was not seen
-    return _Stepping(intervals=kept, steps=len(events[0]), regularity=regularity) if len(kept) else None
+    apart, passing = (_between(times, period) for times in events)
+    if not len(apart) + len(passing):
+        return None
+    return _Stepping(apart=apart, passing=passing, steps=len(events[0]), regularity=regularity)
+
+
+def _between(times: Floats, period: float) -> Floats:
+    """Returns the seconds between events; a long interval holds a step that was not seen, and is left out."""
+    intervals = np.diff(times)
+    return intervals[(intervals > 0.5 * period) & (intervals < 1.6 * period)] / RATE
+
+
+def _deviation(stepping: list[_Stepping]) -> float | None:
+    """Returns the standard deviation of the step time in s, pooled over passes and both kinds of events; None for too few."""
+    parts = [part for found in stepping for part in (found.apart, found.passing) if len(part) > 1]
+    if sum(map(len, parts)) < LEAST_VARIED:
+        return None
+    squares = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)
+    return float(np.sqrt(squares / sum(len(part) - 1 for part in parts)))
 
 
 def _period(course: Floats) -> tuple[float, float]:
