@@ -29,7 +29,7 @@ from trainables.tracking.gait import KEYS, Measured
 from trainables.tracking.measuring import measured_or_error
 
 GROUPS = ("healthy", "DLB", "AD")
-PICTURE = (480, 270)
+PICTURE = (384, 216)
 LARGE = 0.8
 """Side of the walker's square to the picture's height."""
 
@@ -54,7 +54,7 @@ def simulated(walkers: int, seed: int, folder: Path) -> None:
     for number in range(walkers):
         group = GROUPS[number % len(GROUPS)]
         walker = cut_out(
-            1000 * seed + number + 1, seconds=6, size=224, facing=1 if number % 2 == 0 else -1, group=group
+            1000 * seed + number + 1, seconds=6, size=176, facing=1 if number % 2 == 0 else -1, group=group
         )
         film = Film(width=PICTURE[0], height=PICTURE[1], seed=number)
         frames = [frame for frame, _ in crossing(walker, film, side=LARGE * film.height)]

@@ -6,6 +6,7 @@ Letters: F frames, h and w pixels of a small frame.
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -110,9 +111,8 @@ class Background:
         self._limit = DISTANCE * np.maximum(deviation, NOISE) ** 2  # [h, w]
         self._power = np.maximum(_dot(self._median, self._median), 1.0)
 
-    def masks(self, frame: Frame) -> tuple[Mask, Mask]:
-        """Returns which pixels [h, w] of a frame [h, w, 3] are not background, and which of them may be a shadow on it."""
-        picture = self.evened(frame)
+    def masks(self, picture: Floats) -> tuple[Mask, Mask]:
+        """Returns which pixels [h, w] of an evened frame are not background, and which of them may be a shadow on it."""
         along = _dot(picture, self._median)
         own = _dot(picture, picture)
         far = own - 2 * along + self._power > self._limit
@@ -137,22 +137,20 @@ def masks(frames: Frame) -> Iterator[Mask]:
     """
     background = Background(frames)
     reach = LONGER_SIDE // 64
-    for index, frame in enumerate(frames):
-        far, shadow = background.masks(frame)
-        sure = _without_specks(far & ~shadow) | _without_specks(_moving(background, frames, index))
+    evened = lru_cache(maxsize=2 * APART + 3)(lambda index: background.evened(frames[index]))
+    for index in range(len(frames)):
+        far, shadow = background.masks(evened(index))
+        before, after = max(index - APART, 0), min(index + APART, len(frames) - 1)
+        sure = _without_specks(far & ~shadow) | _without_specks(_moving(evened(before), evened(index), evened(after)))
         columns = maximum_filter1d(sure.any(axis=0), reach)
         whole = sure | _without_specks(far & columns)
         # A person is taller than wide: legs and trunk of different clothes are joined sooner than two people.
         yield _closed(_closed(whole, 3 * reach, axis=0), reach, axis=1)
 
 
-def _moving(background: Background, frames: Frame, index: int) -> Mask:
+def _moving(before: Floats, now: Floats, after: Floats) -> Mask:
     """Returns which pixels [h, w] differ from a little before and from a little after, so that they are moving now."""
-    now = background.evened(frames[index])
-    changed = [
-        np.abs(now - background.evened(frames[other])).max(axis=2) > 2 * STIRRED
-        for other in (max(index - APART, 0), min(index + APART, len(frames) - 1))
-    ]
+    changed = [np.abs(now - other).max(axis=2) > 2 * STIRRED for other in (before, after)]
     return np.asarray(changed[0] & changed[1])
 
 
