@@ -65,7 +65,7 @@ def test_what_cannot_be_measured_is_missing_with_its_reason(silhouette, reason):
 
 
 def test_passes_are_pooled_and_not_joined():
-    """Two passes count together; the time between them is no step."""
+    """Two passes count together; the time between them is not a step."""
     one = walk(100, 0.4, seconds=3)
     gap = np.full(60, np.nan)
     both = Silhouette(
