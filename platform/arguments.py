@@ -6,8 +6,9 @@ from os.path import abspath, expanduser, isdir  # a shell leaves the ~ of --coho
 from platform.options import REFITS, SAMPLERS, SearchOptions
 
 from search_spaces import SHIPPED
-from trainables.config import BASELINES, TrainConfig
+from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
+from trainables.model_kinds import BASELINES
 from trainables.study.vocabulary import COSTS, READERS, RULES, TRACKERS, parse_metric
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import Space, load_space
-from trainables.config import BASELINES, TrainConfig
+from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
+from trainables.model_kinds import BASELINES
 from trainables.study.files import file_sha256
 from trainables.study.vocabulary import COSTS, RULES
 

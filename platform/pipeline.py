@@ -30,7 +30,7 @@ from trainables.simulation.cohort import VERSION, simulate_cohort
 from trainables.study.files import read_json
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import CODE_CHANGED, Cohort
-from trainables.training.fold import as_baseline, check_prompts
+from trainables.training.fold import check_prompts
 
 
 def search(options: SearchOptions, console: Console) -> int:
@@ -43,7 +43,7 @@ def search(options: SearchOptions, console: Console) -> int:
     options = options.for_task(ordinal=task.ordinal)
     check_baselines(options.baselines, cohort)
     backbone = load_backbone(options.backbone)
-    check_prompts(as_baseline(reference), backbone, task)
+    check_prompts(reference.effective(), backbone, task)
     with lock(options.study_folder()):
         study = open_study(options.study_folder(), options, cohort, task, backbone.about())
         if options.outer_folds:

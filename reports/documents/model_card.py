@@ -14,6 +14,7 @@ from reports.numbers.comparisons import Comparison
 from reports.numbers.descriptions import ClassWords
 from reports.numbers.statistics import Level, Score
 from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
+from trainables.model_kinds import KINDS
 from trainables.study.vocabulary import parse_metric
 
 LICENSE = (
@@ -276,8 +277,8 @@ def _limits(analysis: Analysis) -> str:
 
 
 def _how(analysis: Analysis, found: Results) -> str:
-    if _model(analysis) not in ("clip", "vita_clip"):
-        return "## How to use\n\nThe chosen configuration is a baseline, which keeps no weights: it cannot predict new videos."  # fmt: skip
+    if not KINDS[_model(analysis)].network:
+        return "## How to use\n\nThe chosen configuration is a baseline that keeps no weights: it cannot predict new videos."  # fmt: skip
     whole = analysis.study.options.get("refit") == "all"
     which = (
         "It takes one model that was trained on every subject; the scores above are those of the folds, not its own."

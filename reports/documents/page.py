@@ -30,6 +30,7 @@ from reports.numbers.descriptions import as_read
 from reports.numbers.search import NUMERACY_OFF, axes, drawn
 from reports.numbers.statistics import Score, wilson
 from trainables.errors import ConfigurationError
+from trainables.model_kinds import METHOD
 from trainables.study.files import write_json, write_parquet, write_text
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.vocabulary import parse_metric
@@ -271,7 +272,7 @@ def _methods(analysis: Analysis) -> tuple[str, ...]:
 def _given(analysis: Analysis) -> dict[str, str]:
     """Returns how the task file's keywords and notions are introduced: the chosen configuration may not use them."""
     config = analysis.results.trial.config if analysis.results else {}
-    knows = config.get("model", "clip") == "clip"
+    knows = config.get("model", METHOD) == METHOD
     unused = " of the task file (not used by this configuration)"
     if (source := config.get("text.knowledge_source", "own")) != "own":
         unused = f" of the task file (as a control, this configuration was given {wording.KNOWLEDGE_SOURCES[source]})"

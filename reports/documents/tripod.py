@@ -13,6 +13,7 @@ from typing import Any
 from reports.numbers.analysis import Analysis
 from reports.numbers.descriptions import as_read
 from trainables.config import TrainConfig
+from trainables.model_kinds import KINDS, METHOD
 
 NOT_SUPPLIED = "Not supplied by the software"
 NOT_YET = "Not yet: no configuration has finished all folds."
@@ -145,7 +146,7 @@ def _of_method(analysis: Analysis) -> Shown:
     if not config:
         return {}
     model = config["model"]
-    trained, numbers = model in ("clip", "vita_clip"), model == "clip" and config["numeracy.enabled"]
+    trained, numbers = KINDS[model].trained, model == METHOD and config["numeracy.enabled"]
     nested = ", nested" if _nested(analysis) else ""
     built = f"the search and its folds{nested}; why this kind of model is yours to say."
     shown = {
@@ -267,7 +268,7 @@ def references(analysis: Analysis) -> tuple[Reference, ...]:
 def _cited_for_model(c: dict[str, Any]) -> dict[str, bool]:
     if not c:
         return {}
-    knows, trained = c["model"] == "clip", c["model"] in ("clip", "vita_clip")
+    knows, trained = c["model"] == METHOD, KINDS[c["model"]].trained
     return {
         "method": knows,
         "extension": knows,

@@ -22,16 +22,18 @@ from trainables.errors import CohortError, ConfigurationError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
 from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import GaitCLIP, build
+from trainables.model_kinds import KINDS
 from trainables.study.leaderboard import TrialRecord, chosen, read_trials
 from trainables.study.metrics import at_level
 from trainables.study.passes import spans_of
 from trainables.study.records import Cohort, DecodedClass, FoldResult, Splits, StudyRecord, trainings
 from trainables.training.checkpoint import load_weights
 from trainables.training.draws import windows_of
-from trainables.training.fold import EVALUATION_BATCH, WEIGHTS, as_baseline, class_similarity
+from trainables.training.fold import WEIGHTS
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import load
 from trainables.training.precision import products
+from trainables.training.scoring import EVALUATION_BATCH, class_similarity
 from trainables.training.seeds import configurations
 from trainables.training.window_motion import WindowMotion
 
@@ -58,7 +60,7 @@ class Ensemble:
     @property
     def config(self) -> TrainConfig:
         """Returns the configuration that the folds were trained with."""
-        return as_baseline(TrainConfig.from_flat(self.trial.config))
+        return TrainConfig.from_flat(self.trial.config).effective()
 
     def result(self, fold: int) -> FoldResult:
         """Returns what a fold left.
@@ -115,7 +117,7 @@ def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
     """Returns the chosen configuration of a study with all its folds, or with one.
 
     Raises:
-        StridefoldError: No study, no complete trial, no such fold, or the chosen trial is a baseline without weights.
+        StridefoldError: No study, no complete trial, no such fold, or a baseline without weights was chosen.
     """
     try:
         record, cohort, splits = StudyRecord.load(study), Cohort.load(study), Splits.load(study / "splits.json")
@@ -129,10 +131,10 @@ def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
         raise StridefoldError(
             f"{study} has no trial yet that is complete on all {count} folds; finish its search first"
         )
-    if trial.config["model"] not in ("clip", "vita_clip"):
+    if not KINDS[trial.config["model"]].network:
         raise StridefoldError(
             f"the chosen trial {trial.number} is the baseline {trial.config['model']!r}, which keeps no weights; "
-            "predict from a study whose chosen trial is a video CLIP ('clip' or 'vita_clip')"
+            "predict from a study whose chosen trial is a video CLIP"
         )
     if fold is None and record.options.get("refit") == "all":
         return _refitted(study, record, cohort, trial)
