@@ -35,7 +35,7 @@ def test_steps_are_counted_and_timed(cadence, noise):
     assert found.values["video_step_length"] == pytest.approx(0.4 / 0.53 * 60 / cadence, rel=0.03)
     assert abs(found.steps - 6 * cadence / 60) <= 1.5
     assert not found.missing
-    assert all(0.4 <= quality <= 1 for quality in found.quality.values())
+    assert all(0.5 <= quality <= 1 for quality in found.quality.values())
 
 
 def test_uneven_steps_vary():
@@ -52,16 +52,21 @@ def test_uneven_steps_vary():
     ("silhouette", "reason"),
     [
         (walk(100, 0.4, seconds=1.5), "steps could be counted, 4 are needed"),
-        (walk(0, 0.4, noise=3), "0 steps could be counted"),
         (walk(100, 0.02), "does not go across the picture"),
     ],
 )
 def test_what_cannot_be_measured_is_missing_with_its_reason(silhouette, reason):
-    """Too few steps, noise instead of steps, and a walker who comes towards the camera give empty cells."""
+    """Too few steps, and a walker who comes towards the camera, give empty cells."""
     found = measure(silhouette, [(0, len(silhouette.spread))])
     assert any(reason in text for text in found.missing.values())
     assert not set(found.missing) & set(found.values)
     assert "video_step_length" in found.missing
+
+
+def test_noise_is_rarely_taken_for_steps():
+    """Where the legs' spread is nothing but noise, a cadence is found in less than a tenth of 4-second videos."""
+    found = [measure(walk(0, 0.4, noise=3, seed=seed), [(0, 120)]).values for seed in range(200)]
+    assert sum("video_cadence" in values for values in found) < 20
 
 
 def test_passes_are_pooled_and_not_joined():
