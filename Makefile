@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo example test lint faults cluster-test bench
+.PHONY: help install demo example test lint faults cluster-test slurm-test bench
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
 	@echo "make example the same, and its page as reports/example.html"
@@ -13,6 +13,7 @@ help:
 	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
 	@echo "make bench  measure everything for an hour or more, and write benchmarks/RESULTS.md"
 	@echo "make cluster-test  cluster.yaml on simulated hosts, which are lost in mid-search; as root"
+	@echo "make slurm-test    slurm/search.sbatch on a real SLURM with two simulated nodes; as root"
 
 install: $(INSTALLED)
 
@@ -47,6 +48,9 @@ faults: $(INSTALLED)
 
 cluster-test: $(INSTALLED)
 	$(BIN)/python -m tests.cluster
+
+slurm-test: $(INSTALLED)
+	$(BIN)/python -m tests.slurm
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/table.py

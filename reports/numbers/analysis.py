@@ -39,13 +39,14 @@ from reports.numbers.statistics import (
     mistakes,
     permutation_null,
 )
+from reports.numbers.subgroups import Subgroups, subgroups
 from reports.numbers.training_curves import curve
-from trainables.config import VideoConfig
 from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.study.metrics import at_level, log_loss, score
-from trainables.study.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
+from trainables.study.readable import Readable, ReadableRecord
+from trainables.study.records import CODE_CHANGED, Attribute, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 from trainables.study.vocabulary import LEVELS, parse_metric
 from trainables.study.walker_flow import WalkerFlow, walker_flow
 
@@ -80,6 +81,10 @@ class Results:
     loss_fall: LossFall | None
     """None where nothing was trained in steps."""
     calibration: Calibration | None
+    subgroups: tuple[Subgroups, ...]
+    """By each attribute of the cohort, and by the manifest's own folds where they were used."""
+    readable: tuple[Readable, ...]
+    """Whether places of recording can be read from the video features."""
     maps: Maps | None
     """Of the first fold that has them; None where numbers are off."""
     class_windows: tuple[int, ...]
@@ -142,7 +147,7 @@ def analyse(folder: Path) -> Analysis:
         cohort=cohort,
         splits=splits,
         ledger=entries,
-        walkers=walker_flow(cohort.videos, _window(results)),
+        walkers=walker_flow(cohort.videos, results.folds_done[0].config if results else {}),
         leaderboard=ranked(trials, folds),
         search=search,
         results=results,
@@ -165,11 +170,8 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         }
         | {"training_seconds": analysis.training_seconds},
         "classes": analysis.cohort.classes,
-        "cohort": dataclasses.asdict(analysis.ledger)
-        | {
-            "excluded": analysis.cohort.excluded,
-            "walkers": None if analysis.walkers is None else dataclasses.asdict(analysis.walkers),
-        },
+        "cohort": dataclasses.asdict(analysis.ledger) | {"excluded": analysis.cohort.excluded},
+        "walkers": None if analysis.walkers is None else dataclasses.asdict(analysis.walkers),
         "search": dataclasses.asdict(analysis.search),
         "leaderboard": [_plain_trial(t) for t in analysis.leaderboard],
         "words": dataclasses.asdict(analysis.words),
@@ -182,7 +184,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
     if found is not None:
         parts = {
             name: [dataclasses.asdict(p) for p in getattr(found, name)]
-            for name in ("levels", "classes", "folds", "spreads", "comparisons")
+            for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups", "readable")
         }
         plain["chosen"] = parts | {
             "trial": found.trial.number,
@@ -270,6 +272,8 @@ def _results(
         by_seed=seed_scores(done, study.metric, classes),
         loss_fall=loss_fall(done, ordinal=bool(study.task.get("ordinal")), classes=classes),
         calibration=calibration(predictions),
+        subgroups=_by_attribute(study, cohort, predictions),
+        readable=ReadableRecord.load(folder).found,
         maps=_maps(folder, done, cohort.classes),
         class_windows=tuple(int((predictions["true"] == c).sum()) for c in range(classes)),
         mistakes=mistakes(predictions),
@@ -277,9 +281,14 @@ def _results(
     )
 
 
-def _window(results: Results | None) -> int:
-    """Returns the frames of a window of the chosen configuration, or of a usual one."""
-    return VideoConfig().window if results is None else int(results.folds_done[0].config["video.window"])
+def _by_attribute(study: StudyRecord, cohort: Cohort, predictions: pl.DataFrame) -> tuple[Subgroups, ...]:
+    """Returns the scores by subgroup; the column that gave the folds, a site's say, is an attribute too."""
+    videos, attributes = cohort.videos, cohort.attributes
+    column = study.options.get("fold_column")
+    if column and "fold" in videos.columns and column not in {a.name for a in attributes}:
+        site = Attribute(name=str(column), kind="category")
+        videos, attributes = videos.with_columns(pl.col("fold").alias(site.column)), (*attributes, site)
+    return subgroups(predictions, videos, attributes, len(cohort.classes))
 
 
 def _maps(folder: Path, done: tuple[FoldResult, ...], classes: tuple[str, ...]) -> Maps | None:

@@ -187,6 +187,13 @@ def _columns(found: Sequence[CachedVideo]) -> list[pl.Series]:
     ]
 
 
+def missing_frames(cohort: Cohort, *, size: int, folder: Path, tracker: str = "none") -> int:
+    """Returns how many frames at 30 frames/s the videos have that the cache does not hold."""
+    rows = cohort.videos.iter_rows(named=True)
+    there = [_in_cache(job_of(row, tracker, folder) | {"size": size}) is not None for row in rows]
+    return int(cohort.videos["frames"].filter(~pl.Series(there, dtype=pl.Boolean)).sum())
+
+
 def in_turn(jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[int, "CachedVideo | VideoError"]]:
     """Yields (index of the job, its result), all in this process."""
     return ((index, ingest_or_error(job)) for index, job in enumerate(jobs))

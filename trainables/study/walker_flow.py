@@ -1,6 +1,8 @@
 """What the tracker left of a cohort's videos, in numbers: for the terminal and for the report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -8,6 +10,7 @@ from trainables.study.passes import Span, spans_of
 
 UNFOLLOWED = "not followed"
 WHOLE = "whole picture"
+WINDOW = 70
 RATE = 30
 """Frames per second of every video in the frame cache."""
 
@@ -32,17 +35,18 @@ class WalkerFlow:
     """(why the whole picture is used, in how many videos)."""
 
 
-def walker_flow(videos: pl.DataFrame, window: int) -> WalkerFlow | None:
+def walker_flow(videos: pl.DataFrame, config: Mapping[str, Any]) -> WalkerFlow | None:
     """Returns what the tracker made of an ingested cohort's videos; None where no walker was looked for.
 
     Args:
-        window: Frames of a window.
+        config: Flat configuration whose windows are counted; one without `video.window` has WINDOW frames.
     """
     if "followed" not in videos.columns:
         return None
     looked = videos.filter(pl.col("followed") != UNFOLLOWED)
     if looked.is_empty():
         return None
+    window = int(config.get("video.window", WINDOW))
     found = list(zip(looked["frames"], spans_of(looked), strict=True))
     used = sum(last - first for _, spans in found for first, last in spans)
     noted = looked.filter(pl.col("follow_note") != "").group_by("follow_note", maintain_order=True).len()

@@ -20,7 +20,7 @@ def test_windows_and_seconds_that_are_not_used_are_counted():
             ("c", 90, None, "whole picture", "the camera moves"),
             ("d", 90, None, "not followed", ""),
         ),
-        window=30,
+        {"video.window": 30},
     )
     assert (flow.videos, flow.followed, flow.several_walks) == (3, 2, 1)
     assert (flow.windows, flow.windows_unused) == (5 + 4 + 3, 1 + 1)
@@ -31,5 +31,5 @@ def test_windows_and_seconds_that_are_not_used_are_counted():
 def test_without_a_tracker_there_is_nothing_to_say():
     """A cohort from before walkers were followed, and one in which nobody was, have no such numbers."""
     videos = table(("a", 90, None, "not followed", ""))
-    assert walker_flow(videos, 30) is None
-    assert walker_flow(videos.drop("followed"), 30) is None
+    assert walker_flow(videos, {}) is None
+    assert walker_flow(videos.drop("followed"), {}) is None
