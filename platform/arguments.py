@@ -11,7 +11,7 @@ from search_spaces import SHIPPED
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 from trainables.model_kinds import BASELINES
-from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
+from trainables.study.vocabulary import COSTS, READERS, RULES, TRACKERS, parse_metric
 
 
 def parse_search(arguments: list[str] | None = None) -> SearchOptions:
@@ -167,6 +167,13 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         action=argparse.BooleanOptionalAction,
         default=False,
         help="a subject's videos may carry different labels",
+    )
+    group.add_argument(
+        "--track",
+        choices=TRACKERS,
+        default=default.track,
+        help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
+        "before a fixed camera, none takes the whole picture; boxes in the manifest are used in any case",
     )
     group.add_argument(
         "--allow-duplicate",

@@ -1,16 +1,18 @@
-"""`python -m platform.cohort`: simulate a cohort, or check a manifest without training anything."""
+"""`python -m platform.cohort`: simulate a cohort, check one, follow and measure its walkers, without training anything."""
 
 import argparse
 from platform.arguments import parse_search
 from platform.cli import leave, run
 from platform.console import Console
 from platform.options import SearchOptions, home_path
+from platform.tracking_options import add_measure_options, add_track_options, measured_manifest, pages_of
 
 
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of this command."""
     made = argparse.ArgumentParser(
-        prog="python -m platform.cohort", description="Simulate a cohort or check a manifest."
+        prog="python -m platform.cohort",
+        description="Simulate a cohort, check a manifest, or follow and measure its walkers.",
     )
     commands = made.add_subparsers(dest="command", required=True)
     simulate = commands.add_parser("simulate", help="write simulated walkers as videos with a manifest")
@@ -30,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     )
     check = commands.add_parser("check", help="check a manifest; takes the cohort options of platform.search")
     check.add_argument("manifest", help="manifest (.csv or .parquet)")
+    add_track_options(commands)
+    add_measure_options(commands)
     return made
 
 
@@ -46,6 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
             gather_cohort(options, console)
             console.say("no problems")
             return 0
+        if given.command == "track":
+            from platform.tracking import track
+
+            return track(parse_search(["--cohort", given.manifest, *rest]), pages_of(given), Console())
+        if given.command == "measure":
+            from platform.measuring import measure
+
+            out = measured_manifest(given)
+            return measure(parse_search(["--cohort", given.manifest, *rest]), out, Console())
         if rest:
             parser().error(f"unrecognized arguments: {' '.join(rest)}")
         from trainables.simulation.cohort import simulate_cohort

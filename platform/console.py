@@ -115,6 +115,18 @@ class Console:
         wide.print(table)
 
     @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Any]:
+        """Yields a function of the number done that shows how far `what` is."""
+        started = time.monotonic()
+
+        def on_one(done: int) -> None:
+            if self.live:
+                self.rich.print(Text(f"{what}: {done} of {total}"), end="\r")
+
+        yield on_one
+        self.say(f"{what}: {total} in {time.monotonic() - started:.0f} s")
+
+    @contextmanager
     def ingest(self) -> Iterator[Any]:
         """Yields a function of (done, total) that shows how far decoding is."""
         started = time.monotonic()

@@ -141,7 +141,9 @@ def _time_lines(plan: Plan, work: Workload, splits: Splits, times: dict[str, "Ti
     fold = average_fold(reference, plan.cohort.videos["frames"], folds)
     one = fold_seconds(fold, clip, workers=options.workers)
     training = training_seconds(work, fold, times, reference, workers=options.workers, concurrent=machines.concurrent)
-    missing = missing_frames(plan.cohort, size=plan.backbone.image_size, folder=frame_cache(options))
+    missing = missing_frames(
+        plan.cohort, size=plan.backbone.image_size, folder=frame_cache(options), tracker=options.track
+    )
     decoding = missing * clip.decode / machines.cpus
     reading = missing * clip.frozen / machines.concurrent
     others = "".join(f"; {name}: {one.step:.3g} s a step" for name, one in times.items() if name != "clip")
@@ -169,7 +171,7 @@ def _memory_lines(machines: Machines, worker: int, times: "Times", options: Sear
 
 def _disk_lines(plan: Plan, work: Workload, times: "Times") -> list[str]:
     cache, folder = frame_cache(plan.options), plan.options.study_folder()
-    missing = missing_frames(plan.cohort, size=plan.backbone.image_size, folder=cache)
+    missing = missing_frames(plan.cohort, size=plan.backbone.image_size, folder=cache, tracker=plan.options.track)
     needed = (
         (frame_bytes(missing, plan.backbone.image_size), "frames", cache),
         (weight_bytes(work, times), "weights", folder),

@@ -23,6 +23,7 @@ from trainables.inference.second_cohort import refuse_copies, refuse_known, unde
 from trainables.knowledge.tasks import load_task, task_from_dict
 from trainables.study.metrics import mean_of_folds
 from trainables.study.records import Cohort
+from trainables.study.vocabulary import tracker_of
 
 UNCHECKED = (
     "Whether people of the training are here was not checked: the model was given away without them. --study STUDY checks it where "
@@ -116,6 +117,7 @@ def _on_machine(
         folder=cache,
         workers=options.workers,
         reader=options.reader,
+        tracker=tracker_of(ensemble.record.options),
         on_video=on_video,
     )
     copies = refuse_copies(cohort, trained, cache) if trained else ()

@@ -19,6 +19,7 @@ from trainables.inference.second_cohort import refuse_copies
 from trainables.ray_loop import score_new
 from trainables.study.metrics import mean_of_folds
 from trainables.study.records import Cohort
+from trainables.study.vocabulary import tracker_of
 
 VIDEOS = 32
 """Of a task: loading the backbone and the folds takes as long as scoring a few videos."""
@@ -34,7 +35,13 @@ def on_ray(
         session = Session(options=asked, space=load_space(asked.space), machines=machines, console=Console(plain=True))
         size = int(ensemble.record.backbone["image_size"])
         cohort = ingest_cohort(
-            cohort, size=size, folder=cache, reader=options.reader, run=in_ray_tasks, on_video=on_video
+            cohort,
+            size=size,
+            folder=cache,
+            reader=options.reader,
+            tracker=tracker_of(ensemble.record.options),
+            run=in_ray_tasks,
+            on_video=on_video,
         )
         copies = refuse_copies(cohort, trained, cache) if trained else ()
         model, parts = str(options.model.absolute()), cohort.videos.iter_slices(VIDEOS)

@@ -71,6 +71,7 @@ class SearchOptions:
     attribute: tuple[str, ...] = ()
     follow_links: bool = False
     label_per_video: bool = False
+    track: str = "motion"
     study: str | None = None
     studies: str = "studies"
     space: str = "smoke"

@@ -10,6 +10,7 @@ from platform.baselines import check_baselines, run_baselines
 from platform.best_model import write_best
 from platform.config_file import write_config
 from platform.console import Console
+from platform.following import followed
 from platform.memory import worker_memory
 from platform.nested import open_nested, run_nested
 from platform.options import SearchOptions
@@ -25,7 +26,7 @@ from search_spaces import Space, load_space
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import close_folder, open_cache
-from trainables.knowledge.parameters import load_parameters
+from trainables.knowledge.parameters import load_parameters, with_video_parameters
 from trainables.knowledge.tasks import Task, load_task
 from trainables.model.backbone import Backbone, load_backbone
 from trainables.simulation.cohort import VERSION, simulate_cohort
@@ -129,7 +130,7 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         path,
         task=task,
         label=label,
-        parameters=load_parameters(Path(options.parameters) if options.parameters else None),
+        parameters=with_video_parameters(load_parameters(Path(options.parameters) if options.parameters else None)),
         columns=options.column,
         named=options.parameter,
         ignore=options.ignore,
@@ -174,7 +175,7 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
     """Returns the study with every video in the frame cache.
 
     Raises:
-        CohortError: Lists the videos that cannot be read.
+        CohortError: Lists the videos that cannot be read, or whose walker cannot be followed.
         LeakageError: Lists videos of different subjects that show the same recording.
     """
     from platform.tuner import in_ray_tasks
@@ -186,9 +187,12 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
             size=backbone.image_size,
             folder=cache,
             reader=session.options.reader,
+            tracker=session.options.track,
             run=in_ray_tasks,
             on_video=on_video,
         )
+    for line in [] if cohort.simulated else followed(cohort.videos):
+        session.console.say(line)
     check_near_duplicates(cohort, cache, session.options.allow_duplicate)
     cohort.save(study.folder)
     return dataclasses.replace(study, cohort=cohort)

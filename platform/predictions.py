@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 from platform.console import Console
+from platform.following import followed
 from platform.predict_options import NOTICE, PredictOptions
 from platform.predicting_on import begun, merged, parts, remaining
 from platform.unlike import Unlike, distances, plain
@@ -29,7 +30,7 @@ from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text
 from trainables.study.records import Cohort
 from trainables.study.training_version import TRAINING_VERSION, source_hash
-from trainables.study.vocabulary import LEVELS
+from trainables.study.vocabulary import LEVELS, tracker_of
 from trainables.training.frozen import FrozenFeatures
 
 Estimates = dict[str, tuple[Estimate, ...]]
@@ -66,6 +67,8 @@ def _predict_part(
     cache = open_frames(options.cache)
     with console.ingest() as on_video:
         videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, options.reader, on_video, options.workers)
+    for line in followed(videos):
+        console.say(line)
     scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
     levels = LEVELS if options.manifest else LEVELS[1:]
     found = [p for level in levels for p in predictions(ensemble, scores, level)]
@@ -83,7 +86,7 @@ def _predict_part(
 def ingest(
     ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, reader: str, on_video: Any, workers: int = 1
 ) -> pl.DataFrame:
-    """Returns the videos with their frames in the cache."""
+    """Returns the videos with their frames in the cache, after the study's own tracker has looked for the walkers."""
     new = Cohort(
         name="the list of videos",
         simulated=False,
@@ -92,7 +95,10 @@ def ingest(
         parameters=(),
         videos=videos,
     )
-    return ingest_cohort(new, size=size, folder=cache, workers=workers, reader=reader, on_video=on_video).videos
+    tracker = tracker_of(ensemble.record.options)
+    return ingest_cohort(
+        new, size=size, folder=cache, workers=workers, reader=reader, tracker=tracker, on_video=on_video
+    ).videos
 
 
 def show(

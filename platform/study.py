@@ -28,6 +28,7 @@ from trainables.knowledge.tasks import Task
 from trainables.study.files import digest, write_parquet
 from trainables.study.records import Cohort, Fold, Splits, StudyRecord
 from trainables.study.training_version import TRAINING_VERSION, source_hash
+from trainables.study.vocabulary import TRACK_VERSION, UNTRACKED, tracker_of
 
 SHUFFLES = 100
 """Shuffles of the labels that are tried for one permuted search."""
@@ -47,8 +48,14 @@ class Study:
         """Returns the name of the result of one configuration on one fold: a hash of all that decides it."""
         return digest(
             [config.flat(), fold.index, fold.train, fold.test, self.cohort.sha256(), self.record.backbone["sha256"],
-             self.record.task, self.record.options["knowledge_encoder"], self.record.training_version]
+             self.record.task, self.record.options["knowledge_encoder"], self.record.training_version,
+             *self._tracking()]
         )[:20]  # fmt: skip
+
+    def _tracking(self) -> list[Any]:
+        """Returns what decides which part of a video is seen; nothing where that is all of it, as before there was a tracker."""
+        tracker = tracker_of(self.record.options)
+        return [] if tracker == UNTRACKED and "boxes" not in self.cohort.videos else [tracker, TRACK_VERSION]
 
     def keys(self, config: TrainConfig) -> list[str]:
         """Returns the key of every fold of a configuration."""
@@ -154,8 +161,8 @@ def require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], co
             f"other results; begin another study with --study NAME, or continue it with stridefold {_stridefold(record)}"
         )
     now = json.loads(json.dumps(identity))
-    # An option that came later than the study had its default then.
-    began = json.loads(json.dumps(SearchOptions().identity())) | record.options
+    # An option that came later than the study had its default then; but before there was a tracker nobody was followed.
+    began = json.loads(json.dumps(SearchOptions().identity())) | {"track": UNTRACKED} | record.options
     changed = sorted(name for name in now if now[name] != began[name])
     if changed:
         name = changed[0]

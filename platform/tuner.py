@@ -164,9 +164,13 @@ def counted(optuna_study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     ]
 
 
-def in_ray_tasks(jobs: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    """Yields (index of the job, its result) as videos are decoded, each by a task of its own on any node."""
-    task = ray.remote(ingest_or_error).options(num_cpus=1, scheduling_strategy="SPREAD")
+def in_ray_tasks(jobs: Sequence[Any], function: Callable[[Any], Any] = ingest_or_error) -> Iterator[tuple[int, Any]]:
+    """Yields (index of the job, its result) as videos are done, each by a task of its own on any node.
+
+    Args:
+        function: What is done with a job: a video is decoded into the frame cache, or as `following.py` says.
+    """
+    task = ray.remote(function).options(num_cpus=1, scheduling_strategy="SPREAD")
     waiting = {task.remote(job): index for index, job in enumerate(jobs)}
     while waiting:
         (done,), _ = ray.wait(list(waiting), num_returns=1)

@@ -43,6 +43,7 @@ from trainables.study.plan import StudyPlan
 from trainables.study.readable import Readable, ReadableRecord
 from trainables.study.records import CODE_CHANGED, Attribute, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 from trainables.study.vocabulary import parse_metric
+from trainables.study.walker_flow import WalkerFlow, walker_flow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,8 @@ class Analysis:
     cohort: Cohort
     splits: Splits
     ledger: Ledger
+    walkers: WalkerFlow | None
+    """None where no walker was looked for."""
     leaderboard: tuple[TrialRecord, ...]
     search: SearchStory
     results: Results | None
@@ -159,6 +162,7 @@ def analyse(folder: Path) -> Analysis:
         cohort=cohort,
         splits=splits,
         ledger=entries,
+        walkers=walker_flow(cohort.videos, results.folds_done[0].config if results else {}),
         leaderboard=ranked(trials, folds),
         search=search,
         results=results,

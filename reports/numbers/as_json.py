@@ -25,6 +25,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         | {"training_seconds": analysis.training_seconds},
         "classes": analysis.cohort.classes,
         "cohort": dataclasses.asdict(analysis.ledger) | {"excluded": analysis.cohort.excluded},
+        "walkers": None if analysis.walkers is None else dataclasses.asdict(analysis.walkers),
         "search": dataclasses.asdict(analysis.search),
         "leaderboard": [_plain_trial(t) for t in analysis.leaderboard],
         "words": dataclasses.asdict(analysis.words),

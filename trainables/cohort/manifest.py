@@ -9,6 +9,7 @@ import polars as pl
 from trainables.cohort.attributes import read_attributes
 from trainables.cohort.labels import check_classes, check_spelling, label_column, read_labels, with_label
 from trainables.cohort.numeric_columns import LEG, Numbers, Wanted, read_numbers
+from trainables.cohort.own_boxes import own_columns, read_own_boxes
 from trainables.cohort.problems import Problems
 from trainables.cohort.spelling import is_missing
 from trainables.cohort.table import Table, column_name, read_table
@@ -84,6 +85,7 @@ def read_manifest(
     files = _files(path.parent.resolve(), table, numbers.fps, problems, on_file, follow_links)
     _say_links(path.parent.resolve(), files, note)
     _check_boxes(table, numbers.boxes, files, problems)
+    own = read_own_boxes(path.parent.resolve(), table, files, problems)
     _check_duplicates(table, files, problems)
     if fold_column:
         _check_fold_column(table, problems)
@@ -103,7 +105,10 @@ def read_manifest(
             table,
             [present.value_index()[v] for v in labels],
             files,
-            numbers.columns | descriptors | ({"fold": pl.Series(table.cells["fold"])} if fold_column else {}),
+            numbers.columns
+            | own_columns(own)
+            | descriptors
+            | ({"fold": pl.Series(table.cells["fold"])} if fold_column else {}),
         ),
         excluded=tuple(excluded),
         per_video_labels=label_per_video,

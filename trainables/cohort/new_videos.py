@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import polars as pl
 
 from trainables.cohort.labels import check_spelling
 from trainables.cohort.numeric_columns import BOX, Wanted, read_numbers
+from trainables.cohort.own_boxes import own_columns, read_own_boxes
 from trainables.cohort.pointers import dangling
 from trainables.cohort.problems import Problems
 from trainables.cohort.spelling import is_missing, look_of_id
-from trainables.cohort.table import Table, read_table
+from trainables.cohort.table import Table, column_name, read_table
 from trainables.cohort.video_files import VideoFile, inspect
 from trainables.errors import CohortError, StridefoldError
 from trainables.study.records import Cohort, Splits
@@ -109,17 +110,21 @@ def read_videos(names: tuple[str, ...]) -> pl.DataFrame:
     return _rows([None] * len(files), [n for n, _ in files], [f for _, f in files], empty | {"fps": rates})
 
 
-def read_manifest_videos(path: Path, *, follow_links: bool = False) -> pl.DataFrame:
-    """Returns one row per row of a manifest with the columns subject and video, and if it likes a box and fps.
+def read_manifest_videos(
+    path: Path, *, columns: Mapping[str, str] | None = None, follow_links: bool = False
+) -> pl.DataFrame:
+    """Returns one row per row of a manifest with the columns subject and video, and if it likes boxes and fps.
 
     Args:
+        columns: {our name of a column: the manifest's}.
         follow_links: Whether a video may be a link to a file outside the manifest's folder.
 
     Raises:
         CohortError: Lists every problem of the manifest and its videos.
     """
     problems = Problems(path)
-    table = read_table(path, problems)
+    theirs = {ours: column_name(name) for ours, name in (columns or {}).items()}
+    table = read_table(path, problems).renamed(theirs, problems)
     for needed in ("subject", "video"):
         if needed not in table.cells:
             problems.add(f"there is no column {needed!r}; it has {', '.join(table.cells)}; rename one")
@@ -131,8 +136,10 @@ def read_manifest_videos(path: Path, *, follow_links: bool = False) -> pl.DataFr
         if file and box and (min(box) < 0 or box[2] > file.info.width or box[3] > file.info.height):
             size = f"{file.info.width} x {file.info.height} pixels"
             problems.at(row, "box", "a box outside the frame", f"{box} is not inside the frame of {size}")
+    own = read_own_boxes(path.parent.resolve(), table, files, problems)
     problems.check()
-    return _rows(table.cells["subject"], table.cells["video"], [f for f in files if f], numbers.columns)
+    given = numbers.columns | own_columns(own)
+    return _rows(table.cells["subject"], table.cells["video"], [f for f in files if f], given)
 
 
 def _manifest_files(

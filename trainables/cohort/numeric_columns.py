@@ -25,7 +25,9 @@ BOX = ("box_left", "box_top", "box_right", "box_bottom")
 LEG = "leg_length"
 RATES = (1.0, 1000.0)
 """Frames per second that are believed."""
-RESERVED = frozenset({"subject", "video", "path", "sha256", "label", "fold", "frames", "cached", "fps", LEG, *BOX})
+RESERVED = frozenset(
+    {"subject", "video", "path", "sha256", "label", "fold", "frames", "cached", "fps", "boxes", LEG, *BOX}
+)
 """Columns that mean something else in a cohort, and so are never parameters."""
 
 Box = tuple[int, int, int, int]
@@ -72,7 +74,8 @@ def read_numbers(
     kept = table.without(skipped & {LEG, "fps", *BOX})
     reasons: Reasons = {}
     parameters, values = _parameters(kept, wanted, skipped, label, labels, reasons, problems, note)
-    say_used({table.called(p.key): p.unit for p in parameters}, len(wanted.known), note)
+    of_file = sum(p.source == "instrument" for p in wanted.known)
+    say_used({table.called(p.key): p.unit for p in parameters}, of_file, note)
     told = {p.key for p in wanted.known} | set(values) | {label} | RESERVED | _theirs(table, wanted.attributes)
     say_left_out(_reasons(table, wanted.known, told, skipped, reasons), note)
     boxes = _boxes(kept, problems, note)

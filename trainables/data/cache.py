@@ -1,4 +1,4 @@
-"""The frame cache: each video decoded once into a file of squares that training reads as a memory map.
+"""The frame cache: each video decoded once into files of squares that training reads as a memory map, one per pass.
 
 Why squares of the backbone's own size: docs/decisions/0002-frame-cache.md.
 """
@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice, repeat
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,12 +20,16 @@ import polars as pl
 import torch
 from torch.nn import functional
 
+from trainables.cohort.own_boxes import OwnBoxes, job_of
 from trainables.config import VideoConfig
 from trainables.data.cache_folder import close_folder
 from trainables.errors import CohortError, StridefoldError
 from trainables.recordings.decode import ReaderDisagrees, VideoError, check_reader, decode
 from trainables.study.files import digest, write_atomic
+from trainables.study.passes import pass_name, spans
 from trainables.study.records import Cohort
+from trainables.tracking.course import Passes
+from trainables.tracking.track import Track, track_path, track_video
 
 PREPROCESSING = 3
 """Counts up whenever the same video would give other pixels."""
@@ -37,9 +42,15 @@ class CachedVideo:
     """One video in the frame cache."""
 
     name: str
-    """File in the cache's folder."""
+    """File in the cache's folder; of a video with several passes, the first one's."""
     frames: int
-    """At 30 frames/s."""
+    """Of the video at 30 frames/s."""
+    passes: Passes | None = None
+    """Stretches of frames that are in the cache, each in a file of its own; None is all of them."""
+    followed: str = "not followed"
+    """How the walker was followed, as `Track.kind`."""
+    note: str = ""
+    """Why the whole picture is used though the walker was looked for."""
 
 
 _HEADER = threading.Lock()
@@ -57,34 +68,47 @@ def ingest(
     folder: Path,
     fps: float | None = None,
     reader: str = "pyav",
+    tracker: str = "none",
+    own: OwnBoxes | None = None,
 ) -> CachedVideo:
     """Decodes a video into the cache, unless it is there already, and returns where it lies.
 
     Frames are uint8 [F, size, size, 3] at 30 frames/s, upright. With a box they show the square around its centre whose
-    side is the box's longer one, else the whole frame; what lies outside the frame is black. Resizing is bicubic with
-    antialiasing, as CLIP's own preprocessing, to 2 of 255. Two processes may ingest the same video at once; both write the same.
-    Nobody but this user may look into the folder.
+    side is the box's longer one, with a tracker the square that follows the walker, else the whole frame; what lies outside
+    the frame is black. Resizing is bicubic with antialiasing, as CLIP's own preprocessing, to 2 of 255. Two processes may
+    ingest the same video at once; both write the same. Nobody but this user may look into the folder.
+
+    Args:
+        tracker: What looks for the walker where no box is given, one of TRACKERS; frames without a whole walker are left out.
+        own: The user's own boxes, frame by frame.
 
     Raises:
-        VideoError: The video cannot be read to its end.
+        VideoError: The video cannot be read to its end, or the walker cannot be followed.
         StridefoldError: The cache's folder cannot be written.
     """
-    name = cache_name(sha256=sha256, box=box, size=size, fps=fps)
-    if (frames := _frames_of(folder / name, size)) is not None:
-        return CachedVideo(name=name, frames=frames)
     try:
         close_folder(folder)
-        write_atomic(folder / name, lambda file: _write(file, path, box, size, fps, reader), private=True)
+        followed = own is not None or (box is None and tracker != "none")
+        track = track_video(path, sha256, fps, tracker, folder, own=own) if followed else None
+        if track is not None and track.problem:
+            raise VideoError(path, track.problem)
+        name = cache_name(sha256=sha256, box=box, size=size, fps=fps, track=track)
+        if _cached(folder / name, size, track) is None:
+            _write(folder / name, path, box, size, fps, reader, track)
     except OSError as error:
         raise StridefoldError(
             f"the frame cache {folder} cannot be written ({error.strerror}); free some space or choose another folder"
         ) from None
-    return CachedVideo(name=name, frames=open_cached(folder, name).shape[0])
+    made = _cached(folder / name, size, track)
+    if made is None:
+        raise VideoError(path, "has other frames each time it is read; export it again")
+    return made
 
 
-def cache_name(*, sha256: str, box: Box | None, size: int, fps: float | None = None) -> str:
+def cache_name(*, sha256: str, box: Box | None, size: int, fps: float | None = None, track: Track | None = None) -> str:
     """Returns the file name of a video in the cache: a hash of its contents and of everything done to it."""
-    return f"{digest([PREPROCESSING, sha256, box, size, fps])[:40]}.npy"
+    cut = track.cut() if track else None  # the whole frames of a video have one name, whoever looked for a walker
+    return f"{digest([PREPROCESSING, sha256, box, size, fps, *([cut] if cut else [])])[:40]}.npy"
 
 
 def open_cached(folder: Path, name: str) -> np.memmap:
@@ -111,24 +135,27 @@ def ingest_cohort(
     folder: Path,
     workers: int = 1,
     reader: str = "pyav",
+    tracker: str = "none",
     run: Runner | None = None,
     on_video: Callable[[int, int], None] | None = None,
 ) -> Cohort:
-    """Returns the cohort with `cached` and `frames` filled, after decoding each video that the cache does not hold.
+    """Returns the cohort with `cached`, `frames` and what became of each walker filled, after decoding what is not there.
 
     Args:
         size: Side of the backbone's input, in pixels.
         workers: Processes of this machine that decode, where no `run` is given; 1 decodes in this process.
         reader: As of `decode`; a video on which decord fails is read by PyAV.
+        tracker: As of `ingest`.
         run: Runs `ingest_or_error` on every job, in any order and anywhere that sees the same folder.
         on_video: Called with (videos done, videos in all) after each.
 
     Raises:
-        CohortError: Lists every video that cannot be read.
+        CohortError: Lists every video that cannot be read, or whose walker cannot be followed.
         StridefoldError: The cache cannot be written, or decord is asked for and not installed.
     """
     check_reader(reader)
-    jobs = [_job(row, size, folder) | {"reader": reader} for row in cohort.videos.iter_rows(named=True)]
+    also = {"size": size, "reader": reader}
+    jobs = [job_of(row, tracker, folder) | also for row in cohort.videos.iter_rows(named=True)]
     done: dict[int, CachedVideo] = {}
     problems: dict[int, str] = {}
     for index, result in _run(jobs, run or (in_turn if workers <= 1 else partial(in_processes, workers=workers))):
@@ -144,29 +171,26 @@ def ingest_cohort(
             on_video(len(done) + len(problems), len(jobs))
     if problems:
         raise CohortError(cohort.name, [problems[i] for i in sorted(problems)])
-    cached = pl.Series("cached", [done[i].name for i in range(len(jobs))], dtype=pl.String)
-    frames = pl.Series("frames", [done[i].frames for i in range(len(jobs))], dtype=pl.Int64)
-    return replace(cohort, videos=cohort.videos.with_columns(cached, frames))
+    found = [done[i] for i in range(len(jobs))]
+    return replace(cohort, videos=cohort.videos.with_columns(_columns(found)))
 
 
-def _job(row: dict[str, Any], size: int, folder: Path) -> dict[str, Any]:
-    sides = [row.get(f"box_{side}") for side in ("left", "top", "right", "bottom")]
-    box = None if None in sides else tuple(sides)
-    return {
-        "path": Path(row["path"]),
-        "sha256": row["sha256"],
-        "box": box,
-        "size": size,
-        "folder": folder,
-        "fps": row.get("fps"),
-    }
+def _columns(found: Sequence[CachedVideo]) -> list[pl.Series]:
+    """Returns the columns of a cohort that say where its videos are in the cache; see `Cohort.videos`."""
+    passes = [None if video.passes is None else [list(span) for span in video.passes] for video in found]
+    return [
+        pl.Series("cached", [video.name for video in found], dtype=pl.String),
+        pl.Series("frames", [video.frames for video in found], dtype=pl.Int64),
+        pl.Series("passes", passes, dtype=pl.List(pl.List(pl.Int64))),
+        pl.Series("followed", [video.followed for video in found], dtype=pl.String),
+        pl.Series("follow_note", [video.note for video in found], dtype=pl.String),
+    ]
 
 
-def missing_frames(cohort: Cohort, *, size: int, folder: Path) -> int:
+def missing_frames(cohort: Cohort, *, size: int, folder: Path, tracker: str = "none") -> int:
     """Returns how many frames at 30 frames/s the videos have that the cache does not hold."""
-    jobs = (_job(row, size, folder) for row in cohort.videos.iter_rows(named=True))
-    names = [cache_name(**{key: job[key] for key in ("sha256", "box", "size", "fps")}) for job in jobs]
-    there = [_frames_of(folder / name, size) is not None for name in names]
+    rows = cohort.videos.iter_rows(named=True)
+    there = [_in_cache(job_of(row, tracker, folder) | {"size": size}) is not None for row in rows]
     return int(cohort.videos["frames"].filter(~pl.Series(there, dtype=pl.Boolean)).sum())
 
 
@@ -202,12 +226,22 @@ def _run(jobs: list[dict[str, Any]], run: Runner) -> Iterator[tuple[int, CachedV
     """Yields (index of the job, its result); only videos that the cache does not hold are run."""
     todo = []
     for index, job in enumerate(jobs):
-        name = cache_name(**{key: job[key] for key in ("sha256", "box", "size", "fps")})
-        if (frames := _frames_of(job["folder"] / name, job["size"])) is None:
+        if (found := _in_cache(job)) is None:
             todo.append(index)
         else:
-            yield index, CachedVideo(name=name, frames=frames)
+            yield index, found
     yield from ((todo[position], result) for position, result in run([jobs[index] for index in todo]))
+
+
+def _in_cache(job: dict[str, Any]) -> CachedVideo | None:
+    """Returns where a job's video lies; None where it, or its track, has yet to be made, or its walker is a problem."""
+    track = None
+    if job["own"] is not None or (job["box"] is None and job["tracker"] != "none"):
+        track = Track.load(track_path(job["sha256"], job["fps"], job["tracker"], job["folder"], own=job["own"]))
+        if track is None or track.problem:
+            return None
+    name = cache_name(**{key: job[key] for key in ("sha256", "box", "size", "fps")}, track=track)
+    return _cached(job["folder"] / name, job["size"], track)
 
 
 def ingest_or_error(job: dict[str, Any]) -> CachedVideo | VideoError:
@@ -228,11 +262,35 @@ def _frames_of(path: Path, size: int) -> int | None:
     return len(array) if expected and array.shape[1:] == (size, size, 3) and len(array) else None
 
 
-def _write(file: IO[bytes], path: Path, box: Box | None, size: int, fps: float | None, reader: str) -> None:
+def _cached(place: Path, size: int, track: Track | None) -> CachedVideo | None:
+    """Returns a video whose passes are all in the cache, the first one's file at `place`; None where one is missing."""
+    if track is None:
+        frames = _frames_of(place, size)
+        return None if frames is None else CachedVideo(name=place.name, frames=frames)
+    for number, (first, last) in enumerate(spans(track.frames, track.passes)):
+        if _frames_of(place.with_name(pass_name(place.name, number)), size) != last - first:
+            return None
+    return CachedVideo(name=place.name, frames=track.frames, passes=track.passes, followed=track.kind, note=track.note)
+
+
+def _write(
+    place: Path, path: Path, box: Box | None, size: int, fps: float | None, reader: str, track: Track | None
+) -> None:
+    """Writes each pass of a video into a file of its own, the first one's at `place`."""
     try:
-        _write_array(file, _squares(decode(path, fps=fps, reader=reader), box, size), size)
+        _write_passes(place, decode(path, fps=fps, reader=reader), box, size, track)
     except ReaderDisagrees:
-        _write_array(file, _squares(decode(path, fps=fps, reader="pyav"), box, size), size)
+        _write_passes(place, decode(path, fps=fps, reader="pyav"), box, size, track)
+
+
+def _write_passes(place: Path, frames: Iterable[np.ndarray], box: Box | None, size: int, track: Track | None) -> None:
+    boxes = repeat(box) if track is None or track.crops is None else map(tuple, track.crops.tolist())
+    pairs, done = zip(frames, boxes, strict=False), 0
+    for number, (first, last) in enumerate([(0, None)] if track is None or track.passes is None else track.passes):
+        squares = _squares(islice(pairs, first - done, None if last is None else last - done), size)
+        file = place.with_name(pass_name(place.name, number))
+        write_atomic(file, partial(_write_array, frames=squares, size=size), private=True)
+        done = last or 0
 
 
 def _write_array(file: IO[bytes], frames: Iterable[np.ndarray], size: int) -> None:
@@ -254,11 +312,11 @@ def _write_header(file: IO[bytes], frames: int, size: int) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _squares(frames: Iterable[np.ndarray], box: Box | None, size: int) -> Iterator[np.ndarray]:
+def _squares(frames: Iterable[tuple[np.ndarray, Box | None]], size: int) -> Iterator[np.ndarray]:
     last, made = None, None
-    for frame in frames:
-        if frame is not last or made is None:  # a low frame rate repeats frames
-            last, made = frame, square(frame, box, size)
+    for frame, box in frames:
+        if last is None or frame is not last[0] or box != last[1] or made is None:  # a low frame rate repeats frames
+            last, made = (frame, box), square(frame, box, size)
         yield made
 
 

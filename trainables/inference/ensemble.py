@@ -25,6 +25,7 @@ from trainables.model.gait_clip import GaitCLIP, build
 from trainables.model_kinds import KINDS
 from trainables.study.leaderboard import TrialRecord, chosen, read_trials
 from trainables.study.metrics import at_level
+from trainables.study.passes import spans_of
 from trainables.study.records import Cohort, DecodedClass, FoldResult, Splits, StudyRecord, trainings
 from trainables.training.checkpoint import load_weights
 from trainables.training.draws import windows_of
@@ -225,8 +226,10 @@ def score_videos(
         StridefoldError: A fold's weights are missing, damaged, or not of this backbone.
     """
     video = ensemble.config.video
-    if short := [row for row in videos.iter_rows(named=True) if not heldout_windows(row["frames"], video)]:
-        problems = [f"{r['video']} has {r['frames']} frames at 30 frames/s; {video.min_tail} at least" for r in short]
+    longest = [max(last - first for first, last in some) for some in spans_of(videos)]
+    if short := [i for i, frames in enumerate(longest) if not heldout_windows(frames, video)]:
+        shown = [(videos["video"][i], longest[i]) for i in short]
+        problems = [f"{name} has {frames} frames at 30 frames/s; {video.min_tail} at least" for name, frames in shown]
         raise CohortError("the list of videos", problems)
     data = WindowDataset(videos, cache, video, training=False)
     motion = WindowMotion(frozen.backbone, cache, data) if ensemble.config.motion.readout != "off" else None

@@ -11,6 +11,7 @@ from trainables.errors import ConfigurationError
 from trainables.study.records import Parameter
 
 WALKWAY = Path(__file__).with_name("gait_parameters.toml")
+FROM_VIDEO = Path(__file__).with_name("video_parameters.toml")
 UNITS = {
     "s": "s",
     "m": "m",
@@ -45,6 +46,8 @@ class KnownParameter(Parameter):
         limits = (self.low, self.high, self.median_low, self.median_high)
         if any(isinstance(limit, bool) or not isinstance(limit, int | float) or math.isnan(limit) for limit in limits):
             raise TypeError(f"{self.key}: low, high, median_low and median_high must be numbers, but are {limits}")
+        if self.source not in ("instrument", "video"):
+            raise TypeError(f"{self.key}: source must be 'instrument' or 'video', but is {self.source!r}")
         if self.low >= self.high or self.median_low >= self.median_high:
             raise TypeError(f"{self.key}: low must be below high, and median_low below median_high")
 
@@ -70,7 +73,7 @@ def load_parameters(path: Path | None = None) -> tuple[KnownParameter, ...]:
     except (KeyError, TypeError) as error:
         raise ConfigurationError(
             f"the parameter file {path} needs [[parameter]] entries with key, name and unit, "
-            f"and optionally leg_scaled, side, mirror, low, high, median_low and median_high ({error})"
+            f"and optionally leg_scaled, side, mirror, source, low, high, median_low and median_high ({error})"
         ) from None
     keys = [p.key for p in parameters]
     if twice := sorted({key for key in keys if keys.count(key) > 1}):
@@ -80,6 +83,12 @@ def load_parameters(path: Path | None = None) -> tuple[KnownParameter, ...]:
             f"the parameter file {path}: {lost[0].key!r} mirrors {lost[0].mirror!r}, which it does not hold"
         )
     return parameters
+
+
+def with_video_parameters(parameters: tuple[KnownParameter, ...]) -> tuple[KnownParameter, ...]:
+    """Returns parameters and after them those that are measured from video, but for keys that are there already."""
+    keys = {p.key for p in parameters}
+    return (*parameters, *(p for p in load_parameters(FROM_VIDEO) if p.key not in keys))
 
 
 def parameter_from_column(column: str) -> Parameter:

@@ -106,7 +106,7 @@ def task_from_dict(raw: dict) -> Task:
 
 def shipped_tasks() -> tuple[str, ...]:
     """Returns the names that `load_task` knows."""
-    return tuple(sorted(p.stem for p in FOLDER.glob("*.toml") if p.stem != "gait_parameters"))
+    return tuple(sorted(p.stem for p in FOLDER.glob("*.toml") if not p.stem.endswith("_parameters")))
 
 
 def task_for(label: str, values: list[str]) -> Task:

@@ -71,6 +71,20 @@ def decode(path: Path, *, fps: float | None = None, reader: str = "pyav") -> Ite
     return _resample(frames, timeline.spacing)
 
 
+def count_frames(path: Path, *, fps: float | None = None) -> int:
+    """Returns how many frames `decode` yields, from the packets alone.
+
+    Raises:
+        VideoError: The file is empty, cut off, or no video.
+    """
+    timeline = _index(path, fps)
+    return sum(1 for _ in _resample(((at, _nothing) for at in timeline.seconds), timeline.spacing))
+
+
+def _nothing() -> np.ndarray:
+    return np.empty(0, dtype=np.uint8)
+
+
 def check_reader(reader: str) -> None:
     """Checks that a reader can be used here.
 

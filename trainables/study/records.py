@@ -55,6 +55,8 @@ class Parameter:
     """Body side that it describes."""
     mirror: str | None = None
     """Key of the same parameter on the other side."""
+    source: Literal["instrument", "video"] = "instrument"
+    """What it was measured with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +80,9 @@ class Cohort:
     `videos` has the columns subject (text), video (text, as the manifest gives it), path (absolute), sha256,
     label (class index from 0), frames (at 30 frames/s after ingest), cached (name of the file in the frame cache), and one
     float column per parameter, null where it was not measured; and a column 'attribute NAME' per attribute, of numbers or text.
+    After ingest also passes (list of [first, past the last] frames that windows are taken from, null for all), followed (how
+    the walker was: 'followed', 'in place', 'own boxes', 'whole picture' or 'not followed') and follow_note (why the whole
+    picture is used).
     """
 
     name: str
@@ -98,8 +103,10 @@ class Cohort:
     """What is known of subjects and videos beside their gait; baselines and results by subgroup read it."""
 
     def sha256(self) -> str:
-        """Returns the hash of what training and baselines can see: subjects, files, labels, classes, parameters, attributes."""
+        """Returns the hash of what training and baselines can see: subjects, files, labels, classes, numbers, attributes, boxes."""
         own = [*(p.key for p in self.parameters), *(a.column for a in self.attributes)]
+        cuts = ("box_left", "box_top", "box_right", "box_bottom", "boxes_sha256", "fps")
+        own += [key for key in cuts if key in self.videos and self.videos[key].null_count() < len(self.videos)]
         rows = self.videos.select("subject", "video", "sha256", "label", *own).sort("subject", "video").rows()
         return digest([self.label, self.classes, rows])
 

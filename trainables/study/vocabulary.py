@@ -1,5 +1,8 @@
 """What a study may be asked for by name. Read by every command line, so nothing large is imported here."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from trainables.errors import ConfigurationError
 
 LEVELS = ("subject", "video", "window")
@@ -10,6 +13,16 @@ COSTS = ("trained_parameters", "seconds")
 """What a configuration costs: weights that are trained, or seconds of training and scoring over all folds."""
 READERS = ("pyav", "decord")
 """What reads videos; decord runs in a process of its own, checked against PyAV."""
+TRACKERS = ("none", "motion")
+"""What looks for the walker in a video: nothing, or what moves before a fixed camera."""
+UNTRACKED = "none"
+TRACK_VERSION = 2
+"""Counts up whenever the same video would get another track, and so other frames."""
+
+
+def tracker_of(options: Mapping[str, Any]) -> str:
+    """Returns what looked for the walkers of a study with these options; before there was a tracker nobody did."""
+    return str(options.get("track", UNTRACKED))
 
 
 def parse_metric(text: str) -> tuple[str, str]:

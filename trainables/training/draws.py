@@ -20,12 +20,12 @@ JITTER_STEP = 5
 
 
 class Window(NamedTuple):
-    """One window of a video."""
+    """One window of a pass."""
 
     row: int
-    """Of the video among the videos of its side of the fold."""
+    """Of the pass in the data set; a video is one pass where the walker comes by once."""
     start: int
-    """First frame."""
+    """First frame in the pass."""
     shift: int = 0
     """Frames by which its T frames are moved inside it."""
     augmentation: Augmentation | None = None
@@ -33,7 +33,7 @@ class Window(NamedTuple):
 
 def windows_of(data: WindowDataset) -> list[Window]:
     """Returns the windows of a data set in its order."""
-    return [Window(row, start) for row, start in data.windows.select("row", "window").rows()]
+    return [Window(row, window - data.first_frames[row]) for row, window in data.windows.select("row", "window").rows()]
 
 
 def steps_per_epoch(config: OptimizerConfig, windows: int) -> int:

@@ -40,8 +40,10 @@ class Batch:
     """[B]; NO_LABEL for a new video."""
     videos: np.ndarray
     """[B] row of each window's video among the videos of its side of the fold."""
+    passes: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """[B] row of each window's pass in its data set; only what reads motion needs it and the next."""
     starts: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    """[B] first frame of each window; only what reads motion needs it."""
+    """[B] first frame of each window in its pass."""
     mirrored: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
     """[B] whether left and right are exchanged."""
 
@@ -110,7 +112,8 @@ def load(data: WindowDataset, windows: Sequence[Window]) -> Batch:
     return Batch(
         frames=torch.stack(frames) if frames else torch.empty(0, dtype=torch.uint8),
         labels=torch.tensor([NO_LABEL if item["label"] is None else item["label"] for item in items], dtype=torch.long),
-        videos=np.array([window.row for window in windows], dtype=np.int64),
+        videos=np.array([data.video_rows[window.row] for window in windows], dtype=np.int64),
+        passes=np.array([window.row for window in windows], dtype=np.int64),
         starts=np.array([window.start for window in windows], dtype=np.int64),
         mirrored=np.array([w.augmentation is not None and w.augmentation.mirror for w in windows], dtype=bool),
     )

@@ -141,9 +141,9 @@ class GaitTask:
         """Returns what a step reads; all but the frames are where the model is."""
         motion = frozen = records = record_labels = None
         if len(batch.labels):
-            motion = self._motion(batch.videos, batch.starts)
+            motion = self._motion(batch.passes, batch.starts)
             if self.config.optimizer.video_anchor and self.motion is not None:
-                frozen = self.motion.mean_features(batch.videos, batch.starts).to(self.device)
+                frozen = self.motion.mean_features(batch.passes, batch.starts).to(self.device)
         if self.memory is not None and self.memory.size and self.config.numeracy.weight:
             drawn, labels = self.memory.draw(self.config.numeracy.memory_batch, generator)
             records = self.memory.record_features(drawn).to(self.device)
@@ -221,13 +221,13 @@ class GaitTask:
                 losses["pairing"] = self.config.numeracy.video_weight * (pair * weights[kept]).sum()
         return losses
 
-    def _motion(self, videos: np.ndarray, starts: np.ndarray) -> Tensor | None:
+    def _motion(self, passes: np.ndarray, starts: np.ndarray) -> Tensor | None:
         """Returns what the read-out reads of some training windows."""
         if self.motion is None or self.config.motion.readout == "off":
             return None
         if self.config.motion.readout == "convolution":
-            return self.motion.features(videos, starts).to(self.device)
-        return self.motion.components(videos, starts).to(self.device)
+            return self.motion.features(passes, starts).to(self.device)
+        return self.motion.components(passes, starts).to(self.device)
 
     def _own_numbers(self, videos: np.ndarray, mirrored: np.ndarray) -> Tensor:
         """Returns the mean feature of each video's measured parameters, [B, D]; of a mirrored one sides are exchanged."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests import DATA
+from trainables.config import TrainConfig
 from trainables.errors import StridefoldError
 from trainables.inference.ensemble import open_ensemble
 from trainables.knowledge.tasks import task_from_dict
@@ -215,8 +216,8 @@ def reopened(study: Path, **changes: Any) -> Any:
     """Opens a study with the options that it has on record, some of them changed."""
     record = StudyRecord.load(study)
     known = {f.name for f in dataclasses.fields(SearchOptions)}
-    options = {name: value for name, value in record.options.items() if name in known}
-    options = SearchOptions(**options | {n: tuple(options[n]) for n in ("ignore", "allow_duplicate")} | changes)
+    options = {"track": "none"} | {name: value for name, value in record.options.items() if name in known}
+    options = SearchOptions(**(options | {n: tuple(options[n]) for n in ("ignore", "allow_duplicate")} | changes))
     return open_study(study, options, Cohort.load(study), task_from_dict(record.task), record.backbone)
 
 
@@ -270,6 +271,25 @@ def test_an_option_that_came_later_counts_as_its_default(current: Path) -> None:
     dataclasses.replace(record, options=options).save(current)
     with pytest.raises(StridefoldError, match="was begun with --choose best, but now it is one_se"):
         reopened(current, choose="one_se")
+
+
+def test_a_study_from_before_the_tracker_saw_whole_pictures(current: Path) -> None:
+    """It goes on with --track none alone, and its results keep their names; with a tracker they have others."""
+    assert "track" not in StudyRecord.load(current).options
+    with pytest.raises(StridefoldError, match="was begun with --track none, but now it is motion"):
+        reopened(current, track="motion")
+    whole = reopened(current)
+    tracked = dataclasses.replace(
+        whole, record=dataclasses.replace(whole.record, options=whole.record.options | {"track": "motion"})
+    )
+    before = dataclasses.replace(
+        whole,
+        record=dataclasses.replace(
+            whole.record, options={n: v for n, v in whole.record.options.items() if n != "track"}
+        ),
+    )
+    config, fold = TrainConfig(), whole.splits.folds[0]
+    assert before.fold_key(config, fold) == whole.fold_key(config, fold) != tracked.fold_key(config, fold)
 
 
 def test_predictions_of_an_older_study_say_its_version(first: Path) -> None:

@@ -1,0 +1,83 @@
+"""`python -m platform.cohort measure`: gait parameters from the videos of a manifest, as a manifest that has them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from platform.console import Console
+from platform.options import SearchOptions
+from platform.resources import ray_session
+from platform.session import frame_cache
+
+from trainables.cohort.measured_manifest import write_measured, write_rows
+from trainables.cohort.new_videos import read_manifest_videos
+from trainables.cohort.own_boxes import job_of
+from trainables.errors import CohortError, ConfigurationError
+from trainables.recordings.containers import VideoError
+from trainables.tracking.gait import KEYS, Measured
+from trainables.tracking.measuring import measured_or_error
+
+NAMED = 3
+"""Videos that a line names; the rest are counted."""
+
+
+def measure(options: SearchOptions, out: Path, console: Console) -> int:
+    """Measures every walker, writes the manifest and a table of qualities beside it, and says what could not be measured.
+
+    Raises:
+        CohortError: Lists every video that cannot be read; nothing is written then.
+    """
+    if options.track == "none":
+        raise ConfigurationError(
+            "--track none follows nobody, so nothing can be measured; leave it out, or name a tracker"
+        )
+    manifest = Path(options.cohort or "")
+    videos = read_manifest_videos(manifest, follow_links=options.follow_links, columns=options.column)
+    cache = frame_cache(options)
+    jobs = [job_of(row, options.track, cache) for row in videos.iter_rows(named=True)]
+    results: dict[int, Measured | VideoError] = {}
+    with ray_session(options), console.progress("measuring walkers", len(jobs)) as on_video:
+        from platform.tuner import in_ray_tasks  # Ray takes seconds, and a wrong manifest needs none of it
+
+        for index, result in in_ray_tasks(jobs, measured_or_error):
+            results[index] = result
+            on_video(len(results))
+    names = videos["video"].to_list()
+    if problems := [f"{names[i]} {r.problem}" for i, r in sorted(results.items()) if isinstance(r, VideoError)]:
+        raise CohortError(str(manifest), problems)
+    found = [one for _, one in sorted(results.items()) if isinstance(one, Measured)]
+    write_measured(manifest, out, KEYS, [one.values for one in found])
+    beside = out.with_name(f"{out.stem}-quality.csv")
+    write_qualities(beside, videos["subject"].to_list(), names, found)
+    for line in told(names, found):
+        console.say(line)
+    console.say(f"manifest: {out}")
+    console.say(f"qualities: {beside}")
+    return 0
+
+
+def write_qualities(path: Path, subjects: Sequence[str], names: Sequence[str], found: Sequence[Measured]) -> None:
+    """Writes one row per video and parameter: its quality from 0 to 1, the steps that were counted, and why it is missing."""
+    rows = [
+        (
+            subject,
+            name,
+            key,
+            f"{one.quality[key]:.2f}" if key in one.quality else "",
+            one.steps,
+            one.missing.get(key, ""),
+        )
+        for subject, name, one in zip(subjects, names, found, strict=True)
+        for key in KEYS
+    ]
+    write_rows(path, ("subject", "video", "parameter", "quality", "steps", "missing"), rows)
+
+
+def told(names: Sequence[str], found: Sequence[Measured]) -> list[str]:
+    """Returns in how many videos each parameter was measured, and why it was not in others."""
+    lines = [f"  {key}: {sum(key in one.values for one in found)} of {len(found)} videos" for key in KEYS]
+    reasons: dict[str, list[str]] = {}
+    for name, one in zip(names, found, strict=True):
+        for reason in dict.fromkeys(one.missing.values()):
+            reasons.setdefault(reason, []).append(name)
+    for reason, videos in reasons.items():
+        lines.append(f"  not measured: {reason} ({', '.join(videos[:NAMED])}{', ...' if len(videos) > NAMED else ''})")
+    return lines

@@ -1,0 +1,182 @@
+"""Gait parameters of a walker seen from the side, from the silhouette. Numbers only.
+
+The legs are furthest apart once in every step, so steps can be counted and timed. Which leg is the left one cannot be told
+from a silhouette: there is nothing here of one side, or of a difference between the sides. Letters: F frames at 30 frames/s.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import correlate, find_peaks
+from scipy.stats import linregress
+
+from trainables.tracking.silhouette import Silhouette
+
+Floats = NDArray[np.float64]
+
+RATE = 30
+LEG = 0.53
+"""Leg length to body height (Winter, Biomechanics and Motor Control of Human Movement, fig. 4.1)."""
+STEP_SECONDS = (0.3, 1.6)
+"""Duration of a step: 200 to 37 steps/min."""
+FEWEST_STEPS = 4
+REGULAR = 0.5
+"""Autocorrelation of the legs' spread one step later, from which there are steps; 4 s of noise reach it once in twenty times."""
+SMOOTHED = 1.5
+"""Frames: standard deviation of the Gaussian that takes the noise of single frames away."""
+DRIFT = 25.0
+"""Frames: standard deviation of the Gaussian that follows slow changes, as of the distance to the camera."""
+PROMINENT = 0.5
+"""Of the spread's standard deviation: how far a maximum stands out of what is around it."""
+SIDEWAYS = 0.5
+"""Heights that a walker has to come across the picture within a pass; less is walking towards the camera, or on the spot."""
+
+LEAST_VARIED = 6
+"""Intervals from which their standard deviation is computed."""
+
+VARIABILITY = "video_step_time_sd_s"
+KEYS = ("video_cadence", "video_step_time", "video_step_length", "video_walking_speed", VARIABILITY)
+"""As in knowledge/video_parameters.toml, but for the variability, which agrees too little with the truth to be offered there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The gait parameters of one video."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    """By key; what could not be measured is not in it."""
+    quality: dict[str, float] = field(default_factory=dict)
+    """From 0 to 1, by key: how regular the steps are, or how straight the course is; the lesser of both for step length."""
+    steps: int = 0
+    """That were counted."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Why a parameter could not be measured, by key."""
+
+
+def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
+    """Returns the gait parameters of a video: cadence in steps/min, step time in s, lengths in leg lengths.
+
+    A video's passes are taken together: intervals are pooled, speeds are averaged by the passes' durations.
+    """
+    values: dict[str, float] = {}
+    quality: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    stepping = [found for span in passes if (found := _steps(silhouette.spread[slice(*span)])) is not None]
+    intervals = np.concatenate([found.intervals for found in stepping]) if stepping else np.empty(0)
+    steps = sum(found.steps for found in stepping)
+    if steps >= FEWEST_STEPS:
+        step_time = float(intervals.mean())
+        values |= {"video_cadence": 60 / step_time, "video_step_time": step_time}
+        regular = float(np.average([f.regularity for f in stepping], weights=[f.steps for f in stepping]))
+        quality |= dict.fromkeys(values, regular)
+        if (varied := _deviation(stepping)) is None:
+            missing[VARIABILITY] = f"{len(intervals)} intervals could be timed, {LEAST_VARIED} are needed"
+        else:
+            values[VARIABILITY], quality[VARIABILITY] = varied, regular
+    else:
+        reason = f"{steps} steps could be counted, {FEWEST_STEPS} are needed"
+        missing |= dict.fromkeys(("video_cadence", "video_step_time", "video_step_length", VARIABILITY), reason)
+    speed = _speed(silhouette, passes)
+    if speed is None:
+        reason = "the walker does not go across the picture"
+        missing |= dict.fromkeys(("video_step_length", "video_walking_speed"), reason)
+    else:
+        values["video_walking_speed"], quality["video_walking_speed"] = speed
+        if "video_cadence" in values:
+            values["video_step_length"] = values["video_walking_speed"] * values["video_step_time"]
+            quality["video_step_length"] = min(quality["video_walking_speed"], quality["video_cadence"])
+    return Measured(values=values, quality=quality, steps=steps, missing=missing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stepping:
+    apart: Floats
+    """Seconds from one time at which the legs are apart to the next."""
+    passing: Floats
+    """Seconds from one time at which the legs pass each other to the next."""
+    steps: int
+    regularity: float
+
+    @property
+    def intervals(self) -> Floats:
+        return np.concatenate([self.apart, self.passing])
+
+
+def _steps(spread: Floats) -> _Stepping | None:
+    """Returns the steps of a pass from the legs' spread [F]; None where it does not go up and down regularly."""
+    known = ~np.isnan(spread)
+    if known.sum() < RATE:
+        return None
+    at = np.arange(len(spread))
+    course = gaussian_filter1d(np.interp(at, at[known], spread[known]), SMOOTHED)
+    course -= gaussian_filter1d(course, DRIFT)
+    period, regularity = _period(course)
+    if regularity < REGULAR:
+        return None
+    events = [_refined(sign * course, period) for sign in (1.0, -1.0)]
+    apart, passing = (_between(times, period) for times in events)
+    if not len(apart) + len(passing):
+        return None
+    return _Stepping(apart=apart, passing=passing, steps=len(events[0]), regularity=regularity)
+
+
+def _between(times: Floats, period: float) -> Floats:
+    """Returns the seconds between events; a long interval holds a step that was not seen, and is left out."""
+    intervals = np.diff(times)
+    return intervals[(intervals > 0.5 * period) & (intervals < 1.6 * period)] / RATE
+
+
+def _deviation(stepping: list[_Stepping]) -> float | None:
+    """Returns the standard deviation of the step time in s, pooled over passes and both kinds of events; None for too few."""
+    parts = [part for found in stepping for part in (found.apart, found.passing) if len(part) > 1]
+    if sum(map(len, parts)) < LEAST_VARIED:
+        return None
+    squares = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)
+    return float(np.sqrt(squares / sum(len(part) - 1 for part in parts)))
+
+
+def _period(course: Floats) -> tuple[float, float]:
+    """Returns (frames of a step, autocorrelation after that time) of a course [F] around 0; regularity 0 where there is none."""
+    frames = len(course)
+    low, high = (round(seconds * RATE) for seconds in STEP_SECONDS)
+    overlap = np.arange(frames, 0, -1)
+    after = correlate(course, course, "full")[frames - 1 :] / overlap  # by lag
+    after = after / max(after[0], 1e-12)
+    peaks, _ = find_peaks(after[: min(high, frames // 2) + 1])
+    peaks = peaks[peaks >= low]
+    if not len(peaks):
+        return 0.0, 0.0
+    best = int(peaks[after[peaks].argmax()])
+    if after[best] <= 0:
+        return 0.0, 0.0
+    # After a stride the legs are apart as well, and rather more alike; a step is the first lag that is nearly as good.
+    first = next(int(lag) for lag in peaks if after[lag] >= 0.6 * after[best])
+    return float(first), float(min(after[first], 1.0))
+
+
+def _refined(course: Floats, period: float) -> Floats:
+    """Returns the times of a course's maxima, in frames, between the frames by a parabola through three of them."""
+    peaks, _ = find_peaks(course, distance=max(0.55 * period, 1), prominence=PROMINENT * course.std())
+    before, here, after = course[peaks - 1], course[peaks], course[peaks + 1]
+    bend = before - 2 * here + after
+    return peaks + 0.5 * (before - after) / np.where(bend == 0, 1.0, bend)
+
+
+def _speed(silhouette: Silhouette, passes: list[tuple[int, int]]) -> tuple[float, float] | None:
+    """Returns (speed in leg lengths/s, how straight the course is) over the passes that go across the picture; None without any."""
+    found: list[tuple[float, float, int]] = []
+    for first, last in passes:
+        trunk, height = silhouette.trunk[first:last], silhouette.height[first:last]
+        known = np.flatnonzero(~np.isnan(trunk))
+        if len(known) < RATE // 2:
+            continue
+        tall = float(np.median(height[known]))
+        line = linregress(known / RATE, trunk[known])
+        if abs(line.slope) * len(known) / RATE >= SIDEWAYS * tall:
+            found.append((abs(line.slope) / (LEG * tall), line.rvalue**2, len(known)))
+    if not found:
+        return None
+    speeds, straight, frames = zip(*found, strict=True)
+    return float(np.average(speeds, weights=frames)), float(np.average(straight, weights=frames))
