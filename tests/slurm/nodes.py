@@ -9,7 +9,7 @@ from tests.cluster.hosts import ADDRESSES, Hosts, until
 from trainables.errors import StridefoldError
 
 NODES = ("w1", "w2")
-PATIENCE = 150
+PATIENCE = 400
 """Seconds for one step; many times what it takes on a machine that does nothing else."""
 PROGRAMS = {"slurmctld": "slurm-wlm", "slurmd": "slurm-wlm", "munged": "munge"}
 CONFIGURATION = f"""ClusterName=test
