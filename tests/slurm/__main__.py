@@ -23,7 +23,7 @@ SEARCH = [
     "--folds", "2", "--frames", "2", "--prune", "0", "--baselines", "none", "--trials", "3",
     *(word for setting in ("decoder.width=32", "decoder.layers=1", "decoder.steps=20") for word in ("--set", setting)),
 ]  # fmt: skip
-EPOCHS = 80
+EPOCHS = 110
 """So that a fold takes some seconds."""
 
 
