@@ -1,6 +1,7 @@
 """`python -m platform.cohort`: simulate a cohort, or check a manifest without training anything."""
 
 import argparse
+import shlex
 from platform.arguments import parse_search
 from platform.cli import leave, run
 from platform.console import Console
@@ -31,11 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> int:
         given, rest = parser().parse_known_args(arguments)
         if given.command == "check":
+            from platform.cohort_summary import next_command, summary_lines
             from platform.pipeline import gather_cohort
 
             options: SearchOptions = parse_search(["--cohort", given.manifest, *rest])
-            gather_cohort(options, console)
+            cohort, _ = gather_cohort(options, console)
             console.say("no problems")
+            for line in summary_lines(cohort):
+                console.say(f"  {line}")
+            console.say(f"next: {next_command(given.manifest, rest)}")
             return 0
         if rest:
             parser().error(f"unrecognized arguments: {' '.join(rest)}")
@@ -45,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             given.folder, subjects=given.subjects, seconds=given.seconds, size=given.size, seed=given.seed
         )
         console.say(f"{manifest}")
+        console.say(f"next: python -m platform.cohort check {shlex.quote(str(manifest))}")
         return 0
 
     return run(command, console)

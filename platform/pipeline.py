@@ -65,6 +65,7 @@ def search(options: SearchOptions, console: Console) -> int:
     page = write_report(study.folder)
     show(study, chosen, console)
     console.say(f"report: {page}")
+    console.say(f"next: python -m platform.predict {shlex.quote(str(study.folder))} VIDEO ...")
     return 0
 
 
