@@ -7,6 +7,8 @@ from collections.abc import Sequence
 COMMANDS = {
     "search": "train, cross-validate and compare configurations on a cohort of gait videos; without options, on simulated walkers",
     "predict": "put new videos through the models of a finished study",
+    "evaluate": "score a second cohort by a finished study's model, or by one that was given away",
+    "export": "write a study's model as a folder that can be given away",
     "report": "write the report of a study again",
     "cohort": "simulate walkers, or check a manifest without training anything",
     "task": "write a task file for your own label, for a clinician to fill in",

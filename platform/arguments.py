@@ -29,6 +29,7 @@ def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     given = merged(given, file)
     for name in ("parameter", "ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
+    given["attribute"] = tuple(name for names in given["attribute"] for name in names)
     return SearchOptions(**given)
 
 
@@ -67,9 +68,10 @@ def _folds(text: str) -> int:
     return 0 if text == "subjects" else int(text)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    return () if names == ("none",) else names
+def names(text: str) -> tuple[str, ...]:
+    """Returns ('age', 'sex') of 'age,sex', and nothing of 'none'."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if found == ("none",) else found
 
 
 _BASELINES_IN_WORDS = {
@@ -78,6 +80,9 @@ _BASELINES_IN_WORDS = {
     "parameters": "the gait parameters alone",
     "linear_probe": "frozen video features alone",
     "vita_clip": "the video CLIP without knowledge, numbers or motion read-out",
+    "attributes": "what --attribute names alone, added where it is given",
+    "recording": "length, size, frame rate and light of the file alone",
+    "single_frame": "one frame of each video alone",
 }
 
 
@@ -141,6 +146,14 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         action="append",
         default=[],
         help="column that is not used though the parameter file knows it; repeat for more",
+    )
+    group.add_argument(
+        "--attribute",
+        type=names,
+        metavar="A,B",
+        action="append",
+        default=[],
+        help="columns that describe subjects, as age,sex,site: the model does not see them; results are shown by subgroup",
     )
     group.add_argument(
         "--follow-links",
@@ -253,7 +266,7 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
     )
     group.add_argument(
         "--baselines",
-        type=_names,
+        type=names,
         metavar="A,B",
         default=",".join(default.baselines),
         help="simpler methods on the same folds, compared subject by subject: none, or some of "

@@ -20,6 +20,15 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seconds", type=float, default=5.0, help="length of a video (default 5)")
     simulate.add_argument("--size", type=int, default=112, help="side of the frame in pixels (default 112)")
     simulate.add_argument("--seed", type=int, default=0, help="other seeds give other subjects (default 0)")
+    simulate.add_argument(
+        "--sites", type=int, default=1, help="places with a camera, a light and a room each (default 1)"
+    )
+    simulate.add_argument(
+        "--site-bias",
+        type=float,
+        default=0.0,
+        help="share of the subjects whose group decides the site, 0-1 (default 0)",
+    )
     check = commands.add_parser("check", help="check a manifest; takes the cohort options of platform.search")
     check.add_argument("manifest", help="manifest (.csv or .parquet)")
     return made
@@ -47,7 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
         from trainables.simulation.cohort import simulate_cohort
 
         manifest = simulate_cohort(
-            given.folder, subjects=given.subjects, seconds=given.seconds, size=given.size, seed=given.seed
+            given.folder,
+            subjects=given.subjects,
+            seconds=given.seconds,
+            size=given.size,
+            seed=given.seed,
+            sites=given.sites,
+            site_bias=given.site_bias,
         )
         console.say(f"{manifest}")
         console.say(f"next: python -m platform.cohort check {shlex.quote(str(manifest))}")

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from reports.wording import BASELINES
+from reports.wording import BASELINES, setting
 from trainables.study.progress import FoldProgress
 
 if TYPE_CHECKING:
@@ -279,9 +279,6 @@ class Console:
 
 
 def settings(params: dict[str, Any]) -> str:
-    """Returns drawn settings as 'prompt length 8, numeric weight 0.1'."""
-    names = {"text.n_ctx": "prompt length", "numeracy.weight": "numeric weight"}
-    parts = [
-        f"{names.get(k, k)} {v:.3g}" if isinstance(v, float) else f"{names.get(k, k)} {v}" for k, v in params.items()
-    ]
+    """Returns drawn settings as 'learning rate 0.00025, motion read-out statistics'."""
+    parts = [f"{setting(k).partition(' (')[0]} {f'{v:.3g}' if isinstance(v, float) else v}" for k, v in params.items()]
     return ", ".join(parts) or "the reference settings"

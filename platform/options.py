@@ -68,6 +68,7 @@ class SearchOptions:
     column: dict[str, str] = dataclasses.field(default_factory=dict)
     parameter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    attribute: tuple[str, ...] = ()
     follow_links: bool = False
     label_per_video: bool = False
     study: str | None = None
@@ -161,10 +162,15 @@ class SearchOptions:
             raise ConfigurationError("--fold-column gives one set of folds, so it does not go with --repeats")
 
     def completed(self, space: Space) -> "SearchOptions":
-        """Returns the options with the number of trials and the sampler filled in, which depend on the space."""
+        """Returns the options with the number of trials, the sampler and the baselines filled in.
+
+        Trials and sampler depend on the space; attributes are a baseline wherever they and any baselines are asked for.
+        """
         trials = self.trials or space.cells or DEFAULT_TRIALS
+        compares = self.attribute and self.baselines and "attributes" not in self.baselines
         return dataclasses.replace(
             self,
+            baselines=(*self.baselines, "attributes") if compares else self.baselines,
             trials=min(trials, space.cells) if space.cells else trials,
             sampler=self.sampler or ("grid" if space.cells else "tpe"),
         )

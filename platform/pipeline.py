@@ -17,6 +17,7 @@ from platform.options import SearchOptions
 from platform.resources import ray_session
 from platform.sampling import check_space
 from platform.session import Session, frame_cache
+from platform.sites import read_places
 from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study, permuted
 
@@ -58,6 +59,7 @@ def search(options: SearchOptions, console: Console) -> int:
                 write_best(study, chosen, session)
                 write_report(study.folder, pdf=False)
                 study = run_baselines(study, session)
+                read_places(study, session)
                 if options.outer_folds:
                     run_nested(study, session)
                 null = tuple(run_permutation(study, n, session) for n in range(options.permutations))
@@ -132,6 +134,8 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         columns=options.column,
         named=options.parameter,
         ignore=options.ignore,
+        attributes=options.attribute,
+        own_parameters=bool(options.parameters),
         folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
         fold_column=options.fold_column,
         follow_links=options.follow_links,

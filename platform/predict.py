@@ -40,8 +40,19 @@ def parser() -> argparse.ArgumentParser:
         description="Put new videos through the trained folds of a study's chosen configuration; the folds' mean is the ensemble.",
         epilog=f"{NOTICE[0].upper()}{NOTICE[1:]}.",
     )
-    made.add_argument("study", type=home_path, metavar="STUDY", help="the study's folder, as studies/gait")
-    made.add_argument("videos", nargs="*", type=os.path.expanduser, metavar="VIDEO", help="video files")
+    made.add_argument(
+        "study",
+        type=home_path,
+        metavar="STUDY",
+        help="the study's folder, as studies/gait, or a model's that platform.export wrote",
+    )
+    made.add_argument(
+        "videos",
+        nargs="*",
+        type=os.path.expanduser,
+        metavar="VIDEO",
+        help="video files, folders of them, or patterns as 'walks/*.mp4'",
+    )
     made.add_argument(
         "--manifest",
         type=home_path,
@@ -61,6 +72,12 @@ def parser() -> argparse.ArgumentParser:
         help="ends in .json (all windows, folds and descriptions) or .csv (the folds' mean); "
         "none: both, as predictions-1.json and predictions-1.csv here, or the next free number",
     )
+    made.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with --out FILE.json: videos that are in it are not predicted again",
+    )
+    made.add_argument("--workers", type=int, default=1, metavar="N", help="processes that decode videos (default 1)")
     made.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes a GPU if there is one"
     )

@@ -17,6 +17,7 @@ from platform.options import SearchOptions
 from platform.splits import check_ledger, make_splits, only_fold, splits_of_column
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 import trainables
@@ -111,7 +112,7 @@ def splits_for(cohort: Cohort, options: SearchOptions) -> Splits:
     Raises:
         ConfigurationError: The cohort has too few subjects for them.
     """
-    if options.fold_column:
+    if options.fold_column and cohort.videos["fold"].n_unique() > 1:
         splits = splits_of_column(cohort)
     else:
         folds = options.folds or len(cohort.subjects())
@@ -166,10 +167,14 @@ def require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], co
 def permuted(study: Study, number: int, options: SearchOptions) -> Study:
     """Returns a study of the same cohort in which the subjects' labels changed hands, in permutations/NUMBER.
 
-    A subject keeps its videos and numbers, so only the link between them and the label is cut.
+    A subject keeps its videos and numbers, so only the link between them and the label is cut. With --fold-column labels change
+    hands within its groups: a null in which sites had another mix of classes would not be this study's.
     """
     subjects = study.cohort.subjects()
-    labels = subjects["label"].shuffle(seed=1_000_003 * (number + 1) + options.seed)
+    seed = 1_000_003 * (number + 1) + options.seed
+    labels = subjects["label"].shuffle(seed=seed)
+    if options.fold_column:
+        labels = _shuffled_within(study.cohort, subjects, seed)
     cohort = dataclasses.replace(
         study.cohort,
         videos=study.cohort.videos.drop("label").join(
@@ -180,15 +185,34 @@ def permuted(study: Study, number: int, options: SearchOptions) -> Study:
     return _part(study, cohort, folder, f"permutation-{number}", lambda: splits_for(cohort, options))
 
 
+def _shuffled_within(cohort: Cohort, subjects: pl.DataFrame, seed: int) -> pl.Series:
+    """Returns the subjects' labels, exchanged among those of one fold of the manifest's own."""
+    fold_of = dict(cohort.videos.select("subject", "fold").unique().rows())
+    groups = np.array([fold_of[subject] for subject in subjects["subject"]])
+    labels, rng = subjects["label"].to_numpy().copy(), np.random.default_rng(seed)
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        labels[members] = labels[members][rng.permutation(len(members))]
+    return pl.Series(labels, dtype=pl.Int64)
+
+
 def outer_study(study: Study, options: SearchOptions) -> Study:
-    """Returns a study of the same cohort on the outer folds, in outer.
+    """Returns a study of the same cohort on the outer folds, in outer: those of --fold-column, a site each say, or drawn ones.
 
     Raises:
         ConfigurationError: The cohort has too few subjects, or the study was begun with other outer folds.
     """
 
     def splits() -> Splits:
-        return make_splits(study.cohort, folds=options.outer_folds, seed=options.seed_of_splits)
+        if not options.fold_column:
+            return make_splits(study.cohort, folds=options.outer_folds, seed=options.seed_of_splits)
+        found = splits_of_column(study.cohort)
+        if len(found.folds) != options.outer_folds:
+            raise ConfigurationError(
+                f"--outer-folds {options.outer_folds}, but --fold-column {options.fold_column} names {len(found.folds)} folds, each "
+                f"of which is left out once; give --outer-folds {len(found.folds)}"
+            )
+        return found
 
     outer = _part(study, study.cohort, study.folder / "outer", "outer", splits)
     if (begun := len(outer.splits.folds)) != options.outer_folds:

@@ -30,6 +30,9 @@ MODELS = {
     "vita_clip": "Vita-CLIP without clinical knowledge or numbers (a baseline)",
     "linear_probe": "a linear classifier on frozen video features (a baseline)",
     "parameters": "a classifier on the measured gait parameters alone (a baseline)",
+    "attributes": "a classifier on the subjects' attributes alone (a baseline)",
+    "recording": "a classifier on facts of the video file alone (a baseline)",
+    "single_frame": "a linear classifier on one frame of each video (a baseline)",
 }
 EXPLAINED_BASELINES = {
     "untrained": "the same model before its first step of training, and without the motion read-out",
@@ -37,6 +40,9 @@ EXPLAINED_BASELINES = {
     "parameters": "a classifier on the measured gait parameters, without any video",
     "linear_probe": "a linear classifier on the mean of the frozen video features",
     "vita_clip": "the video CLIP trained without clinical knowledge, numbers or motion read-out",
+    "attributes": "a classifier on what is known of the people beside their gait, such as age, sex and site, without any video",
+    "recording": "a classifier on length, size, frame rate, bytes and light of the recording, whoever walks in it",
+    "single_frame": "a linear classifier on the frozen feature of each video's middle frame, in which nothing moves",
 }
 BASELINES = {
     "untrained": "the untrained model",
@@ -44,6 +50,9 @@ BASELINES = {
     "parameters": "gait parameters alone",
     "linear_probe": "frozen video features",
     "vita_clip": "Vita-CLIP",
+    "attributes": "attributes of the people alone",
+    "recording": "facts of the recording alone",
+    "single_frame": "one frame alone",
 }
 KNOWLEDGE_SOURCES = {
     "own": "its own",
@@ -55,9 +64,23 @@ SETTINGS = {
     "video.frames": "frames per window",
     "video.window": "window length (frames)",
     "video.stride": "window stride (frames)",
+    "video.min_tail": "shortest last window (frames)",
+    "video.tail": "last window of a video",
+    "video.time_positions": "positions in time",
+    "video.prompts_from": "prompts to start from",
+    "video.prompts_sha256": "hash of the prompts to start from",
     "video.n_global": "global video prompts",
     "video.local": "local video prompts",
     "video.summary": "summary token",
+    "augment.light": "change of light",
+    "augment.shift": "shift",
+    "augment.scale": "change of scale",
+    "augment.mirror": "mirroring",
+    "motion.readout": "motion read-out",
+    "motion.components": "components of the read-out",
+    "motion.penalty": "ridge penalty of the read-out",
+    "motion.share": "share of CLIP's answer",
+    "motion.temperature": "temperature of the answer",
     "text.n_ctx": "prompt length (tokens)",
     "text.context_init": "start of the prompt",
     "text.knowledge": "clinical notion",
@@ -79,14 +102,40 @@ SETTINGS = {
     "numeracy.memory_batch": "numeric records per step",
     "numeracy.video_weight": "video-number weight",
     "optimizer.lr": "learning rate",
+    "optimizer.prompt_lr": "learning rate of video prompts, in units of the first",
+    "optimizer.attention_lr": "learning rate of projections and attention, likewise",
+    "optimizer.numeric_lr": "learning rate of numeric heads, likewise",
+    "optimizer.readout_lr": "learning rate of the read-out, likewise",
     "optimizer.weight_decay": "weight decay",
+    "optimizer.warmup": "share of warm-up",
+    "optimizer.clip_norm": "largest gradient norm",
+    "optimizer.max_scale": "largest scale of the logits",
+    "optimizer.text_anchor": "weight of the text anchor",
+    "optimizer.video_anchor": "weight of the video anchor",
+    "optimizer.balance": "balanced draws",
+    "optimizer.jitter": "jitter of windows",
+    "optimizer.steps": "steps",
+    "optimizer.accumulation": "micro-batches per step",
+    "optimizer.gradient_checkpointing": "gradient checkpointing",
+    "optimizer.precision": "precision",
+    "optimizer.gpu_step": "how a GPU computes a step",
     "optimizer.epochs": "epochs",
     "optimizer.batch_size": "batch size",
     "optimizer.focal_gamma": "focal exponent",
     "optimizer.focal_alpha": "focal factor",
     "optimizer.focal_gradient": "gradient through the focal weight",
     "optimizer.ordinal_beta": "ordinal weight",
+    "decoder.enabled": "decoder",
+    "decoder.layers": "decoder layers",
+    "decoder.heads": "decoder heads",
+    "decoder.width": "decoder width",
+    "decoder.steps": "decoder steps",
+    "decoder.batch_size": "decoder batch size",
+    "decoder.lr": "decoder learning rate",
+    "decoder.noise": "noise on decoder inputs",
+    "decoder.beams": "beams",
     "seed": "seed",
+    "trainings": "trainings of a fold",
 }
 
 
@@ -133,13 +182,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def contents(compared: bool, mapped: bool) -> tuple[tuple[str, str], ...]:
-    """Returns (id, heading) of the page's sections, in order; the comparisons and the maps only where there are any."""
+def contents(compared: bool, mapped: bool, grouped: bool = False) -> tuple[tuple[str, str], ...]:
+    """Returns (id, heading) of the page's sections, in order; comparisons, subgroups and maps only where there are any."""
     return (
         ("answer", "The answer"),
         ("cohort", "The cohort"),
         ("results", "Results in detail"),
         *((("comparisons", "Beside simpler methods"),) if compared else ()),
+        *((("subgroups", "Subgroups"),) if grouped else ()),
         ("search", "The search"),
         ("words", "What the classes mean"),
         *((("maps", "Maps"),) if mapped else ()),

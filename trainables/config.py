@@ -330,7 +330,17 @@ class DecoderConfig:
 class TrainConfig:
     """Everything that decides what one fold's training computes, but for its data."""
 
-    model: Literal["clip", "untrained", "frozen_motion", "vita_clip", "linear_probe", "parameters"] = "clip"
+    model: Literal[
+        "clip",
+        "untrained",
+        "frozen_motion",
+        "vita_clip",
+        "linear_probe",
+        "parameters",
+        "attributes",
+        "recording",
+        "single_frame",
+    ] = "clip"
     """The knowledge-augmented video CLIP, or a baseline on the same folds."""
     seed: int = 0
     """Seed of initialisation, order and draws."""

@@ -14,6 +14,8 @@ class ModelKind:
     """Whether it is a video CLIP, whose weights are kept and can predict new videos."""
     trained: bool
     """Whether it takes optimiser steps."""
+    shortcut: bool = False
+    """Whether it scores without looking at the gait; a model that is not better may have learned what it knows."""
     left_out: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Settings that it overrides, which switch off parts of the method."""
 
@@ -36,6 +38,10 @@ KINDS: Mapping[str, ModelKind] = MappingProxyType(
                 "motion.readout": "off",
             },
         ),
+        "attributes": ModelKind(network=False, trained=False, shortcut=True),
+        "recording": ModelKind(network=False, trained=False, shortcut=True),
+        "single_frame": ModelKind(network=False, trained=False, shortcut=True),
     }
 )
 BASELINES = tuple(name for name in KINDS if name != METHOD)
+SHORTCUTS = tuple(name for name, kind in KINDS.items() if kind.shortcut)

@@ -75,6 +75,19 @@ class Ensemble:
                 f"fold {fold} of trial {self.trial.number} is not whole in {folder}; copy the study again, or run its search again"
             ) from None
 
+    @property
+    def subjects(self) -> int:
+        """Returns how many subjects the cohort has."""
+        return len(self.cohort.subjects())
+
+    def training_result(self, fold: int, folder: Path) -> FoldResult:
+        """Returns what one of a fold's trainings left, where it was trained with several seeds.
+
+        Args:
+            folder: Of the training.
+        """
+        return FoldResult.load(folder)
+
     def fold_folder(self, fold: int) -> Path:
         """Returns the folder of a fold's result."""
         return self.folder / "folds" / self.trial.folds[fold]
@@ -166,8 +179,20 @@ def load_frozen(ensemble: Ensemble, device: str, backbone: str = "", knowledge_e
         StridefoldError: The backbone is not the one that the study was trained on.
     """
     record = ensemble.record
+    backbone = backbone or record.backbone["name"]
+    if not backbone:
+        raise StridefoldError(
+            f"the model needs the CLIP backbone with sha256 {record.backbone['sha256']}, of which no hub id is known; give its "
+            "folder with --backbone"
+        )
+    knowledge_encoder = knowledge_encoder or record.options.get("knowledge_encoder", "clip")
+    if not knowledge_encoder:
+        raise StridefoldError(
+            "the model read its clinical descriptions with a knowledge encoder of which no hub id is known; give its folder "
+            "with --knowledge-encoder"
+        )
     try:
-        loaded = load_backbone(backbone or record.backbone["name"])
+        loaded = load_backbone(backbone)
     except ConfigurationError as error:
         raise StridefoldError(f"the study's backbone cannot be loaded: {error}") from None
     _require_backbone("the study", record.backbone["sha256"], loaded)
@@ -175,7 +200,7 @@ def load_frozen(ensemble: Ensemble, device: str, backbone: str = "", knowledge_e
         loaded,
         task_from_dict(record.task),
         [p.name for p in ensemble.cohort.parameters],
-        knowledge_encoder or record.options.get("knowledge_encoder", "clip"),
+        knowledge_encoder,
         device,
     )
 
@@ -338,7 +363,7 @@ def _load_model(
         model.load_trained(weights)
     except (KeyError, RuntimeError):
         raise StridefoldError(f"{path} does not fit the configuration of trial {ensemble.trial.number}") from None
-    recorded = ensemble.result(fold) if folder == ensemble.fold_folder(fold) else FoldResult.load(folder)
+    recorded = ensemble.result(fold) if folder == ensemble.fold_folder(fold) else ensemble.training_result(fold, folder)
     _require_same_features(recorded, fold, model)
     return model
 
