@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo example test lint faults cluster-test slurm-test bench
+.PHONY: help install demo example test lint faults cluster-test slurm-test mlflow-test bench
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
 	@echo "make example the same, and its page as reports/example.html"
@@ -13,6 +13,7 @@ help:
 	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
 	@echo "make bench  measure everything for an hour or more, and write benchmarks/RESULTS.md"
 	@echo "make cluster-test  cluster.yaml on simulated hosts, which are lost in mid-search; as root"
+	@echo "make mlflow-test   --mlflow against a real MLflow server, in an environment of its own"
 	@echo "make slurm-test    slurm/search.sbatch on a real SLURM with two simulated nodes; as root"
 
 install: $(INSTALLED)
@@ -51,6 +52,11 @@ cluster-test: $(INSTALLED)
 
 slurm-test: $(INSTALLED)
 	$(BIN)/python -m tests.slurm
+
+# The whole of MLflow, whose server the tests then start, in an environment of its own.
+mlflow-test: $(INSTALLED)
+	test -x .venv-mlflow/bin/mlflow || { $(PYTHON) -m venv .venv-mlflow && .venv-mlflow/bin/python -m pip install --quiet 'mlflow==3.17.2'; }
+	STRIDEFOLD_MLFLOW_SERVER=$(CURDIR)/.venv-mlflow/bin/mlflow $(BIN)/python -m pytest tests/platform/test_mlflow_runs.py
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/table.py

@@ -1,6 +1,7 @@
 """`python -m platform.cohort`: simulate a cohort, check one, follow and measure its walkers, without training anything."""
 
 import argparse
+import shlex
 from platform.arguments import parse_search
 from platform.cli import leave, run
 from platform.console import Console
@@ -44,11 +45,15 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> int:
         given, rest = parser().parse_known_args(arguments)
         if given.command == "check":
+            from platform.cohort_summary import next_command, summary_lines
             from platform.pipeline import gather_cohort
 
             options: SearchOptions = parse_search(["--cohort", given.manifest, *rest])
-            gather_cohort(options, console)
+            cohort, _ = gather_cohort(options, console)
             console.say("no problems")
+            for line in summary_lines(cohort):
+                console.say(f"  {line}")
+            console.say(f"next: {next_command(given.manifest, rest)}")
             return 0
         if given.command == "track":
             from platform.tracking import track
@@ -73,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
             site_bias=given.site_bias,
         )
         console.say(f"{manifest}")
+        console.say(f"next: python -m platform.cohort check {shlex.quote(str(manifest))}")
         return 0
 
     return run(command, console)

@@ -45,7 +45,8 @@ def stridefold() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="stridefold")
     commands = whole.add_subparsers(dest="command")
     for name, summary in COMMANDS.items():
-        own = getattr(importlib.import_module(f"platform.{name}"), "parser", None)
+        module = importlib.import_module(f"platform.{name}")
+        own = getattr(module, "parser", None) or getattr(module, "_parser", None)
         parents = [own()] if own is not None else []
         commands.add_parser(name, help=summary, parents=parents, add_help=not parents)
     for each in _all(whole):

@@ -109,7 +109,7 @@ class StudyRuns:
         client, name = self.client, os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
         found = client.get_experiment_by_name(name)
         self.experiment = found.experiment_id if found else client.create_experiment(name)
-        identity = f"{record.name} {record.started}"
+        identity = f"{record.name} {record.started}".replace("'", " ")  # a quote would end the filter's text
         parents = client.search_runs([self.experiment], f"tags.`{STUDY}` = '{identity}'")
         if parents:
             parent = parents[0].info.run_id

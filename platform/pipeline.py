@@ -12,6 +12,7 @@ from platform.config_file import write_config
 from platform.console import Console
 from platform.following import followed
 from platform.memory import worker_memory
+from platform.mlflow_runs import mirrored
 from platform.nested import open_nested, run_nested
 from platform.options import SearchOptions
 from platform.resources import ray_session
@@ -47,25 +48,27 @@ def search(options: SearchOptions, console: Console) -> int:
             open_nested(study, options)  # a cohort that is too small for it is told before Ray starts
         announce(study, options, console)
         write_config(study.folder, options, options.reference())
-        with ray_session(options, partial(_memory_of_worker, options, backbone)) as machines:
-            if machines.note:
-                console.say(machines.note)
-            study = study.noted(options=study.record.options | machines.shares())
-            session = Session(options=options, space=space, machines=machines, console=console)
-            study = ingest(study, backbone, session)
-            chosen = session.search(study, "search")
-            describe(study, chosen, session)
-            write_best(study, chosen, session)
-            write_report(study.folder, pdf=False)
-            study = run_baselines(study, session)
-            read_places(study, session)
-            if options.outer_folds:
-                run_nested(study, session)
-            null = tuple(run_permutation(study, n, session) for n in range(options.permutations))
-        finish(study, null, time.monotonic() - started)
+        with mirrored(options.mlflow, study.folder, console):
+            with ray_session(options, partial(_memory_of_worker, options, backbone)) as machines:
+                if machines.note:
+                    console.say(machines.note)
+                study = study.noted(options=study.record.options | machines.shares())
+                session = Session(options=options, space=space, machines=machines, console=console)
+                study = ingest(study, backbone, session)
+                chosen = session.search(study, "search")
+                describe(study, chosen, session)
+                write_best(study, chosen, session)
+                write_report(study.folder, pdf=False)
+                study = run_baselines(study, session)
+                read_places(study, session)
+                if options.outer_folds:
+                    run_nested(study, session)
+                null = tuple(run_permutation(study, n, session) for n in range(options.permutations))
+            finish(study, null, time.monotonic() - started)
     page = write_report(study.folder)
     show(study, chosen, console)
     console.say(f"report: {page}")
+    console.say(f"next: python -m platform.predict {shlex.quote(str(study.folder))} VIDEO ...")
     return 0
 
 

@@ -1,6 +1,7 @@
 """`python -m platform.report STUDY`: writes the report of a study folder and prints its path."""
 
 import argparse
+import threading
 from pathlib import Path
 from platform.cli import leave, run
 from platform.console import Console
@@ -28,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
         "--filmstrips", action="store_true", help="show six frames of each wrong video: the page then shows faces"
     )
     made.add_argument("--no-pdf", action="store_true", help="do not print report.pdf, which needs a Chromium")
+    made.add_argument(
+        "--serve",
+        action="store_true",
+        help="show the report of a running search in a browser on this machine, and renew it as folds finish; until Ctrl-C",
+    )
+    made.add_argument("--port", type=int, default=0, help="of --serve (default: a free one)")
     return made
 
 
@@ -37,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     def command() -> int:
         options = parser().parse_args(arguments)
+        if options.serve:
+            return serve(options.study, options.port, console)
         from reports.documents.page import write_report  # its libraries take seconds
 
         page = write_report(
@@ -49,6 +58,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
     return run(command, console)
+
+
+def serve(study: Path, port: int, console: Console) -> int:
+    """Serves the report of a study until a signal ends the command."""
+    from platform.live_page import LivePage, served
+
+    with served(LivePage(study), port) as address:
+        console.say(f"the report of {study}: {address}")
+        console.say("  only this machine sees it, and only with the whole address; Ctrl-C ends it")
+        threading.Event().wait()
+    return 0
 
 
 def six_frames(path: Path) -> "list[np.ndarray[Any, Any]]":

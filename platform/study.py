@@ -90,6 +90,7 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
         "workers",
         "cpus_per_worker",
         "gpus_per_worker",
+        "tensorboard",
     )
     asked = {name: getattr(options, name) for name in growing}
     if (folder / "study.json").exists():

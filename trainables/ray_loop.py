@@ -248,12 +248,14 @@ def time_models(about: dict[str, Any], config: dict[str, Any], cpus: int, gpus: 
     )
 
 
-def tensorboard(study: str, what: str, fold: int) -> Path:
-    """Returns the folder of a fold's TensorBoard events.
+def tensorboard(study: str, what: str, fold: int) -> Path | None:
+    """Returns the folder of a fold's TensorBoard events; None where the study writes none.
 
     Args:
         what: 'trial-3', or what is trained outside a search, as 'vita_clip'.
     """
+    if not StudyRecord.load(Path(study)).options.get("tensorboard", True):
+        return None
     return Path(study) / "tensorboard" / what / f"fold-{fold}"
 
 

@@ -18,7 +18,25 @@ def check(capsys: pytest.CaptureFixture[str], path: Path, *options: str) -> tupl
     """Runs the check, and returns its exit status, the lines that it prints, and its error."""
     status = main(["check", str(path), "--label", "label", "--folds", "2", *options])
     out, errors = capsys.readouterr()
-    return status, [line for line in out.splitlines() if "no clinical knowledge" not in line], errors
+    lines = [line for line in out.splitlines() if "no clinical knowledge" not in line]
+    return status, lines[: lines.index("no problems") + 1] if status == 0 else lines, errors
+
+
+def test_the_summary_says_what_is_there_and_what_comes_next(folder, capsys):
+    """After the check come subjects, hours, classes, parameters, formats and disk, and the command to go on with."""
+    path = manifest(folder, *ROWS, header=MORE)
+    assert main(["check", str(path), "--label", "label", "--folds", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rest = lines[lines.index("no problems") + 1 :]
+    assert rest[0].startswith("  8 subjects with 1 to 1 videos each; 8 videos of 0.")
+    assert rest[1:5] == [
+        "  class MCI: 4 videos",
+        "  class PD: 4 videos",
+        "  2 gait parameters, 100% of their values are there",
+        "  files: 8 .mp4",
+    ]
+    assert "GiB at 224 x 224 pixels" in rest[5]
+    assert rest[6] == f"next: python -m platform.search --cohort {path} --label label --folds 2 --dry-run"
 
 
 def test_what_is_used_and_what_is_left_out(folder, capsys):

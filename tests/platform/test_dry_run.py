@@ -1,0 +1,69 @@
+"""`--dry-run`: what a search comes to, in numbers and as a user sees it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from platform.options import SearchOptions
+from platform.workload import average_fold, fold_seconds, frame_bytes, training_seconds, workload
+
+import pytest
+
+from tests.tiny import write_place
+from trainables.config import TrainConfig
+from trainables.inference.timing import Times
+
+TIMES = Times(
+    decode=0.0, frozen=0.0, prepare=2.0, step=0.5, window=0.1, decoder_step=0.25, trained_parameters=1000, peak_memory=0
+)
+
+
+def test_every_training_is_counted():
+    """Trials x folds x seeds of the search, of each outer fold and of each permutation; baselines on outer folds too."""
+    options = SearchOptions(trials=10, training_seeds=2, outer_folds=3, permutations=4, permutation_trials=5, refit="all",
+                            baselines=("untrained", "parameters"))  # fmt: skip
+    work = workload(options, 5, [5, 5, 4])
+    assert (work.search, work.nested, work.permuted, work.refits) == (100, 280, 200, 2)
+    assert work.clips == 582
+    assert work.baselines == {"untrained": 8, "parameters": 8}
+    assert work.described == 5 + 14 + 1
+
+
+def test_a_fold_of_average_size():
+    """Steps are the budget, or passes over the training windows; windows are those of the held-out videos."""
+    config = TrainConfig().with_values({"optimizer.steps": 300})
+    assert average_fold(config, [140] * 10, 5).windows == 4  # two windows each of two videos
+    assert average_fold(config, [140] * 10, 5).steps == 300
+    passes = config.with_values({"optimizer.steps": 0, "optimizer.epochs": 3, "optimizer.batch_size": 4})
+    assert average_fold(passes, [140] * 10, 5).steps == 3 * 6  # 8 videos of 3 training windows, in sixes of 4
+
+
+def test_seconds_and_bytes():
+    """Times add up as a fold does its work, are shared among trials at a time, and baselines without steps take none."""
+    config = TrainConfig().with_values({"optimizer.steps": 100, "decoder.steps": 8})
+    fold = average_fold(config, [140] * 10, 5)
+    assert fold_seconds(fold, TIMES) == pytest.approx(2 + 100 * 0.5 + 4 * 0.1)
+    assert fold_seconds(fold, TIMES, workers=2) == pytest.approx(2 + 50 * 0.5 + 2 * 0.1)
+    work = workload(SearchOptions(trials=3, baselines=("untrained", "parameters")), 5, [])
+    alone = 15 * 52.4 + 5 * 2.4 + 5 * (2 + 8 * 0.25)
+    assert training_seconds(work, fold, {"clip": TIMES}, config, workers=1, concurrent=1) == pytest.approx(alone)
+    assert training_seconds(work, fold, {"clip": TIMES}, config, workers=1, concurrent=4) == pytest.approx(alone / 4)
+    assert frame_bytes(600, 10) == 600 * 300 * 7 // 6
+
+
+@pytest.mark.slow
+def test_the_command_trains_nothing(tmp_path: Path):
+    """It checks the cohort, times a step, prints what would be done and how to begin, and leaves no study and no frames."""
+    write_place(tmp_path)
+    line = [sys.executable, "-m", "platform.search", "--dry-run", "--cohort", str(tmp_path / "videos" / "cohort.csv"),
+            "--backbone", str(tmp_path / "clip"), "--studies", str(tmp_path / "studies"), "--cache", str(tmp_path / "cache"),
+            "--plain", "--epochs", "1", "--folds", "2", "--frames", "2", "--trials", "4", "--outer-folds", "3"]  # fmt: skip
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    for part in ("to train: 4 trials x 2 folds = 8 folds", "nested: 4 trials x 2 folds x 3 outer folds = 24 folds more",
+                 "5 folds of untrained", "where: this machine with", "s an optimiser step", "memory:", "GiB are free there",
+                 "next: the same command without --dry-run"):  # fmt: skip
+        assert part in done.stdout, done.stdout
+    assert not (tmp_path / "studies").exists()
+    assert list((tmp_path / "cache").rglob("*.npy")) == []
+    wrong = subprocess.run([*line, "--folds", "9"], capture_output=True, text=True, timeout=300, check=False)
+    assert (wrong.returncode, "too few for --folds 9" in wrong.stderr) == (1, True)
