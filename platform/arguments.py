@@ -38,7 +38,7 @@ def parse_column(text: str) -> tuple[str, str]:
     return ours, theirs
 
 
-def _model(text: str, *, embedded: str) -> str:
+def model_path(text: str, *, embedded: str) -> str:
     """Returns a model's folder as an absolute path, which a worker elsewhere finds too; a hub id or the embedded one as it is."""
     path = expanduser(text)
     folder = path if isdir(path) else path.rpartition("#")[0]  # a knowledge encoder's pooling may follow
@@ -268,13 +268,13 @@ def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -
     group.add_argument("--frames", type=int, help="frames that the prompted tower takes from a window (default: 16)")
     group.add_argument(
         "--backbone",
-        type=partial(_model, embedded="small"),
+        type=partial(model_path, embedded="small"),
         default=default.backbone,
         help="small (embedded), or a CLIP's Hugging Face folder or hub id",
     )
     group.add_argument(
         "--knowledge-encoder",
-        type=partial(_model, embedded="clip"),
+        type=partial(model_path, embedded="clip"),
         default=default.knowledge_encoder,
         help="clip, or a Hugging Face encoder's folder or hub id",
     )

@@ -32,8 +32,8 @@ from trainables.study.records import CODE_CHANGED, Cohort
 from trainables.training.fold import as_baseline, check_prompts
 
 
-def search(options: SearchOptions, console: Console) -> int:
-    """Checks everything, then trains, chooses, explains, compares and reports."""
+def search(options: SearchOptions, console: Console) -> Path:
+    """Checks everything, then trains, chooses, explains, compares and reports; returns the study's folder."""
     started = time.monotonic()
     space, reference = load_space(options.space), options.reference()
     options = options.completed(space)
@@ -66,7 +66,7 @@ def search(options: SearchOptions, console: Console) -> int:
     page = write_report(study.folder)
     show(study, chosen, console)
     console.say(f"report: {page}")
-    return 0
+    return study.folder
 
 
 def announce(study: Study, options: SearchOptions, console: Console) -> None:

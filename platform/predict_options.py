@@ -34,11 +34,26 @@ class PredictOptions:
             raise ConfigurationError(f"--out {self.out}: there is no folder {self.out.parent}; make it first")
         if self.out is not None and self.manifest is not None and self.out.resolve() == self.manifest.resolve():
             raise ConfigurationError(f"--out {self.out} is the manifest itself; choose another file")
-        if self.device == "cuda" and self.chosen_device() != "cuda":
-            raise ConfigurationError("--device cuda, but no CUDA GPU can be used here; use cpu or auto")
+        if self.device == "cuda":
+            device_of(self.device)
 
     def chosen_device(self) -> str:
         """Returns cpu or cuda: cuda where it was not ruled out and there is one."""
-        import torch
+        return device_of(self.device)
 
-        return "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+def device_of(asked: str) -> str:
+    """Returns cpu or cuda of auto, cpu or cuda.
+
+    Raises:
+        ConfigurationError: A GPU was asked for, and none can be used.
+    """
+    if asked == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if asked == "cuda":
+        raise ConfigurationError("--device cuda, but no CUDA GPU can be used here; use cpu or auto")
+    return "cpu"

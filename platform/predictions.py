@@ -6,24 +6,16 @@ import importlib.metadata
 from pathlib import Path
 from platform.console import Console
 from platform.predict_options import NOTICE, PredictOptions
+from platform.predictor import Predictor
 from typing import Any
 
 import polars as pl
 
-from trainables.cohort.new_videos import Seen, read_manifest_videos, read_videos, seen_in_study
-from trainables.data.cache import ingest_cohort
+from trainables.cohort.new_videos import Seen, read_manifest_videos, read_videos
 from trainables.data.cache_folder import open_frames
-from trainables.inference.ensemble import (
-    Ensemble,
-    Prediction,
-    load_frozen,
-    open_ensemble,
-    predictions,
-    score_videos,
-)
+from trainables.inference.ensemble import Ensemble, Prediction, load_frozen, open_ensemble
 from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text
-from trainables.study.records import Cohort
 from trainables.study.training_version import TRAINING_VERSION, source_hash
 from trainables.study.vocabulary import LEVELS
 
@@ -37,34 +29,20 @@ def predict(options: PredictOptions, console: Console) -> int:
         videos = read_manifest_videos(options.manifest, follow_links=options.follow_links)
     else:
         videos = read_videos(options.videos)
-    frozen = load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder)
-    cache = open_frames(options.cache)
+    predictor = Predictor(
+        ensemble,
+        load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder),
+        cache=open_frames(options.cache),
+        device=options.chosen_device(),
+        reader=options.reader,
+    )
     with console.ingest() as on_video:
-        videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, options.reader, on_video)
-    scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
-    levels = LEVELS if options.manifest else LEVELS[1:]
-    found = [p for level in levels for p in predictions(ensemble, scores, level)]
-    seen = list(seen_in_study(ensemble.cohort, ensemble.splits, ensemble.folds, videos))
-    show(ensemble, found, seen, console)
+        scored = predictor.score(videos, LEVELS if options.manifest else LEVELS[1:], on_video)
+    show(ensemble, scored.found, scored.seen, console)
     for path in (options.out,) if options.out else free_paths(Path()):
-        write(path, ensemble, videos, found, seen)
+        write(path, ensemble, scored.videos, scored.found, scored.seen)
         console.say(f"written: {path}")
     return 0
-
-
-def ingest(
-    ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, reader: str, on_video: Any
-) -> pl.DataFrame:
-    """Returns the videos with their frames in the cache."""
-    new = Cohort(
-        name="the list of videos",
-        simulated=False,
-        label=ensemble.cohort.label,
-        classes=ensemble.cohort.classes,
-        parameters=(),
-        videos=videos,
-    )
-    return ingest_cohort(new, size=size, folder=cache, reader=reader, on_video=on_video).videos
 
 
 def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console) -> None:

@@ -13,7 +13,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Here, because torch, Ray and Optuna take seconds, and --help and a wrong line need none of them.
         from platform.pipeline import search
 
-        return search(options, Console(options.plain))
+        search(options, Console(options.plain))
+        return 0
 
     return run(
         command, Console(), stopped="stopped; the same command goes on from here", kept="what was finished is kept"
