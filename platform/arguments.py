@@ -13,7 +13,7 @@ from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
 
 def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     """Returns the options of a command line; --help and a wrong line end the program as argparse does."""
-    given = vars(_parser().parse_args(arguments))
+    given = vars(search_parser().parse_args(arguments))
     given["metric"] = "/".join(parse_metric(given["metric"]))
     given["settings"] = TrainConfig.checked(dict(parse_setting(text) for text in given["settings"]))
     given["column"] = dict(parse_column(text) for text in given["column"])
@@ -71,7 +71,7 @@ _BASELINES_IN_WORDS = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
+def search_parser() -> argparse.ArgumentParser:
     """Returns the parser; every option says its default."""
     parser = argparse.ArgumentParser(
         prog="python -m platform.search",
