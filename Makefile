@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install demo example test lint docs wheel faults cluster-test bench
+.PHONY: help install demo example test lint docs wheel faults cluster-test slurm-test bench
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
 	@echo "make example the same, and its page as reports/example.html"
@@ -16,6 +16,7 @@ help:
 	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
 	@echo "make bench  measure everything for an hour or more, and write benchmarks/RESULTS.md"
 	@echo "make cluster-test  cluster.yaml on simulated hosts, which are lost in mid-search; as root"
+	@echo "make slurm-test    slurm/search.sbatch on a real SLURM with two simulated nodes; as root"
 
 install: $(INSTALLED)
 
@@ -58,6 +59,9 @@ faults: $(INSTALLED)
 
 cluster-test: $(INSTALLED)
 	$(BIN)/python -m tests.cluster
+
+slurm-test: $(INSTALLED)
+	$(BIN)/python -m tests.slurm
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/table.py

@@ -26,8 +26,9 @@ from trainables.data.dataset import WindowDataset
 from trainables.model.backbone import SMALL, load_backbone
 from trainables.ray_loop import open_jobs
 from trainables.training.distributed import Workers
-from trainables.training.fold import EVALUATION_BATCH, fit_memory, prepare, train_fold
+from trainables.training.fold import fit_memory, prepare, train_fold
 from trainables.training.job import FoldJob, load, load_ahead
+from trainables.training.scoring import EVALUATION_BATCH
 from trainables.training.step import GaitTask
 
 PARTS = 5

@@ -8,15 +8,18 @@ from collections.abc import Sequence
 COMMANDS = {
     "search": "train, cross-validate and compare configurations on a cohort of gait videos; without options, on simulated walkers",
     "predict": "put new videos through the models of a finished study",
+    "evaluate": "score a second cohort by a finished study's model, or by one that was given away",
+    "export": "write a study's model as a folder that can be given away",
     "report": "write the report of a study again",
     "cohort": "simulate walkers, or check a manifest without training anything",
     "task": "write a task file for your own label, for a clinician to fill in",
+    "completion": "print what completes these commands in your shell",
 }
 
 
 def usage() -> str:
     """Returns the text that lists the commands."""
-    lines = [f"  python -m platform.{name:<9}{summary}" for name, summary in COMMANDS.items()]
+    lines = [f"  python -m platform.{name:<12}{summary}" for name, summary in COMMANDS.items()]
     return "\n".join(
         ["stridefold's commands (--help after one shows its options; --version alone is the version):", "", *lines]
     )

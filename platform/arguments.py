@@ -3,22 +3,33 @@
 import argparse
 from functools import partial
 from os.path import abspath, expanduser, isdir  # a shell leaves the ~ of --cohort=~/cohort.csv as it is
+from platform.config_file import as_defaults, merged, read_config
 from platform.options import REFITS, SAMPLERS, SearchOptions
+from platform.run_options import add_run_options
 
 from search_spaces import SHIPPED
-from trainables.config import BASELINES, TrainConfig
+from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
+from trainables.model_kinds import BASELINES
 from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
 
 
 def parse_search(arguments: list[str] | None = None) -> SearchOptions:
     """Returns the options of a command line; --help and a wrong line end the program as argparse does."""
-    given = vars(search_parser().parse_args(arguments))
+    parser = search_parser()
+    given = vars(parser.parse_args(arguments))
+    file = read_config(path) if (path := given.pop("config")) else {}
+    if file:
+        as_defaults(parser, file)
+        given = vars(parser.parse_args(arguments))
+        del given["config"]
     given["metric"] = "/".join(parse_metric(given["metric"]))
     given["settings"] = TrainConfig.checked(dict(parse_setting(text) for text in given["settings"]))
     given["column"] = dict(parse_column(text) for text in given["column"])
+    given = merged(given, file)
     for name in ("parameter", "ignore", "allow_duplicate"):
         given[name] = tuple(given[name])
+    given["attribute"] = tuple(name for names in given["attribute"] for name in names)
     return SearchOptions(**given)
 
 
@@ -57,9 +68,10 @@ def _folds(text: str) -> int:
     return 0 if text == "subjects" else int(text)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    return () if names == ("none",) else names
+def names(text: str) -> tuple[str, ...]:
+    """Returns ('age', 'sex') of 'age,sex', and nothing of 'none'."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if found == ("none",) else found
 
 
 _BASELINES_IN_WORDS = {
@@ -68,6 +80,9 @@ _BASELINES_IN_WORDS = {
     "parameters": "the gait parameters alone",
     "linear_probe": "frozen video features alone",
     "vita_clip": "the video CLIP without knowledge, numbers or motion read-out",
+    "attributes": "what --attribute names alone, added where it is given",
+    "recording": "length, size, frame rate and light of the file alone",
+    "single_frame": "one frame of each video alone",
 }
 
 
@@ -87,6 +102,7 @@ def search_parser() -> argparse.ArgumentParser:
         _evaluation_options,
         _training_options,
         _machine_options,
+        add_run_options,
     ):
         add(parser, default)
     return parser
@@ -132,12 +148,26 @@ def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         help="column that is not used though the parameter file knows it; repeat for more",
     )
     group.add_argument(
+        "--attribute",
+        type=names,
+        metavar="A,B",
+        action="append",
+        default=[],
+        help="columns that describe subjects, as age,sex,site: the model does not see them; results are shown by subgroup",
+    )
+    group.add_argument(
         "--follow-links",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="a video may be a symbolic link to any file that you may read, as DVC, git-annex and mounted drives need it; "
         "else links may not lead out of the manifest's folder",
     )
-    group.add_argument("--label-per-video", action="store_true", help="a subject's videos may carry different labels")
+    group.add_argument(
+        "--label-per-video",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="a subject's videos may carry different labels",
+    )
     group.add_argument(
         "--allow-duplicate",
         metavar="VIDEO",
@@ -236,7 +266,7 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
     )
     group.add_argument(
         "--baselines",
-        type=_names,
+        type=names,
         metavar="A,B",
         default=",".join(default.baselines),
         help="simpler methods on the same folds, compared subject by subject: none, or some of "
@@ -298,9 +328,13 @@ def _machine_options(parser: argparse.ArgumentParser, default: SearchOptions) ->
     group.add_argument(
         "--workers", type=int, default=default.workers, help="Ray Train workers of one trial; they share each batch"
     )
-    group.add_argument("--cpus-per-worker", type=int, default=default.cpus_per_worker, help="CPUs of a worker")
     group.add_argument(
-        "--gpus-per-worker", type=float, default=default.gpus_per_worker, help="GPUs of a worker; a fraction shares one"
+        "--cpus-per-worker", type=int, help="CPUs of a worker (default: a GPU's share of its machine's, 1 without GPUs)"
+    )
+    group.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        help="GPUs of a worker; a fraction shares one (default: 1 where there are any, else 0)",
     )
     group.add_argument(
         "--cache", type=expanduser, default=default.cache, help="folder of decoded frames; none: ~/.cache/stridefold"
@@ -311,4 +345,6 @@ def _machine_options(parser: argparse.ArgumentParser, default: SearchOptions) ->
         default=default.reader,
         help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
     )
-    group.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")
+    group.add_argument(
+        "--plain", action=argparse.BooleanOptionalAction, default=False, help="plain lines, also on a terminal"
+    )

@@ -16,6 +16,10 @@ def check_baselines(names: tuple[str, ...], cohort: Cohort) -> None:
         raise ConfigurationError(
             "--baselines parameters needs numeric columns, but the cohort has none; leave it out of the list"
         )
+    if "attributes" in names and not cohort.attributes:
+        raise ConfigurationError(
+            "--baselines attributes needs columns that describe subjects; name them with --attribute, as --attribute age,sex,site"
+        )
 
 
 def run_baselines(study: Study, session: Session, where: str = "folds") -> Study:

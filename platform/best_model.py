@@ -47,10 +47,10 @@ def _refit(study: Study, trial: TrialRecord, session: Session) -> Path:
     """Returns the result of the chosen configuration trained on every subject; it has no score.
 
     Raises:
-        StridefoldError: It cannot be trained, or is a baseline, which keeps no weights.
+        StridefoldError: It cannot be trained, or is a baseline that keeps no weights.
     """
     config = TrainConfig.from_flat(trial.config)
-    if config.model not in ("clip", "vita_clip"):
+    if not config.kind.network:
         raise StridefoldError(f"--refit all: the chosen trial is the baseline {config.model!r}, which keeps no weights")
     whole = refit_study(study)
     (key,) = whole.keys(config)

@@ -7,24 +7,38 @@ from platform.console import Console
 from platform.options import SearchOptions, home_path
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 0, 1 for a problem, 130 when stopped by the user."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of this command."""
+    made = argparse.ArgumentParser(
         prog="python -m platform.cohort", description="Simulate a cohort or check a manifest."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = made.add_subparsers(dest="command", required=True)
     simulate = commands.add_parser("simulate", help="write simulated walkers as videos with a manifest")
     simulate.add_argument("folder", type=home_path, help="new folder")
     simulate.add_argument("--subjects", type=int, default=24, help="subjects (default 24)")
     simulate.add_argument("--seconds", type=float, default=5.0, help="length of a video (default 5)")
     simulate.add_argument("--size", type=int, default=112, help="side of the frame in pixels (default 112)")
     simulate.add_argument("--seed", type=int, default=0, help="other seeds give other subjects (default 0)")
+    simulate.add_argument(
+        "--sites", type=int, default=1, help="places with a camera, a light and a room each (default 1)"
+    )
+    simulate.add_argument(
+        "--site-bias",
+        type=float,
+        default=0.0,
+        help="share of the subjects whose group decides the site, 0-1 (default 0)",
+    )
     check = commands.add_parser("check", help="check a manifest; takes the cohort options of platform.search")
     check.add_argument("manifest", help="manifest (.csv or .parquet)")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 0, 1 for a problem, 130 when stopped by the user."""
     console = Console(plain=True)
 
     def command() -> int:
-        given, rest = parser.parse_known_args(arguments)
+        given, rest = parser().parse_known_args(arguments)
         if given.command == "check":
             from platform.pipeline import gather_cohort
 
@@ -33,11 +47,17 @@ def main(arguments: list[str] | None = None) -> int:
             console.say("no problems")
             return 0
         if rest:
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+            parser().error(f"unrecognized arguments: {' '.join(rest)}")
         from trainables.simulation.cohort import simulate_cohort
 
         manifest = simulate_cohort(
-            given.folder, subjects=given.subjects, seconds=given.seconds, size=given.size, seed=given.seed
+            given.folder,
+            subjects=given.subjects,
+            seconds=given.seconds,
+            size=given.size,
+            seed=given.seed,
+            sites=given.sites,
+            site_bias=given.site_bias,
         )
         console.say(f"{manifest}")
         return 0

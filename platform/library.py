@@ -21,7 +21,7 @@ PATHS = ("cohort", "task", "parameters", "study", "studies", "space", "cache", "
 """Options that may be a path; ~ stands for the home folder."""
 WORDS = {("folds", "subjects"): 0, ("baselines", "none"): ()}
 """Values that the command line has a word for."""
-OF_THE_TERMINAL = ("plain", "dry_run")
+OF_THE_COMMAND = ("plain", "dry_run")
 
 
 def options_from(given: Mapping[str, Any]) -> SearchOptions:
@@ -34,7 +34,7 @@ def options_from(given: Mapping[str, Any]) -> SearchOptions:
     Raises:
         ConfigurationError: There is no such option, or its value is not allowed.
     """
-    kinds = {name: kind for name, kind in typing.get_type_hints(SearchOptions).items() if name not in OF_THE_TERMINAL}
+    kinds = {name: kind for name, kind in typing.get_type_hints(SearchOptions).items() if name not in OF_THE_COMMAND}
     if unknown := sorted(set(given) - set(kinds)):
         near = difflib.get_close_matches(unknown[0], kinds, n=1)
         meant = f"did you mean {near[0]!r}?" if near else f"options are {', '.join(sorted(kinds))}"

@@ -9,6 +9,7 @@ from platform.study import Study, inner_study, outer_study
 import polars as pl
 
 from trainables.errors import LeakageError, StridefoldError
+from trainables.model_kinds import KINDS
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.metrics import score
 from trainables.study.outer_records import OuterResult
@@ -74,9 +75,9 @@ def _run_fold(outer: Study, fold: Fold, inner: Study, session: Session) -> Outer
 def _predictions(outer: Study, fold: Fold, inner: Study, trial: TrialRecord, session: Session) -> pl.DataFrame:
     """Returns the windows of the outer subjects with the mean probabilities of the inner folds' models.
 
-    A baseline keeps no weights: it is fitted anew on all of the outer fold's training subjects.
+    A baseline that keeps no weights is fitted again on all of the outer fold's training subjects.
     """
-    if trial.config["model"] in ("clip", "vita_clip"):
+    if KINDS[trial.config["model"]].network:
         return session.score_outer(inner, outer, fold)
     key = outer.fold_key(session.options.reference().with_values(trial.config), fold)
     if problem := session.train(outer, trial.config, {fold.index: key}):

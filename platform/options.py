@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import Space, load_space
-from trainables.config import BASELINES, TrainConfig
+from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
+from trainables.model_kinds import BASELINES
 from trainables.study.files import file_sha256
-from trainables.study.vocabulary import COSTS, RULES
+from trainables.study.vocabulary import COSTS, READERS, RULES
 
 SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.steps": 100,
@@ -43,6 +44,9 @@ CONTINUES = (
     "cache",
     "reader",
     "studies",
+    "dry_run",
+    "tensorboard",
+    "mlflow",
 )
 """Options that may change when a study is continued; the others decide what was computed."""
 
@@ -64,6 +68,7 @@ class SearchOptions:
     column: dict[str, str] = dataclasses.field(default_factory=dict)
     parameter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    attribute: tuple[str, ...] = ()
     follow_links: bool = False
     label_per_video: bool = False
     study: str | None = None
@@ -103,12 +108,18 @@ class SearchOptions:
     training_seeds: int = 1
     """Trainings of each fold, whose probabilities are averaged."""
     workers: int = 1
-    cpus_per_worker: int = 1
-    gpus_per_worker: float = 0.0
+    cpus_per_worker: int | None = None
+    """None: a GPU's share of its machine's CPUs, 1 without GPUs."""
+    gpus_per_worker: float | None = None
+    """None: 1, or what there is for each worker; 0 where there are no GPUs."""
     address: str = "local"
     cache: str = ""
     reader: str = "pyav"
     plain: bool = False
+    dry_run: bool = False
+    tensorboard: bool = True
+    mlflow: str | None = None
+    """Of a tracking server; None: none is told."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -129,7 +140,7 @@ class SearchOptions:
             )
         if self.outer_folds == 1 or self.outer_folds < 0:
             raise ConfigurationError(f"--outer-folds is {self.outer_folds}, but must be at least 2, or 0 for none")
-        if min(self.permutations, self.concurrency, self.gpus_per_worker) < 0:
+        if min(self.permutations, self.concurrency, self.gpus_per_worker or 0) < 0:
             raise ConfigurationError("--permutations, --concurrency and --gpus-per-worker must be at least 0")
         if not 0 <= self.prune <= 0.5:
             raise ConfigurationError(
@@ -139,6 +150,10 @@ class SearchOptions:
             raise ConfigurationError(
                 f"--choose must be one of {', '.join(RULES)}, and --cost one of {', '.join(COSTS)}"
             )
+        for name, allowed in (("sampler", SAMPLERS), ("refit", REFITS), ("reader", READERS)):
+            value = getattr(self, name)
+            if value is not None and value not in allowed:
+                raise ConfigurationError(f"--{name} is {value!r}, but must be one of {', '.join(allowed)}")
         if unknown := sorted(set(self.baselines) - set(BASELINES)):
             raise ConfigurationError(f"--baselines {unknown[0]} is not known; use some of {', '.join(BASELINES)}")
         if self.fold is not None and (self.outer_folds or self.repeats > 1):
@@ -147,10 +162,15 @@ class SearchOptions:
             raise ConfigurationError("--fold-column gives one set of folds, so it does not go with --repeats")
 
     def completed(self, space: Space) -> "SearchOptions":
-        """Returns the options with the number of trials and the sampler filled in, which depend on the space."""
+        """Returns the options with the number of trials, the sampler and the baselines filled in.
+
+        Trials and sampler depend on the space; attributes are a baseline wherever they and any baselines are asked for.
+        """
         trials = self.trials or space.cells or DEFAULT_TRIALS
+        compares = self.attribute and self.baselines and "attributes" not in self.baselines
         return dataclasses.replace(
             self,
+            baselines=(*self.baselines, "attributes") if compares else self.baselines,
             trials=min(trials, space.cells) if space.cells else trials,
             sampler=self.sampler or ("grid" if space.cells else "tpe"),
         )

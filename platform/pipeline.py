@@ -4,9 +4,11 @@ import dataclasses
 import datetime
 import shlex
 import time
+from functools import partial
 from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
 from platform.best_model import write_best
+from platform.config_file import write_config
 from platform.console import Console
 from platform.memory import worker_memory
 from platform.nested import open_nested, run_nested
@@ -14,11 +16,12 @@ from platform.options import SearchOptions
 from platform.resources import ray_session
 from platform.sampling import check_space
 from platform.session import Session, frame_cache
+from platform.sites import read_places
 from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study, permuted
 
 from reports.documents.page import write_report
-from search_spaces import load_space
+from search_spaces import Space, load_space
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import close_folder, open_cache
@@ -29,29 +32,24 @@ from trainables.simulation.cohort import VERSION, simulate_cohort
 from trainables.study.files import read_json
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import CODE_CHANGED, Cohort
-from trainables.training.fold import as_baseline, check_prompts
+from trainables.training.fold import check_prompts
 
 
 def search(options: SearchOptions, console: Console) -> Path:
     """Checks everything, then trains, chooses, explains, compares and reports; returns the study's folder."""
     started = time.monotonic()
-    space, reference = load_space(options.space), options.reference()
-    options = options.completed(space)
-    check_space(space, reference, options.sampler or "tpe")
-    cohort, task = gather_cohort(options, console)
-    options = options.for_task(ordinal=task.ordinal)
-    check_baselines(options.baselines, cohort)
-    backbone = load_backbone(options.backbone)
-    check_prompts(as_baseline(reference), backbone, task)
+    plan = make_plan(options, console)
+    options, space, cohort, task, backbone = plan.options, plan.space, plan.cohort, plan.task, plan.backbone
     with lock(options.study_folder()):
         study = open_study(options.study_folder(), options, cohort, task, backbone.about())
         if options.outer_folds:
             open_nested(study, options)  # a cohort that is too small for it is told before Ray starts
         announce(study, options, console)
-        memory = worker_memory(reference, backbone.about(), options.workers, gpu=options.gpus_per_worker > 0)
-        with ray_session(options, memory) as machines:
+        write_config(study.folder, options, options.reference())
+        with ray_session(options, partial(_memory_of_worker, options, backbone)) as machines:
             if machines.note:
                 console.say(machines.note)
+            study = study.noted(options=study.record.options | machines.shares())
             session = Session(options=options, space=space, machines=machines, console=console)
             study = ingest(study, backbone, session)
             chosen = session.search(study, "search")
@@ -59,6 +57,7 @@ def search(options: SearchOptions, console: Console) -> Path:
             write_best(study, chosen, session)
             write_report(study.folder, pdf=False)
             study = run_baselines(study, session)
+            read_places(study, session)
             if options.outer_folds:
                 run_nested(study, session)
             null = tuple(run_permutation(study, n, session) for n in range(options.permutations))
@@ -67,6 +66,39 @@ def search(options: SearchOptions, console: Console) -> Path:
     show(study, chosen, console)
     console.say(f"report: {page}")
     return study.folder
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a search is about, checked as far as that can be without Ray."""
+
+    options: SearchOptions
+    """Completed."""
+    space: Space
+    cohort: Cohort
+    task: Task
+    backbone: Backbone
+
+
+def make_plan(options: SearchOptions, console: Console) -> Plan:
+    """Reads and checks everything that a search is told, and returns it.
+
+    Raises:
+        StridefoldError: The first thing that is wrong.
+    """
+    space, reference = load_space(options.space), options.reference()
+    options = options.completed(space)
+    check_space(space, reference, options.sampler or "tpe")
+    cohort, task = gather_cohort(options, console)
+    options = options.for_task(ordinal=task.ordinal)
+    check_baselines(options.baselines, cohort)
+    backbone = load_backbone(options.backbone)
+    check_prompts(reference.effective(), backbone, task)
+    return Plan(options=options, space=space, cohort=cohort, task=task, backbone=backbone)
+
+
+def _memory_of_worker(options: SearchOptions, backbone: Backbone, gpus: float) -> int:
+    return worker_memory(options.reference(), backbone.about(), options.workers, gpu=gpus > 0)
 
 
 def announce(study: Study, options: SearchOptions, console: Console) -> None:
@@ -99,6 +131,8 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         columns=options.column,
         named=options.parameter,
         ignore=options.ignore,
+        attributes=options.attribute,
+        own_parameters=bool(options.parameters),
         folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
         fold_column=options.fold_column,
         follow_links=options.follow_links,

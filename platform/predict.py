@@ -29,66 +29,84 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse_predict(arguments: list[str] | None = None) -> PredictOptions:
     """Returns the options of a command line; --help and a wrong line end the program as argparse does."""
-    given = vars(_parser().parse_args(arguments))
+    given = vars(parser().parse_args(arguments))
     return PredictOptions(**given | {"videos": tuple(given["videos"])})
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of this command."""
+    made = argparse.ArgumentParser(
         prog="python -m platform.predict",
         description="Put new videos through the trained folds of a study's chosen configuration; the folds' mean is the ensemble.",
         epilog=f"{NOTICE[0].upper()}{NOTICE[1:]}.",
     )
-    parser.add_argument("study", type=home_path, metavar="STUDY", help="the study's folder, as studies/gait")
-    parser.add_argument("videos", nargs="*", type=os.path.expanduser, metavar="VIDEO", help="video files")
-    parser.add_argument(
+    made.add_argument(
+        "study",
+        type=home_path,
+        metavar="STUDY",
+        help="the study's folder, as studies/gait, or a model's that platform.export wrote",
+    )
+    made.add_argument(
+        "videos",
+        nargs="*",
+        type=os.path.expanduser,
+        metavar="VIDEO",
+        help="video files, folders of them, or patterns as 'walks/*.mp4'",
+    )
+    made.add_argument(
         "--manifest",
         type=home_path,
         metavar="FILE",
         help="instead of videos: .csv or .parquet with subject, video and, where known, the box; adds a row per subject",
     )
-    parser.add_argument(
+    made.add_argument(
         "--follow-links",
         action="store_true",
         help="the manifest's videos may be symbolic links to any file that you may read",
     )
-    parser.add_argument("--fold", type=int, metavar="K", help="one fold, from 0; none: the mean of all folds")
-    parser.add_argument(
+    made.add_argument("--fold", type=int, metavar="K", help="one fold, from 0; none: the mean of all folds")
+    made.add_argument(
         "--out",
         type=home_path,
         metavar="FILE",
         help="ends in .json (all windows, folds and descriptions) or .csv (the folds' mean); "
         "none: both, as predictions-1.json and predictions-1.csv here, or the next free number",
     )
-    parser.add_argument(
+    made.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with --out FILE.json: videos that are in it are not predicted again",
+    )
+    made.add_argument("--workers", type=int, default=1, metavar="N", help="processes that decode videos (default 1)")
+    made.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes a GPU if there is one"
     )
-    parser.add_argument(
+    made.add_argument(
         "--backbone",
         default="",
         type=os.path.expanduser,
         help="where the study's backbone lies now; none: where it lay in training",
     )
-    parser.add_argument(
+    made.add_argument(
         "--knowledge-encoder",
         default="",
         type=os.path.expanduser,
         help="likewise, where the study used one other than clip",
     )
-    parser.add_argument(
+    made.add_argument(
         "--cache",
         default="",
         type=os.path.expanduser,
         metavar="FOLDER",
         help="decoded frames; none: ~/.cache/stridefold",
     )
-    parser.add_argument(
+    made.add_argument(
         "--reader",
         choices=READERS,
         default="pyav",
         help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
     )
-    return parser
+    return made
 
 
 if __name__ == "__main__":

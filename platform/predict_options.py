@@ -23,11 +23,19 @@ class PredictOptions:
     knowledge_encoder: str = ""
     cache: str = ""
     reader: str = "pyav"
+    workers: int = 1
+    resume: bool = False
 
     def __post_init__(self) -> None:
         if bool(self.videos) == (self.manifest is not None):
             given = "both were given" if self.videos else "neither was given"
             raise ConfigurationError(f"give video files or --manifest FILE; {given}")
+        if self.workers < 1:
+            raise ConfigurationError(f"--workers is {self.workers}, but must be at least 1")
+        if self.resume and (self.out is None or self.out.suffix.lower() != ".json" or self.manifest is not None):
+            raise ConfigurationError(
+                "--resume goes on with a file of single videos: it needs --out FILE.json, and no --manifest"
+            )
         if self.out is not None and self.out.suffix.lower() not in (".json", ".csv"):
             raise ConfigurationError(f"--out {self.out} must end in .json or .csv")
         if self.out is not None and not self.out.absolute().parent.is_dir():

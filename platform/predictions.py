@@ -6,14 +6,17 @@ import importlib.metadata
 from pathlib import Path
 from platform.console import Console
 from platform.predict_options import NOTICE, PredictOptions
+from platform.predicting_on import begun, merged, parts, remaining
 from platform.predictor import Predictor
+from platform.unlike import Unlike, plain
 from typing import Any
 
 import polars as pl
 
-from trainables.cohort.new_videos import Seen, read_manifest_videos, read_videos
+from trainables.cohort.new_videos import Seen, expanded, read_manifest_videos, read_videos
 from trainables.data.cache_folder import open_frames
-from trainables.inference.ensemble import Ensemble, Prediction, load_frozen, open_ensemble
+from trainables.inference.ensemble import Ensemble, Prediction, load_frozen
+from trainables.inference.exported import open_model
 from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text
 from trainables.study.training_version import TRAINING_VERSION, source_hash
@@ -24,35 +27,53 @@ WORDS = "descriptions are what the folds' models learned of the class; nothing i
 
 def predict(options: PredictOptions, console: Console) -> int:
     """Scores the videos by the study's folds, prints the table and writes the files."""
-    ensemble = open_ensemble(options.study, options.fold)
+    ensemble = open_model(options.study, options.fold)
     if options.manifest:
         videos = read_manifest_videos(options.manifest, follow_links=options.follow_links)
     else:
-        videos = read_videos(options.videos)
+        videos = read_videos(expanded(options.videos))
+    before = begun(options.out, ensemble) if options.resume and options.out else None
+    if (todo := remaining(videos, before)).is_empty():
+        console.say(f"all {len(videos)} videos are in {options.out} already")
+        return 0
     predictor = Predictor(
         ensemble,
         load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder),
         cache=open_frames(options.cache),
         device=options.chosen_device(),
         reader=options.reader,
+        workers=options.workers,
     )
-    with console.ingest() as on_video:
-        scored = predictor.score(videos, LEVELS if options.manifest else LEVELS[1:], on_video)
-    show(ensemble, scored.found, scored.seen, console)
-    for path in (options.out,) if options.out else free_paths(Path()):
-        write(path, ensemble, scored.videos, scored.found, scored.seen)
-        console.say(f"written: {path}")
+    for part in parts(todo) if options.resume else (todo,):
+        before = _predict_part(options, predictor, part, before, console)
     return 0
 
 
-def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console) -> None:
+def _predict_part(
+    options: PredictOptions, predictor: Predictor, videos: pl.DataFrame, before: dict[str, Any] | None, console: Console
+) -> dict[str, Any] | None:
+    """Scores some videos, prints the table, writes the files, and returns what is written so far where a run can go on."""
+    ensemble = predictor.ensemble
+    with console.ingest() as on_video:
+        scored = predictor.score(videos, LEVELS if options.manifest else LEVELS[1:], on_video)
+    show(ensemble, scored.found, scored.seen, console, scored.far)
+    document = merged(before, as_document(ensemble, scored.videos, scored.found, scored.seen, scored.far))
+    for path in (options.out,) if options.out else free_paths(Path()):
+        write(path, ensemble, scored.found, document)
+        console.say(f"written: {path}")
+    return document if options.resume else None
+
+
+def show(
+    ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console: Console, far: tuple[Unlike, ...] = ()
+) -> None:
     """Prints where the models come from, the table, the nearest descriptions, and what to be careful about."""
     trial, classes = ensemble.trial, ensemble.cohort.classes
     which = f"{len(ensemble.folds)} folds" if len(ensemble.folds) > 1 else f"fold {ensemble.folds[0]}"
     which = "one model of all subjects" if ensemble.refitted else which
     console.say(
         f"study {ensemble.record.name}, {which} of trial {trial.number}, chosen by its {ensemble.record.metric} of "
-        f"{trial.value or 0.0:.3f} over {len(ensemble.cohort.subjects())} held-out subjects"
+        f"{trial.value or 0.0:.3f} over {ensemble.subjects} held-out subjects"
     )
     console.say("")
     shown = [p for p in found if p.level != "window"]
@@ -60,7 +81,7 @@ def show(ensemble: Ensemble, found: list[Prediction], seen: list[Seen], console:
     console.say("")
     for p in shown:
         console.say(f"{p.video or p.subject}: {description(p, classes)}")
-    for line in cautions(ensemble, seen):
+    for line in cautions(ensemble, seen, far):
         console.say(line)
 
 
@@ -85,7 +106,7 @@ def description(p: Prediction, classes: tuple[str, ...]) -> str:
     return f"nearest description of {classes[p.predicted]} (fold {near.fold}, cosine {near.similarity:.2f}): {near.decoded.sentence}"
 
 
-def cautions(ensemble: Ensemble, seen: list[Seen]) -> list[str]:
+def cautions(ensemble: Ensemble, seen: list[Seen], far: tuple[Unlike, ...] = ()) -> list[str]:
     """Returns what whoever reads the predictions must know, one sentence a line."""
     lines = [f"note: {WORDS}"]
     if ensemble.cohort.simulated:
@@ -101,7 +122,8 @@ def cautions(ensemble: Ensemble, seen: list[Seen]) -> list[str]:
         lines.append(
             "note: the source text of the trainers is not the study's; their version is, so they compute the same"
         )
-    return [*lines, *(caution(s) for s in seen), f"warning: {NOTICE}"]
+    unlike = (one.sentence() for one in far if one.unlike)
+    return [*lines, *(caution(s) for s in seen), *unlike, f"warning: {NOTICE}"]
 
 
 def caution(seen: Seen) -> str:
@@ -128,12 +150,12 @@ def free_paths(folder: Path) -> tuple[Path, Path]:
     return folder / f"predictions-{number}.json", folder / f"predictions-{number}.csv"
 
 
-def write(path: Path, ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction], seen: list[Seen]) -> None:
+def write(path: Path, ensemble: Ensemble, found: list[Prediction], document: dict[str, Any]) -> None:
     """Writes all predictions, as JSON or CSV by the path's ending."""
     if path.suffix.lower() == ".csv":
         write_text(path, as_rows(ensemble, found).write_csv())
     else:
-        write_json(path, as_document(ensemble, videos, found, seen))
+        write_json(path, document)
 
 
 def label_values(ensemble: Ensemble) -> list[str]:
@@ -141,7 +163,13 @@ def label_values(ensemble: Ensemble) -> list[str]:
     return [c["value"] for c in ensemble.record.task["classes"]]
 
 
-def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction], seen: list[Seen]) -> dict[str, Any]:
+def as_document(
+    ensemble: Ensemble,
+    videos: pl.DataFrame,
+    found: list[Prediction],
+    seen: list[Seen],
+    far: tuple[Unlike, ...] = (),
+) -> dict[str, Any]:
     """Returns the contents of the JSON file: where the models come from, then windows, videos and subjects."""
     record, classes, values = ensemble.record, ensemble.cohort.classes, label_values(ensemble)
     hashes = dict(videos.select("video", "sha256").rows())
@@ -168,7 +196,7 @@ def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction
 
     return {
         "notice": NOTICE,
-        "cautions": cautions(ensemble, seen),
+        "cautions": cautions(ensemble, seen, far),
         "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "stridefold": importlib.metadata.version("stridefold"),
         "study": record.name,
@@ -180,6 +208,7 @@ def as_document(ensemble: Ensemble, videos: pl.DataFrame, found: list[Prediction
         "fold_keys": [ensemble.trial.folds[fold] for fold in ensemble.folds],
         "backbone": {"name": record.backbone["name"], "sha256": record.backbone["sha256"]},
         "in_study": [dataclasses.asdict(s) for s in seen],
+        "unlike_training": plain(far),
         **{f"{level}s": [entry(p) for p in found if p.level == level] for level in LEVELS},
     }
 

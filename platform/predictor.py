@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from platform.unlike import Unlike, distances
 
 import polars as pl
 
@@ -26,6 +27,8 @@ class Scored:
     found: list[Prediction]
     seen: list[Seen]
     """Videos and subjects that the study's cohort has too."""
+    far: tuple[Unlike, ...]
+    """How unlike the training videos each is; empty where that cannot be known."""
 
 
 def check_where(device: str, reader: str) -> None:
@@ -38,16 +41,18 @@ def check_where(device: str, reader: str) -> None:
 class Predictor:
     """The chosen configuration's folds with their frozen backbone, ready to score."""
 
-    def __init__(self, ensemble: Ensemble, frozen: FrozenFeatures, *, cache: Path, device: str, reader: str = "pyav"):
+    def __init__(self, ensemble: Ensemble, frozen: FrozenFeatures, *, cache: Path, device: str, reader: str = "pyav",
+                 workers: int = 1):  # fmt: skip
         """Takes what scores, and where.
 
         Args:
             cache: folder of decoded frames.
             device: cpu or cuda.
             reader: what decodes videos, one of READERS.
+            workers: processes that decode.
         """
         self.ensemble, self.frozen = ensemble, frozen
-        self.cache, self.device, self.reader = cache, device, reader
+        self.cache, self.device, self.reader, self.workers = cache, device, reader, workers
 
     def score(
         self,
@@ -71,6 +76,7 @@ class Predictor:
             videos=videos,
             found=[p for level in levels for p in predictions(self.ensemble, scores, level)],
             seen=list(seen_in_study(self.ensemble.cohort, self.ensemble.splits, self.ensemble.folds, videos)),
+            far=distances(self.ensemble, videos, self.frozen.backbone, self.cache),
         )
 
     def _ingested(self, videos: pl.DataFrame, on_video: Callable[[int, int], None]) -> pl.DataFrame:
@@ -83,5 +89,7 @@ class Predictor:
             parameters=(),
             videos=videos,
         )
-        size = self.frozen.backbone.image_size
-        return ingest_cohort(new, size=size, folder=self.cache, reader=self.reader, on_video=on_video).videos
+        size, folder = self.frozen.backbone.image_size, self.cache
+        return ingest_cohort(
+            new, size=size, folder=folder, workers=self.workers, reader=self.reader, on_video=on_video
+        ).videos

@@ -11,27 +11,32 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns the exit status."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of this command."""
+    made = argparse.ArgumentParser(
         prog="python -m platform.report",
         description="Write report.html, report.pdf, results.json, predictions.parquet and model_card.md of a study, finished or not.",
     )
-    parser.add_argument("study", type=home_path, metavar="STUDY", help="the study's folder, as studies/gait")
-    parser.add_argument(
+    made.add_argument("study", type=home_path, metavar="STUDY", help="the study's folder, as studies/gait")
+    made.add_argument(
         "--pseudonyms",
         action="store_true",
         help="write into the study's folder 'shared', with pseudonyms for subject ids and file names; the key that leads "
         "back stays in the study's folder",
     )
-    parser.add_argument(
+    made.add_argument(
         "--filmstrips", action="store_true", help="show six frames of each wrong video: the page then shows faces"
     )
-    parser.add_argument("--no-pdf", action="store_true", help="do not print report.pdf, which needs a Chromium")
+    made.add_argument("--no-pdf", action="store_true", help="do not print report.pdf, which needs a Chromium")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns the exit status."""
     console = Console(plain=True)
 
     def command() -> int:
-        options = parser.parse_args(arguments)
+        options = parser().parse_args(arguments)
         from reports.documents.page import write_report  # its libraries take seconds
 
         page = write_report(

@@ -7,7 +7,7 @@ import signal
 import socket
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from platform.memory import GIB
 from platform.options import SearchOptions
 from platform.ray_places import temporary_folder, token_environment, token_file
 from platform.surroundings import LOGGERS, as_found, put_back
+from platform.worker_shares import with_shares
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -58,21 +59,27 @@ class Machines:
     gpus: float
     concurrent: int
     """Trials that run side by side."""
+    cpus_per_worker: int = 1
+    gpus_per_worker: float = 0.0
     memory: int = 0
     """Bytes that a worker asks Ray for; 0 asks for none."""
     note: str = ""
     """What the user should know of it; '' for nothing."""
 
+    def shares(self) -> dict[str, float]:
+        """Returns what a worker takes here, by the options' names."""
+        return {"cpus_per_worker": self.cpus_per_worker, "gpus_per_worker": self.gpus_per_worker}
+
 
 @contextmanager
-def ray_session(options: SearchOptions, worker_memory: int = 0) -> Iterator[Machines]:
+def ray_session(options: SearchOptions, worker_memory: Callable[[float], int] | None = None) -> Iterator[Machines]:
     """Starts or joins Ray, and leaves it again; the process is afterwards as it was.
 
     A session that this process has already is joined, and goes on.
 
     Args:
-        worker_memory: bytes that a trial's worker takes, of which this machine holds a number; 0 where that is not known.
-            How much the machines of a cluster have is for who made it to know.
+        worker_memory: gives the bytes of this machine's memory that a worker with so many GPUs takes; None where that is
+            not known. How much the machines of a cluster have is for who made it to know.
 
     Raises:
         StridefoldError: No cluster at that address, or a trial's workers can never fit it.
@@ -96,7 +103,7 @@ def ray_session(options: SearchOptions, worker_memory: int = 0) -> Iterator[Mach
                 yield _machines(options)
             else:
                 with _own_session(options):
-                    yield _machines(options, worker_memory if options.address == "local" else 0)
+                    yield _machines(options, worker_memory if options.address == "local" else None)
         finally:
             worker.print_to_stdstream = printer
 
@@ -196,12 +203,16 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _machines(options: SearchOptions, worker_memory: int = 0) -> Machines:
+def _machines(options: SearchOptions, worker_memory: Callable[[float], int] | None = None) -> Machines:
     import ray
 
-    offered = ray.cluster_resources()
+    offered, each = ray.cluster_resources(), [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if options.address != "local":
-        offered = when_all_started(offered, Path(os.path.expanduser("~/ray_bootstrap_config.yaml")))
+        bootstrap = Path(os.path.expanduser("~/ray_bootstrap_config.yaml"))
+        offered, each = when_all_started(offered, bootstrap), [*each, *_types(bootstrap)]
+    options = with_shares(options, each)
+    assert options.cpus_per_worker is not None
+    assert options.gpus_per_worker is not None
     cpus, gpus = offered.get("CPU", 0.0), offered.get("GPU", 0.0)
     need_cpus, need_gpus = options.workers * options.cpus_per_worker, options.workers * options.gpus_per_worker
     if need_cpus > cpus or need_gpus > gpus:
@@ -216,10 +227,16 @@ def _machines(options: SearchOptions, worker_memory: int = 0) -> Machines:
         )
     fit = cpus // need_cpus if not need_gpus else min(cpus // need_cpus, gpus // need_gpus)
     most = max(1, min(int(fit), DRIVER_SLOTS, options.concurrency or DRIVER_SLOTS))
-    machines = Machines(cpus=cpus, gpus=gpus, concurrent=most)
-    if options.concurrency or not worker_memory:
+    machines = Machines(
+        cpus=cpus,
+        gpus=gpus,
+        concurrent=most,
+        cpus_per_worker=options.cpus_per_worker,
+        gpus_per_worker=options.gpus_per_worker,
+    )
+    if options.concurrency or worker_memory is None:
         return machines
-    return within_memory(machines, offered["memory"], worker_memory, options.workers)
+    return within_memory(machines, offered["memory"], worker_memory(options.gpus_per_worker), options.workers)
 
 
 def within_memory(machines: Machines, offered: float, worker: int, workers: int) -> Machines:
@@ -248,15 +265,21 @@ def when_all_started(offered: dict[str, float], bootstrap: Path) -> dict[str, fl
         offered: by the machines that run now.
         bootstrap: cluster.yaml as `ray up` left it on the head, with what each type of machine has. None: all machines run.
     """
-    if not bootstrap.exists():
-        return offered
-    config = yaml.safe_load(bootstrap.read_text())
-    workers = [node for name, node in config["available_node_types"].items() if name != config["head_node_type"]]
+    workers = _types(bootstrap)
 
     def at_most(kind: str) -> float:
-        return sum(node["resources"].get(kind, 0) * min(node["max_workers"], config["max_workers"]) for node in workers)
+        return sum(resources.get(kind, 0) * resources["machines"] for resources in workers)
 
     return offered | {kind: max(offered.get(kind, 0.0), at_most(kind)) for kind in ("CPU", "GPU")}
+
+
+def _types(bootstrap: Path) -> list[dict[str, float]]:
+    """Returns what each type of machine offers that an autoscaler may start, and how many of it as `machines`."""
+    if not bootstrap.exists():
+        return []
+    config = yaml.safe_load(bootstrap.read_text())
+    workers = [node for name, node in config["available_node_types"].items() if name != config["head_node_type"]]
+    return [node["resources"] | {"machines": min(node["max_workers"], config["max_workers"])} for node in workers]
 
 
 def release_dead_jobs() -> None:

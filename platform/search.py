@@ -1,8 +1,11 @@
 """python -m platform.search: from a cohort to a report."""
 
 from platform.arguments import parse_search
+from platform.arguments import search_parser as parser
 from platform.cli import leave, run
 from platform.console import Console
+
+__all__ = ["main", "parser"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -11,6 +14,10 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> int:
         options = parse_search(arguments)
         # Here, because torch, Ray and Optuna take seconds, and --help and a wrong line need none of them.
+        if options.dry_run:
+            from platform.dry_run import dry_run
+
+            return dry_run(options, Console(options.plain))
         from platform.pipeline import search
 
         search(options, Console(options.plain))

@@ -48,8 +48,8 @@ class Session:
             seed=options.seed_of_sampler,
             prune=0.0 if options.cost else options.prune,
             workers=options.workers,
-            cpus=options.cpus_per_worker,
-            gpus=options.gpus_per_worker,
+            cpus=self.machines.cpus_per_worker,
+            gpus=self.machines.gpus_per_worker,
             memory=self.machines.memory,
         )
         optuna_study = open_optuna(study, options.cost)
@@ -66,7 +66,7 @@ class Session:
         """Decodes what the classes of finished folds have learned, one key for each of the study's folds."""
         from trainables.ray_loop import describe
 
-        self.tasks(describe, ((*self._place(study), key, fold) for fold, key in enumerate(keys)))
+        self.tasks(describe, ((*self.place(study), key, fold) for fold, key in enumerate(keys)))
 
     def train(self, study: Study, config: dict[str, Any], keys: dict[int, str]) -> list[str]:
         """Trains one flat configuration on some folds.
@@ -79,7 +79,7 @@ class Session:
         """
         from trainables.ray_loop import train_one
 
-        calls = ((*self._place(study), key, fold, config) for fold, key in keys.items())
+        calls = ((*self.place(study), key, fold, config) for fold, key in keys.items())
         what = "the model of all subjects" if config["model"] == "clip" else f"baseline {config['model']}"
         with self.console.folds(what, [study.folder / "folds" / key for key in keys.values()]):
             return [problem for problem in self.tasks(train_one, calls) if problem]
@@ -88,7 +88,7 @@ class Session:
         """Returns the predictions of an outer fold's test subjects by the ensemble that the inner study has chosen."""
         from trainables.ray_loop import score_outer
 
-        folder, cache = self._place(inner)
+        folder, cache = self.place(inner)
         call = (folder, cache, str(outer.folder.absolute()), fold.index)
         predictions: pl.DataFrame = self.tasks(score_outer, [call])[0]
         return predictions
@@ -100,7 +100,7 @@ class Session:
         """
         import ray
 
-        cpus, gpus = self.options.cpus_per_worker, self.options.gpus_per_worker
+        cpus, gpus = self.machines.cpus_per_worker, self.machines.gpus_per_worker
         task = ray.remote(function).options(
             num_cpus=cpus,
             num_gpus=gpus,
@@ -116,7 +116,8 @@ class Session:
             raise
         return results
 
-    def _place(self, study: Study) -> tuple[str, str]:
+    def place(self, study: Study) -> tuple[str, str]:
+        """Returns the absolute paths of a study's folder and of the frame cache, as tasks take them."""
         return str(study.folder.absolute()), str(frame_cache(self.options))
 
 

@@ -17,6 +17,7 @@ from platform.options import SearchOptions
 from platform.splits import check_ledger, make_splits, only_fold, splits_of_column
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 import trainables
@@ -83,7 +84,7 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
     asked = {name: getattr(options, name) for name in growing}
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
-        _require_same(folder, record, identity, cohort, task, backbone)
+        require_same(folder, record, identity, cohort, task, backbone)
         codes = record.code if code in record.code else (*record.code, code)
         record = dataclasses.replace(record, options=record.options | identity | asked, finished=None, code=codes)
     else:
@@ -110,7 +111,7 @@ def splits_for(cohort: Cohort, options: SearchOptions) -> Splits:
     Raises:
         ConfigurationError: The cohort has too few subjects for them.
     """
-    if options.fold_column:
+    if options.fold_column and cohort.videos["fold"].n_unique() > 1:
         splits = splits_of_column(cohort)
     else:
         folds = options.folds or len(cohort.subjects())
@@ -128,8 +129,13 @@ def _saved(study: Study) -> Study:
     return study
 
 
-def _require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], cohort: Cohort, task: Task,
+def require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], cohort: Cohort, task: Task,
                   backbone: dict[str, Any]) -> None:  # fmt: skip
+    """Checks that a study in a folder goes on with these options and data.
+
+    Raises:
+        StridefoldError: Says what has changed.
+    """
     if (version := record.training_version) != TRAINING_VERSION:
         raise StridefoldError(
             f"{folder} was computed by version {version} of the trainers, and this is version {TRAINING_VERSION}, which computes "
@@ -160,10 +166,14 @@ def _require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], c
 def permuted(study: Study, number: int, options: SearchOptions) -> Study:
     """Returns a study of the same cohort in which the subjects' labels changed hands, in permutations/NUMBER.
 
-    A subject keeps its videos and numbers, so only the link between them and the label is cut.
+    A subject keeps its videos and numbers, so only the link between them and the label is cut. With --fold-column labels change
+    hands within its groups: a null in which sites had another mix of classes would not be this study's.
     """
     subjects = study.cohort.subjects()
-    labels = subjects["label"].shuffle(seed=1_000_003 * (number + 1) + options.seed)
+    seed = 1_000_003 * (number + 1) + options.seed
+    labels = subjects["label"].shuffle(seed=seed)
+    if options.fold_column:
+        labels = _shuffled_within(study.cohort, subjects, seed)
     cohort = dataclasses.replace(
         study.cohort,
         videos=study.cohort.videos.drop("label").join(
@@ -174,15 +184,34 @@ def permuted(study: Study, number: int, options: SearchOptions) -> Study:
     return _part(study, cohort, folder, f"permutation-{number}", lambda: splits_for(cohort, options))
 
 
+def _shuffled_within(cohort: Cohort, subjects: pl.DataFrame, seed: int) -> pl.Series:
+    """Returns the subjects' labels, exchanged among those of one fold of the manifest's own."""
+    fold_of = dict(cohort.videos.select("subject", "fold").unique().rows())
+    groups = np.array([fold_of[subject] for subject in subjects["subject"]])
+    labels, rng = subjects["label"].to_numpy().copy(), np.random.default_rng(seed)
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        labels[members] = labels[members][rng.permutation(len(members))]
+    return pl.Series(labels, dtype=pl.Int64)
+
+
 def outer_study(study: Study, options: SearchOptions) -> Study:
-    """Returns a study of the same cohort on the outer folds, in outer.
+    """Returns a study of the same cohort on the outer folds, in outer: those of --fold-column, a site each say, or drawn ones.
 
     Raises:
         ConfigurationError: The cohort has too few subjects, or the study was begun with other outer folds.
     """
 
     def splits() -> Splits:
-        return make_splits(study.cohort, folds=options.outer_folds, seed=options.seed_of_splits)
+        if not options.fold_column:
+            return make_splits(study.cohort, folds=options.outer_folds, seed=options.seed_of_splits)
+        found = splits_of_column(study.cohort)
+        if len(found.folds) != options.outer_folds:
+            raise ConfigurationError(
+                f"--outer-folds {options.outer_folds}, but --fold-column {options.fold_column} names {len(found.folds)} folds, each "
+                f"of which is left out once; give --outer-folds {len(found.folds)}"
+            )
+        return found
 
     outer = _part(study, study.cohort, study.folder / "outer", "outer", splits)
     if (begun := len(outer.splits.folds)) != options.outer_folds:

@@ -15,18 +15,23 @@ from trainables.knowledge.tasks import FOLDER, shipped_tasks
 from trainables.study.files import write_text
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns the exit status."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of this command."""
+    made = argparse.ArgumentParser(
         prog="python -m platform.task", description="Writes a task file for a clinician to fill in."
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = made.add_subparsers(dest="command", required=True)
     new = commands.add_parser("new", help="write a task file with the classes of a label column")
     new.add_argument("cohort", type=Path, help="manifest (.csv or .parquet)")
     new.add_argument("--label", required=True, help="label column")
     new.add_argument("--column", metavar="OURS=YOURS", action="append", default=[], help="as in platform.search")
     new.add_argument("--out", type=Path, metavar="FILE", help="new file; none: LABEL.toml here")
-    given = parser.parse_args(arguments)
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns the exit status."""
+    given = parser().parse_args(arguments)
     console = Console(plain=True)
     try:
         path = write_new_task(given.cohort, given.label, dict(parse_column(text) for text in given.column), given.out)

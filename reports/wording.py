@@ -30,6 +30,9 @@ MODELS = {
     "vita_clip": "Vita-CLIP without clinical knowledge or numbers (a baseline)",
     "linear_probe": "a linear classifier on frozen video features (a baseline)",
     "parameters": "a classifier on the measured gait parameters alone (a baseline)",
+    "attributes": "a classifier on the subjects' attributes alone (a baseline)",
+    "recording": "a classifier on facts of the video file alone (a baseline)",
+    "single_frame": "a linear classifier on one frame of each video (a baseline)",
 }
 EXPLAINED_BASELINES = {
     "untrained": "the same model before its first step of training, and without the motion read-out",
@@ -37,6 +40,9 @@ EXPLAINED_BASELINES = {
     "parameters": "a classifier on the measured gait parameters, without any video",
     "linear_probe": "a linear classifier on the mean of the frozen video features",
     "vita_clip": "the video CLIP trained without clinical knowledge, numbers or motion read-out",
+    "attributes": "a classifier on what is known of the people beside their gait, such as age, sex and site, without any video",
+    "recording": "a classifier on length, size, frame rate, bytes and light of the recording, whoever walks in it",
+    "single_frame": "a linear classifier on the frozen feature of each video's middle frame, in which nothing moves",
 }
 BASELINES = {
     "untrained": "the untrained model",
@@ -44,6 +50,9 @@ BASELINES = {
     "parameters": "gait parameters alone",
     "linear_probe": "frozen video features",
     "vita_clip": "Vita-CLIP",
+    "attributes": "attributes of the people alone",
+    "recording": "facts of the recording alone",
+    "single_frame": "one frame alone",
 }
 KNOWLEDGE_SOURCES = {
     "own": "its own",
@@ -133,13 +142,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def contents(compared: bool, mapped: bool) -> tuple[tuple[str, str], ...]:
-    """Returns (id, heading) of the page's sections, in order; the comparisons and the maps only where there are any."""
+def contents(compared: bool, mapped: bool, grouped: bool = False) -> tuple[tuple[str, str], ...]:
+    """Returns (id, heading) of the page's sections, in order; comparisons, subgroups and maps only where there are any."""
     return (
         ("answer", "The answer"),
         ("cohort", "The cohort"),
         ("results", "Results in detail"),
         *((("comparisons", "Beside simpler methods"),) if compared else ()),
+        *((("subgroups", "Subgroups"),) if grouped else ()),
         ("search", "The search"),
         ("words", "What the classes mean"),
         *((("maps", "Maps"),) if mapped else ()),

@@ -1,4 +1,4 @@
-"""Two axes, for a first look: how long the prompt is, and how much the numbers weigh."""
+"""Two axes, for a first look: how fast the model learns, and whether it reads motion."""
 
 import optuna
 
@@ -6,10 +6,10 @@ from trainables.config import TrainConfig
 
 
 def suggest(trial: optuna.Trial, reference: TrainConfig) -> TrainConfig:
-    """Draws the prompt length and the weight of the numeric loss."""
+    """Draws the learning rate, and the motion read-out in closed form or none."""
     return reference.with_values(
         {
-            "text.n_ctx": trial.suggest_int("text.n_ctx", 4, 20, step=4),
-            "numeracy.weight": trial.suggest_float("numeracy.weight", 0.01, 1.0, log=True),
+            "optimizer.lr": trial.suggest_float("optimizer.lr", 1e-4, 1e-2, log=True),
+            "motion.readout": trial.suggest_categorical("motion.readout", ("statistics", "off")),
         }
     )

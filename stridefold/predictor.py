@@ -13,9 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from trainables.cohort.new_videos import read_manifest_videos, read_videos
+from trainables.cohort.new_videos import expanded, read_manifest_videos, read_videos
 from trainables.data.cache_folder import open_frames
-from trainables.inference.ensemble import load_frozen, open_ensemble
+from trainables.inference.ensemble import load_frozen
+from trainables.inference.exported import open_model
 from trainables.study.vocabulary import LEVELS
 
 TABLES = (".csv", ".parquet")
@@ -64,7 +65,7 @@ class Predictor:
         cache: str = "",
         reader: str = "pyav",
     ) -> Predictor:
-        """Returns the predictor of a study's folder.
+        """Returns the predictor of a study's folder, or of a model that `platform.export` wrote.
 
         Args:
             fold: One fold, from 0; None takes the mean of all.
@@ -77,7 +78,7 @@ class Predictor:
             StridefoldError: The study has no complete trial, or the backbone is not the one it was trained on.
         """
         predictor.check_where(device, reader)
-        ensemble = open_ensemble(Path(study).expanduser(), fold)
+        ensemble = open_model(Path(study).expanduser(), fold)
         where = device_of(device)
         frozen = load_frozen(ensemble, where, backbone, knowledge_encoder)
         return cls(predictor.Predictor(ensemble, frozen, cache=open_frames(cache), device=where, reader=reader))
@@ -90,7 +91,7 @@ class Predictor:
     def predict(
         self, videos: str | PathLike[str] | Sequence[str | PathLike[str]], *, follow_links: bool = False
     ) -> Predictions:
-        """Returns the predictions for a video, for a list of videos, or for those of a manifest (.csv or .parquet).
+        """Returns the predictions for videos, folders of videos or patterns, or for the videos of a manifest (.csv or .parquet).
 
         Args:
             follow_links: Whether a manifest's videos may be symbolic links to any file that you may read.
@@ -101,12 +102,14 @@ class Predictor:
         names = [fspath(videos)] if isinstance(videos, str | PathLike) else [fspath(video) for video in videos]
         manifest = len(names) == 1 and Path(names[0]).suffix.lower() in TABLES
         rows = (
-            read_manifest_videos(Path(names[0]), follow_links=follow_links) if manifest else read_videos(tuple(names))
+            read_manifest_videos(Path(names[0]), follow_links=follow_links)
+            if manifest
+            else read_videos(expanded(tuple(names)))
         )
         scored = self._models.score(rows, LEVELS if manifest else LEVELS[1:])
         ensemble = self._models.ensemble
         return Predictions(
             table=as_rows(ensemble, scored.found),
-            cautions=tuple(cautions(ensemble, scored.seen)),
-            document=as_document(ensemble, scored.videos, scored.found, scored.seen),
+            cautions=tuple(cautions(ensemble, scored.seen, scored.far)),
+            document=as_document(ensemble, scored.videos, scored.found, scored.seen, scored.far),
         )

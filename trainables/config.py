@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from trainables.errors import ConfigurationError
+from trainables.model_kinds import KINDS, ModelKind
 from trainables.setting_types import checked, settings_of
 
 CONTEXT_INITS = ("zeros", "normal", "words")
@@ -23,8 +24,6 @@ PRECISIONS = ("auto", "float32", "bf16")
 GPU_STEPS = ("eager", "graph", "compiled")
 TAILS = ("shift", "pad")
 READOUTS = ("off", "statistics", "convolution")
-BASELINES = ("untrained", "frozen_motion", "parameters", "linear_probe", "vita_clip")
-MODELS = ("clip", *BASELINES)
 LARGEST_SEED = 2**31 - 1
 """What NumPy takes as a seed, with room for the seeds that are derived from it."""
 
@@ -331,7 +330,17 @@ class DecoderConfig:
 class TrainConfig:
     """Everything that decides what one fold's training computes, but for its data."""
 
-    model: Literal["clip", "untrained", "frozen_motion", "vita_clip", "linear_probe", "parameters"] = "clip"
+    model: Literal[
+        "clip",
+        "untrained",
+        "frozen_motion",
+        "vita_clip",
+        "linear_probe",
+        "parameters",
+        "attributes",
+        "recording",
+        "single_frame",
+    ] = "clip"
     """The knowledge-augmented video CLIP, or a baseline on the same folds."""
     seed: int = 0
     """Seed of initialisation, order and draws."""
@@ -346,9 +355,18 @@ class TrainConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
     def __post_init__(self) -> None:
-        _require(self.model in MODELS, "model", self.model, f"one of {MODELS}")
+        _require(self.model in KINDS, "model", self.model, f"one of {tuple(KINDS)}")
         _require(self.trainings >= 1, "trainings", self.trainings, "at least 1")
         _require(0 <= self.seed <= LARGEST_SEED, "seed", self.seed, f"0 to {LARGEST_SEED}")
+
+    @property
+    def kind(self) -> ModelKind:
+        """Returns what kind of model this is."""
+        return KINDS[self.model]
+
+    def effective(self) -> Self:
+        """Returns the configuration with the settings that its kind of model overrides."""
+        return self.with_values(self.kind.left_out)
 
     @classmethod
     def checked(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,11 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from trainables.config import TrainConfig
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
+from trainables.study.metrics import mean_of_folds
 from trainables.study.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
+    from trainables.inference.timing import Times
     from trainables.training.distributed import Workers
     from trainables.training.frozen import FrozenFeatures
     from trainables.training.job import FoldJob
@@ -172,19 +174,68 @@ def score_outer(inner: str, cache: str, outer: str, fold: int, cpus: int, gpus: 
     subjects = Splits.load(Path(outer) / "splits.json").folds[fold].test
     videos = Cohort.load(Path(outer)).of_subjects(subjects)
     scores = score_videos(ensemble, videos, load_frozen(ensemble, device), cache=Path(cache), device=device)
-    windows = ["subject", "video", "window"]
-    classes = range(len(ensemble.cohort.classes))
-    means = scores.group_by(windows).agg(pl.col("probabilities").list.get(c).mean().alias(f"p{c}") for c in classes)
-    labels = videos.select("subject", "video", true=pl.col("label"))
-    return (
-        means.join(labels, on=["subject", "video"])
-        .sort(windows)
-        .select(
-            pl.lit(fold, dtype=pl.Int64).alias("fold"),
-            *windows,
-            "true",
-            probabilities=pl.concat_list(f"p{c}" for c in classes),
-        )
+    return mean_of_folds(scores, videos, fold)
+
+
+def score_new(
+    model: str, cache: str, videos: pl.DataFrame, backbone: str, knowledge_encoder: str, cpus: int, gpus: float
+) -> pl.DataFrame:
+    """Returns what a study's or a given-away model's folds say of new videos, as `score_videos`; a Ray task.
+
+    Args:
+        model: Folder of the study or the model.
+        videos: Of an ingested cohort.
+        backbone: Where it lies now; '' is where it lay in training. knowledge_encoder likewise.
+    """
+    from trainables.inference.ensemble import load_frozen, score_videos
+    from trainables.inference.exported import open_model
+
+    device = start_process(cpus, gpus)
+    ensemble = open_model(Path(model))
+    frozen = load_frozen(ensemble, device, backbone, knowledge_encoder)
+    return score_videos(ensemble, videos, frozen, cache=Path(cache), device=device)
+
+
+def read_group(study: str, cache: str, column: str, window: int, cpus: int, gpus: float) -> "dict[str, float] | str":
+    """Returns how well a column of the cohort can be read from the subjects' frozen features, or why it cannot; a Ray task.
+
+    Args:
+        column: Of the cohort's videos, as 'attribute site'; a subject has the value of its first video.
+        window: Frames of a window, under which the features are kept.
+    """
+    from trainables.training.shortcuts import read_in_features, subject_features
+
+    device = start_process(cpus, gpus)
+    record, cohort = StudyRecord.load(Path(study)), Cohort.load(Path(study))
+    names = tuple(p.name for p in cohort.parameters)
+    about = json.dumps([record.backbone, record.task])
+    backbone = _frozen_features(about, names, record.options["knowledge_encoder"], device).backbone
+    groups = cohort.videos.sort("video").group_by("subject").agg(pl.col(column).drop_nulls().first()).sort("subject")
+    features = subject_features(backbone, cohort, Path(cache), window)
+    known = groups[column].is_not_null().to_numpy()
+    try:
+        return read_in_features(features[known], groups[column].drop_nulls().to_list(), seed=0)
+    except StridefoldError as error:
+        return str(error)
+
+
+def time_models(about: dict[str, Any], config: dict[str, Any], cpus: int, gpus: float) -> "Times":
+    """Returns what the parts of a fold's training take on this worker; a Ray task that keeps nothing.
+
+    Args:
+        about: backbone (name), task (as a dict), knowledge_encoder, cohort, fold and reader.
+        config: flat.
+    """
+    from trainables.inference.timing import time_training
+    from trainables.model.backbone import load_backbone
+    from trainables.training.frozen import FrozenFeatures
+
+    device = start_process(cpus, gpus)
+    cohort, task = about["cohort"], task_from_dict(about["task"])
+    names = [parameter.name for parameter in cohort.parameters]
+    frozen = FrozenFeatures(load_backbone(about["backbone"]), task, names, about["knowledge_encoder"], device)
+    return time_training(
+        TrainConfig.from_flat(config), cohort, about["fold"], frozen, device=device, reader=about["reader"]
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from reports.wording import KNOWLEDGE_SOURCES, MODELS, metric, scientific, value
 from trainables.config import TrainConfig
+from trainables.model_kinds import KINDS, METHOD
 
 
 def methods(
@@ -76,9 +77,9 @@ def _model(c: dict[str, Any], backbone: str, encoder: str | None) -> str:
             f"30 frames per second, of which {c['video.frames']} evenly spaced frames were used; training windows began every "
             f"{c['video.stride']} frames, and held-out windows did not overlap."
         )
-    if c["model"] in ("clip", "vita_clip"):
+    if KINDS[c["model"]].trained:
         sentences.append(_video_sentence(c))
-    if c["model"] == "clip":
+    if c["model"] == METHOD:
         sentences += [_text_sentence(c, encoder), _number_sentence(c)]
         if c["decoder.enabled"] and c["numeracy.enabled"]:
             sentences.append(
@@ -89,7 +90,7 @@ def _model(c: dict[str, Any], backbone: str, encoder: str | None) -> str:
 
 
 def _training(c: dict[str, Any], ordinal: bool) -> str:
-    if c["model"] not in ("clip", "vita_clip"):
+    if not KINDS[c["model"]].trained:
         return ""  # a baseline's own way of fitting is no setting
     order = f" and a penalty of {c['optimizer.ordinal_beta']:.3g} for the distance between classes" if ordinal else ""
     passes = "1 pass" if c["optimizer.epochs"] == 1 else f"{c['optimizer.epochs']} passes"

@@ -7,13 +7,15 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+from huggingface_hub import EvalResult, ModelCardData
 
 from reports.numbers.analysis import Analysis, Results
 from reports.numbers.comparisons import Comparison
 from reports.numbers.descriptions import ClassWords
 from reports.numbers.statistics import Level, Score
+from reports.numbers.subgroups import Subgroups
 from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
+from trainables.model_kinds import KINDS
 from trainables.study.vocabulary import parse_metric
 
 LICENSE = (
@@ -30,8 +32,12 @@ NOTICE = (
 SIMULATED = "The walkers are simulated. The numbers show that the software works, and say nothing about patients."
 
 
-def model_card(analysis: Analysis) -> str:
+def model_card(analysis: Analysis, *, exported: bool = False) -> str:
     """Returns the card as Markdown; the same study gives the same text.
+
+    Args:
+        analysis: Of the study.
+        exported: Whether the card stands beside a model that is given away: it then names no study, and no hash of the cohort.
 
     Scores come from the nested estimate where there is one, and are called selection scores where there is none. Before a
     configuration has finished every fold the card says so and has no score. Names that the user gave are shown as
@@ -48,8 +54,8 @@ def model_card(analysis: Analysis) -> str:
         sections.append(_evaluation(analysis, found))
     sections += [_meaning(analysis), _limits(analysis)]
     if found is not None:
-        sections.append(_how(analysis, found))
-    sections.append(_provenance(analysis))
+        sections.append(_how(analysis, found, exported))
+    sections.append(_provenance(analysis, exported))
     return f"---\n{LICENSE}{_front_matter(analysis)}---\n\n" + "\n\n".join(sections) + "\n"
 
 
@@ -69,6 +75,7 @@ def _label(text: str) -> str:
 
 
 def _front_matter(analysis: Analysis) -> str:
+    """Returns the head of the card as the hub's own library writes it; its values are not rounded."""
     model = _model(analysis)
     task = "tabular-classification" if model == "parameters" else "video-classification"
     tags = ["gait-analysis", "research-only", *(["clip"] if model != "parameters" else [])]
@@ -81,29 +88,26 @@ def _front_matter(analysis: Analysis) -> str:
     if analysis.results is not None:
         level, kind = _leading(analysis, analysis.results)
         about["metrics"] = [HUB_METRICS.get(s.metric, s.metric) for s in level.scores]
-        about["model-index"] = [_index(analysis, task, level, kind)]
-    text: str = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=1000)
-    return text
+        about["model_name"] = _label(analysis.study.name)
+        about["eval_results"] = _eval_results(analysis, task, level, kind)
+    return ModelCardData(**about).to_yaml() + "\n"
 
 
-def _index(analysis: Analysis, task: str, level: Level, kind: str) -> dict[str, Any]:
-    """Returns the entry of the hub's model-index; its values are not rounded."""
+def _eval_results(analysis: Analysis, task: str, level: Level, kind: str) -> list[EvalResult]:
     people = "simulated walkers" if analysis.cohort.simulated else "subjects"
-    scores = [
-        {
-            "type": HUB_METRICS.get(s.metric, s.metric),
-            "value": s.value,
-            "name": f"{METRICS[s.metric]} per {level.level} ({kind})",
-        }
+    return [
+        EvalResult(
+            task_type=task,
+            task_name=sentence(task.replace("-", " ")),
+            dataset_type="gait-cohort",
+            dataset_name=f"{analysis.ledger.subjects} {people} of the study's own cohort",
+            dataset_split="subjects held out",
+            metric_type=HUB_METRICS.get(s.metric, s.metric),
+            metric_value=s.value,
+            metric_name=f"{METRICS[s.metric]} per {level.level} ({kind})",
+        )
         for s in level.scores
     ]
-    dataset = {
-        "type": "gait-cohort",
-        "name": f"{analysis.ledger.subjects} {people} of the study's own cohort",
-        "split": "subjects held out",
-    }
-    result = {"task": {"type": task, "name": sentence(task.replace("-", " "))}, "dataset": dataset, "metrics": scores}
-    return {"name": _label(analysis.study.name), "results": [result]}
 
 
 def _leading(analysis: Analysis, found: Results) -> tuple[Level, str]:
@@ -270,27 +274,44 @@ def _limits(analysis: Analysis) -> str:
             lines.append("There is no nested estimate: on new people expect less than the selection score.")
         if score.low <= score.chance:
             lines.append("The interval is not above chance, so this study does not show that the model learned anything.")  # fmt: skip
-    lines.append("Differences between groups of people, such as by age or sex, were not examined by the software.")
+    lines += (
+        [_gap(s) for s in found.subgroups]
+        if found is not None and found.subgroups
+        else ["Differences between groups of people, such as by age or sex, were not examined by the software."]
+    )
     lines += [inert(notice) for notice in analysis.notices]
     return "## Limitations\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _how(analysis: Analysis, found: Results) -> str:
-    if _model(analysis) not in ("clip", "vita_clip"):
-        return "## How to use\n\nThe chosen configuration is a baseline, which keeps no weights: it cannot predict new videos."  # fmt: skip
+def _gap(found: Subgroups) -> str:
+    """Returns a line on one attribute's subgroups; groups of few people are not named."""
+    name, smallest = inert(found.attribute), _count(found.smallest, "subject")
+    if found.gap is None:
+        return f"By {name} there are not two groups of five subjects, so differences were not examined."
+    return (
+        f"By {name}, balanced accuracy differs by {found.gap:.2f} between the best and the worst group (p = {found.adjusted:.3f}, "
+        f"corrected for all attributes looked at; the smallest group has {smallest})."
+    )
+
+
+def _how(analysis: Analysis, found: Results, exported: bool) -> str:
+    if not KINDS[_model(analysis)].network:
+        return "## How to use\n\nThe chosen configuration is a baseline that keeps no weights: it cannot predict new videos."  # fmt: skip
     whole = analysis.study.options.get("refit") == "all"
     which = (
         "It takes one model that was trained on every subject; the scores above are those of the folds, not its own."
         if whole
         else f"It takes the mean of the models of {_count(len(found.folds_done), 'fold')}."
     )
+    folder = "MODEL_FOLDER" if exported else "STUDY_FOLDER"
+    evaluate = f"python -m platform.evaluate {folder} --cohort YOUR_COHORT.csv --label COLUMN\n" if exported else ""
     return (
-        "## How to use\n\nWith stridefold installed, and the folder of the study:\n\n```\n"
-        f"python -m platform.predict STUDY_FOLDER VIDEO ...\n```\n\n{which} A person who was in the cohort is no test of it."
+        f"## How to use\n\nWith stridefold installed, and {'this folder' if exported else 'the folder of the study'}:\n\n```\n"
+        f"python -m platform.predict {folder} VIDEO ...\n{evaluate}```\n\n{which} A person who was in the cohort is no test of it."
     )
 
 
-def _provenance(analysis: Analysis) -> str:
+def _provenance(analysis: Analysis, exported: bool) -> str:
     study = analysis.study
     rows = [
         ("Study", inert(study.name)),
@@ -301,7 +322,9 @@ def _provenance(analysis: Analysis) -> str:
         ("Started", inert(study.started)),
         ("Finished", inert(study.finished or "not finished")),
     ]
-    if analysis.results is not None:
+    if exported:  # a hash of names can be found again by whoever guesses the names; times and commits name a place
+        rows = [row for row in rows if row[0] == "Backbone, sha256"]
+    elif analysis.results is not None:
         rows.insert(1, ("Chosen trial", str(analysis.results.trial.number)))
     rows += [(f"Version of {inert(name)}", inert(value)) for name, value in sorted(study.versions.items())]
     return f"## Where this comes from\n\n{_table(('What', 'Value'), rows)}"

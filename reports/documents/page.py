@@ -30,6 +30,7 @@ from reports.numbers.descriptions import as_read
 from reports.numbers.search import NUMERACY_OFF, axes, drawn
 from reports.numbers.statistics import Score, wilson
 from trainables.errors import ConfigurationError
+from trainables.model_kinds import METHOD
 from trainables.study.files import write_json, write_parquet, write_text
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.vocabulary import parse_metric
@@ -82,14 +83,10 @@ def _rarely_collected() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
-    """Returns the page as HTML text."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {
+def environment() -> Environment:
+    """Returns what fills the templates of this folder: everything that stands in them is escaped."""
+    made = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    made.filters |= {
         "number": number,
         "signed": signed,
         "percent": percent,
@@ -101,25 +98,38 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
         "duration": wording.duration,
         "quantity": quantity,
     }
+    return made
+
+
+def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
+    """Returns the page as HTML text."""
     nested = analysis.nested is not None and analysis.nested.estimate is not None
     compared = nested or (analysis.results is not None and bool(analysis.results.comparisons))
-    return environment.get_template("study.html.j2").render(
-        a=analysis,
-        study=analysis.study,
-        found=analysis.results,
-        answer=_answer(analysis),
-        drawings=_drawings(analysis),
-        leaders=_leaders(analysis),
-        methods=_methods(analysis),
-        wording=wording,
-        compared=compared,
-        strips=_filmstrips(analysis, filmstrips) if filmstrips else {},
-        checklist=checklist(analysis),
-        references=references(analysis),
-        steps=wording.contents(compared, analysis.results is not None and analysis.results.maps is not None),
-        tested=[(str(f.fold), ", ".join(f.names)) for f in analysis.ledger.folds],
-        provenance=_provenance(analysis),
-        given=_given(analysis),
+    return (
+        environment()
+        .get_template("study.html.j2")
+        .render(
+            a=analysis,
+            study=analysis.study,
+            found=analysis.results,
+            answer=_answer(analysis),
+            drawings=_drawings(analysis),
+            leaders=_leaders(analysis),
+            methods=_methods(analysis),
+            wording=wording,
+            compared=compared,
+            strips=_filmstrips(analysis, filmstrips) if filmstrips else {},
+            checklist=checklist(analysis),
+            references=references(analysis),
+            steps=wording.contents(
+                compared,
+                analysis.results is not None and analysis.results.maps is not None,
+                analysis.results is not None and bool(analysis.results.subgroups),
+            ),
+            tested=[(str(f.fold), ", ".join(f.names)) for f in analysis.ledger.folds],
+            provenance=_provenance(analysis),
+            given=_given(analysis),
+        )
     )
 
 
@@ -271,7 +281,7 @@ def _methods(analysis: Analysis) -> tuple[str, ...]:
 def _given(analysis: Analysis) -> dict[str, str]:
     """Returns how the task file's keywords and notions are introduced: the chosen configuration may not use them."""
     config = analysis.results.trial.config if analysis.results else {}
-    knows = config.get("model", "clip") == "clip"
+    knows = config.get("model", METHOD) == METHOD
     unused = " of the task file (not used by this configuration)"
     if (source := config.get("text.knowledge_source", "own")) != "own":
         unused = f" of the task file (as a control, this configuration was given {wording.KNOWLEDGE_SOURCES[source]})"

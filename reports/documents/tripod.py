@@ -13,6 +13,7 @@ from typing import Any
 from reports.numbers.analysis import Analysis
 from reports.numbers.descriptions import as_read
 from trainables.config import TrainConfig
+from trainables.model_kinds import KINDS, METHOD
 
 NOT_SUPPLIED = "Not supplied by the software"
 NOT_YET = "Not yet: no configuration has finished all folds."
@@ -145,7 +146,7 @@ def _of_method(analysis: Analysis) -> Shown:
     if not config:
         return {}
     model = config["model"]
-    trained, numbers = model in ("clip", "vita_clip"), model == "clip" and config["numeracy.enabled"]
+    trained, numbers = KINDS[model].trained, model == METHOD and config["numeracy.enabled"]
     nested = ", nested" if _nested(analysis) else ""
     built = f"the search and its folds{nested}; why this kind of model is yours to say."
     shown = {
@@ -170,11 +171,14 @@ def _of_scores(analysis: Analysis) -> Shown:
     sure = "and calibration; not use" if analysis.results.calibration else "not calibration, and not use"
     measures = f"In part: each score with its meaning, its interval and chance, {sure} in a clinic."
     shown = {"12e": (measures, "results")}
+    grouped = bool(analysis.results.subgroups)
     if _nested(analysis):
-        shown["23a"] = ("The nested estimate with its interval, on subjects that no search saw; not by subgroup.", "answer")  # fmt: skip
+        by = "selection scores by subgroup" if grouped else "not by subgroup"
+        shown["23a"] = (f"The nested estimate with its interval, on subjects that no search saw; {by}.", "answer")  # fmt: skip
         shown["26"] = ("In part: how optimistic the searches were, and what the intervals cover.", "answer")
     else:
-        shown["23a"] = ("In part: selection scores with intervals, which are optimistic; no nested estimate, and nothing by subgroup.", "answer")  # fmt: skip
+        by = "by subgroup too" if grouped else "nothing by subgroup"
+        shown["23a"] = (f"In part: selection scores with intervals, which are optimistic; no nested estimate, and {by}.", "answer")  # fmt: skip
         shown["26"] = ("In part: that the score is one of selection, and what its interval covers.", "answer")
     nested = analysis.nested.comparisons if analysis.nested and _nested(analysis) else ()
     if any(c.detectable is not None for c in (*analysis.results.comparisons, *nested)):
@@ -267,7 +271,7 @@ def references(analysis: Analysis) -> tuple[Reference, ...]:
 def _cited_for_model(c: dict[str, Any]) -> dict[str, bool]:
     if not c:
         return {}
-    knows, trained = c["model"] == "clip", c["model"] in ("clip", "vita_clip")
+    knows, trained = c["model"] == METHOD, KINDS[c["model"]].trained
     return {
         "method": knows,
         "extension": knows,

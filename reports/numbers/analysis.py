@@ -39,12 +39,14 @@ from reports.numbers.statistics import (
     mistakes,
     permutation_null,
 )
+from reports.numbers.subgroups import Subgroups, subgroups
 from reports.numbers.training_curves import curve
 from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.study.metrics import at_level, log_loss, score
-from trainables.study.records import CODE_CHANGED, Cohort, FoldResult, Splits, StudyRecord, read_ledger
+from trainables.study.readable import Readable, ReadableRecord
+from trainables.study.records import CODE_CHANGED, Attribute, Cohort, FoldResult, Splits, StudyRecord, read_ledger
 from trainables.study.vocabulary import LEVELS, parse_metric
 
 RESULTS_SCHEMA = 1
@@ -78,6 +80,10 @@ class Results:
     loss_fall: LossFall | None
     """None where nothing was trained in steps."""
     calibration: Calibration | None
+    subgroups: tuple[Subgroups, ...]
+    """By each attribute of the cohort, and by the manifest's own folds where they were used."""
+    readable: tuple[Readable, ...]
+    """Whether places of recording can be read from the video features."""
     maps: Maps | None
     """Of the first fold that has them; None where numbers are off."""
     class_windows: tuple[int, ...]
@@ -173,7 +179,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
     if found is not None:
         parts = {
             name: [dataclasses.asdict(p) for p in getattr(found, name)]
-            for name in ("levels", "classes", "folds", "spreads", "comparisons")
+            for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups", "readable")
         }
         plain["chosen"] = parts | {
             "trial": found.trial.number,
@@ -261,11 +267,23 @@ def _results(
         by_seed=seed_scores(done, study.metric, classes),
         loss_fall=loss_fall(done, ordinal=bool(study.task.get("ordinal")), classes=classes),
         calibration=calibration(predictions),
+        subgroups=_by_attribute(study, cohort, predictions),
+        readable=ReadableRecord.load(folder).found,
         maps=_maps(folder, done, cohort.classes),
         class_windows=tuple(int((predictions["true"] == c).sum()) for c in range(classes)),
         mistakes=mistakes(predictions),
         wrong_videos=int((videos["true"] != videos["predicted"]).sum()),
     )
+
+
+def _by_attribute(study: StudyRecord, cohort: Cohort, predictions: pl.DataFrame) -> tuple[Subgroups, ...]:
+    """Returns the scores by subgroup; the column that gave the folds, a site's say, is an attribute too."""
+    videos, attributes = cohort.videos, cohort.attributes
+    column = study.options.get("fold_column")
+    if column and "fold" in videos.columns and column not in {a.name for a in attributes}:
+        site = Attribute(name=str(column), kind="category")
+        videos, attributes = videos.with_columns(pl.col("fold").alias(site.column)), (*attributes, site)
+    return subgroups(predictions, videos, attributes, len(cohort.classes))
 
 
 def _maps(folder: Path, done: tuple[FoldResult, ...], classes: tuple[str, ...]) -> Maps | None:

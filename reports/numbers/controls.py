@@ -1,6 +1,6 @@
 """Controls of the chosen configuration: what shuffled frames change, and warnings where nothing was learned."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,10 @@ import polars as pl
 
 from reports.numbers.comparisons import SAME, Comparison, compare
 from reports.numbers.statistics import Array
+from reports.wording import BASELINES
 from reports.wording import metric as metric_in_words
 from trainables.config import TrainConfig
+from trainables.model_kinds import SHORTCUTS
 from trainables.study.metrics import at_level, score
 from trainables.study.records import FoldResult
 
@@ -66,7 +68,7 @@ class StudyWarning:
     """Something that a reader must know before believing a score."""
 
     code: str
-    """one_class, not_better_than_untrained, order_does_not_matter or loss_did_not_fall; these names stay."""
+    """not_better_than_shortcut, one_class, not_better_than_untrained, order_does_not_matter or loss_did_not_fall; these names stay."""
     sentence: str
 
 
@@ -185,11 +187,13 @@ def study_warnings(
     Args:
         counts: confusion matrix of the subjects, [C, C].
         classes: their names.
-        compared: what is compared, in words, and its comparison with another; only those with 'untrained' count.
+        compared: what is compared, in words, and its comparison with another; those with a shortcut or 'untrained' count.
         order: what shuffled frames change, if that was scored.
         fall: the loss of training, if there was any.
     """
+    compared = tuple(compared)
     found = [
+        *(("not_better_than_shortcut", sentence) for sentence in _shortcuts(compared)),
         ("one_class", _one_class(counts, classes)),
         ("not_better_than_untrained", _not_better(compared)),
         ("order_does_not_matter", _order(order)),
@@ -217,6 +221,19 @@ def _not_better(compared: Iterable[tuple[str, Comparison]]) -> str:
             words = metric_in_words(f"{c.level}/{c.metric}")
             return f"Training has not helped: {what} reached {words} {c.value:.2f}, and the untrained model {c.other_value:.2f}."
     return ""
+
+
+def _shortcuts(compared: Iterable[tuple[str, Comparison]]) -> Iterator[str]:
+    """Says of each shortcut that the model is not shown to be better than it: the interval of the difference reaches 0."""
+    for what, c in compared:
+        if c.other in SHORTCUTS and c.low <= SAME:
+            words = metric_in_words(f"{c.level}/{c.metric}")
+            not_better = "not better" if c.difference <= SAME else "not shown to be better"
+            yield (
+                f"{what[0].upper()}{what[1:]} is {not_better} than {BASELINES[c.other]}: {words} {c.value:.2f} and "
+                f"{c.other_value:.2f}, difference {c.difference:+.2f} ({c.low:+.2f} to {c.high:+.2f}). It may have learned that in "
+                "place of the gait."
+            )
 
 
 def _order(order: Shuffled | None) -> str:

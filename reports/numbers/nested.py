@@ -10,8 +10,8 @@ import polars as pl
 
 from reports.numbers.comparisons import Comparison, compare
 from reports.numbers.statistics import Level, Score, level_scores
-from trainables.config import BASELINES
 from trainables.errors import LeakageError
+from trainables.model_kinds import BASELINES
 from trainables.study.metrics import score
 from trainables.study.outer_records import OuterResult
 from trainables.study.records import Cohort, FoldResult, Splits, StudyRecord

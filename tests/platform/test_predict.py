@@ -442,8 +442,16 @@ def test_a_chosen_baseline_is_refused(copy: Study, place: Path, capsys: pytest.C
     said = refused(place, capsys, copy.folder, place / "new.mp4")
     assert said == (
         "the chosen trial 1 is the baseline 'linear_probe', which keeps no weights; "
-        "predict from a study whose chosen trial is a video CLIP ('clip' or 'vita_clip')"
+        "predict from a study whose chosen trial is a video CLIP"
     )
+
+
+@pytest.mark.parametrize("model", ["untrained", "frozen_motion"])
+def test_a_model_that_takes_no_step_predicts(model: str, place: Path, tmp_path: Path) -> None:
+    """Baselines that are a video CLIP have weights like any other, and predict as they were scored."""
+    study = make_study(place, f"study-{model}", folds=2, model=model)
+    [video] = predicted(place, tmp_path / "p.json", study.folder, place / "new.mp4")["videos"]
+    assert sum(video["probabilities"].values()) == pytest.approx(1)
 
 
 def test_videos_that_cannot_be_read_are_named(

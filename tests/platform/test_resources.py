@@ -51,7 +51,7 @@ os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from platform.options import SearchOptions
 from platform.resources import ray_session
 before = state()
-with ray_session(SearchOptions(), 1 << 40) as machines:
+with ray_session(SearchOptions(), lambda gpus: 1 << 40) as machines:
     import ray
     where = ray.get(ray.remote(lambda: os.environ["TMPDIR"]).remote())
     found = {

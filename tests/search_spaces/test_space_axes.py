@@ -12,7 +12,8 @@ from search_spaces import SHIPPED, load_space
 from tests.tiny_cohort import RECIPE, TinyCohort, make_cohort
 from trainables.config import TrainConfig
 from trainables.training.distributed import Workers
-from trainables.training.fold import as_baseline, prepare, score, train, train_fold
+from trainables.training.fold import prepare, train, train_fold
+from trainables.training.scoring import score
 
 REFERENCE = RECIPE.with_values(
     {"video.window": 40, "optimizer.steps": 4, "optimizer.epochs": 1, "optimizer.lr": 3e-3, "numeracy.subset_size": 2}
@@ -61,7 +62,7 @@ def computed(config: TrainConfig, tiny: TinyCohort, folder: Path) -> list[np.nda
     job = tiny.job(folder)
     if config.model in ("parameters", "linear_probe"):
         return [np.array(train_fold(config, job).predictions["probabilities"].to_list())]
-    task = prepare(as_baseline(config), job, Workers(), torch.device("cpu"))
+    task = prepare(config.effective(), job, Workers(), torch.device("cpu"))
     train(task, job, None)
     weights = torch.cat([weight.flatten() for weight in task.model.trained_state().values()])
     return [weights.numpy(), np.array(score(task, job)[0]["probabilities"].to_list())]

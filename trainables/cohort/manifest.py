@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from trainables.cohort.attributes import read_attributes
 from trainables.cohort.labels import check_classes, check_spelling, label_column, read_labels, with_label
 from trainables.cohort.numeric_columns import LEG, Numbers, Wanted, read_numbers
 from trainables.cohort.problems import Problems
@@ -30,6 +31,9 @@ def read_manifest(
     simulated: bool = False,
     named: tuple[str, ...] = (),
     ignore: tuple[str, ...] = (),
+    attributes: tuple[str, ...] = (),
+    own_parameters: bool = False,
+    only_scored: bool = False,
     fold_column: str | None = None,
     follow_links: bool = False,
     on_note: Callable[[str], None] | None = None,
@@ -46,6 +50,9 @@ def read_manifest(
         label_per_video: Whether one subject's videos may carry different labels.
         named: Other columns of numbers that are gait parameters too.
         ignore: Columns that are not used, though they may be known.
+        attributes: Columns that describe subjects or videos, as age, sex and site; the model does not see them.
+        own_parameters: Whether the user's own parameter file lists `parameters`, and so vouches for each.
+        only_scored: Whether nothing is trained on the cohort, so that a class may have one subject or none.
         fold_column: Column that names the fold in which a subject is held out; it becomes the cohort's column fold.
         follow_links: Whether a video may be a link to a file outside the manifest's folder.
         on_note: Called with each sentence the user should see though nothing is wrong.
@@ -64,8 +71,15 @@ def read_manifest(
     whole, labels = read_labels(table, label, task, problems)
     labels_are_sound = not problems  # else classes that are too small would be said of a misspelt label
     _check_subjects(table, labels, table.called(label), label_per_video, problems)
-    wanted = Wanted(known=parameters, named=tuple(map(column_name, named)), ignore=tuple(map(column_name, ignore)))
+    wanted = Wanted(
+        known=parameters,
+        named=tuple(map(column_name, named)),
+        ignore=tuple(map(column_name, ignore)),
+        attributes=tuple(map(column_name, attributes)),
+        own_file=own_parameters,
+    )
     numbers = read_numbers(table, wanted, label, labels, problems, note)
+    described, descriptors = read_attributes(table, attributes, label, labels, problems, note)
     _say_leg(numbers, table, simulated, note)
     files = _files(path.parent.resolve(), table, numbers.fps, problems, on_file, follow_links)
     _say_links(path.parent.resolve(), files, note)
@@ -73,7 +87,7 @@ def read_manifest(
     _check_duplicates(table, files, problems)
     if fold_column:
         _check_fold_column(table, problems)
-    if labels_are_sound:
+    if labels_are_sound and not only_scored:
         check_classes(table, whole, labels, table.called(label), 2 if fold_column else folds, problems)
     problems.check()
     present = replace(whole, classes=tuple(c for c in whole.classes if c.value in labels))
@@ -89,10 +103,11 @@ def read_manifest(
             table,
             [present.value_index()[v] for v in labels],
             files,
-            numbers.columns | ({"fold": pl.Series(table.cells["fold"])} if fold_column else {}),
+            numbers.columns | descriptors | ({"fold": pl.Series(table.cells["fold"])} if fold_column else {}),
         ),
         excluded=tuple(excluded),
         per_video_labels=label_per_video,
+        attributes=described,
     )
     healthy = whole.healthy if whole.healthy in labels else None
     return cohort, replace(present, label=label, healthy=healthy)

@@ -1,5 +1,6 @@
 """Finds and checks the videos that a finished study is to be used on: they have no label, and perhaps no subject."""
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,27 @@ from trainables.cohort.video_files import VideoFile, inspect
 from trainables.errors import CohortError, StridefoldError
 from trainables.study.records import Cohort, Splits
 
+VIDEOS = frozenset(
+    [
+        ".mp4",
+        ".mov",
+        ".m4v",
+        ".avi",
+        ".mkv",
+        ".webm",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".wmv",
+        ".mxf",
+        ".3gp",
+        ".ogv",
+    ]
+)
+"""Endings of the files of a folder that are taken for videos; a file that is named may have any."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
@@ -31,6 +53,33 @@ class Seen:
     """Folds that score here and were trained on this subject."""
     held_out: tuple[int, ...]
     """Folds of the study that were not."""
+
+
+def expanded(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns video files: those that are named, those of named folders, and those that match a pattern, each in order.
+
+    Raises:
+        StridefoldError: A folder holds no video, or nothing matches a pattern.
+    """
+    found: list[str] = []
+    for name in names:
+        if os.path.isdir(name):
+            inside = [
+                f for f in sorted(Path(name).rglob("*")) if f.suffix.lower() in VIDEOS and not f.name.startswith(".")
+            ]
+            if not inside:
+                raise StridefoldError(
+                    f"the folder {name!r} holds no video ({', '.join(sorted(VIDEOS))}); name another one"
+                )
+            found += map(str, inside)
+        elif any(sign in name for sign in "*?[") and not os.path.lexists(name):
+            matching = sorted(glob.glob(name, recursive=True))
+            if not matching:
+                raise StridefoldError(f"no file matches {name!r}; name files, a folder, or another pattern")
+            found += matching
+        else:
+            found.append(name)
+    return tuple(dict.fromkeys(found))
 
 
 def read_videos(names: tuple[str, ...]) -> pl.DataFrame:

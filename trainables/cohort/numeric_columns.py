@@ -13,6 +13,7 @@ from trainables.cohort.column_kinds import Reasons, reason, say_left_out, say_us
 from trainables.cohort.number_text import dotted_thousands, like_number, number, why_no_number
 from trainables.cohort.plausible import check_codes, check_legs, check_parameter
 from trainables.cohort.problems import Problems
+from trainables.cohort.separation import separation
 from trainables.cohort.spelling import is_unmeasured
 from trainables.cohort.table import Table
 from trainables.errors import ConfigurationError
@@ -51,6 +52,10 @@ class Wanted:
     """Other columns of numbers, used because they were asked for; as the user calls them."""
     ignore: tuple[str, ...] = ()
     """Columns that are not used though the parameter file knows them; as the user calls them."""
+    attributes: tuple[str, ...] = ()
+    """Columns that describe subjects, and so are no parameters unless the file knows them; as the user calls them."""
+    own_file: bool = False
+    """Whether the parameter file is the user's own, who so has named each of them."""
 
 
 def read_numbers(
@@ -68,7 +73,7 @@ def read_numbers(
     reasons: Reasons = {}
     parameters, values = _parameters(kept, wanted, skipped, label, labels, reasons, problems, note)
     say_used({table.called(p.key): p.unit for p in parameters}, len(wanted.known), note)
-    told = {p.key for p in wanted.known} | set(values) | {label} | RESERVED
+    told = {p.key for p in wanted.known} | set(values) | {label} | RESERVED | _theirs(table, wanted.attributes)
     say_left_out(_reasons(table, wanted.known, told, skipped, reasons), note)
     boxes = _boxes(kept, problems, note)
     fps = _column(kept, "fps", problems, note, at_least=RATES[0], at_most=RATES[1])
@@ -105,6 +110,8 @@ def _parameters(
     _scale_by_leg(table, parameters, values, problems, note)
     for p in parameters:
         if isinstance(p, KnownParameter):
+            if not wanted.own_file and table.called(p.key) not in wanted.named and p.key not in wanted.named:
+                _check_separation(table, p, values[p.key], labels, problems)
             check_parameter(table, p, values[p.key], measured[p.key], problems, note)
         else:
             otherwise = ", or give the column low and high in a parameter file if it was measured"
@@ -112,8 +119,26 @@ def _parameters(
     return parameters, values
 
 
+def _check_separation(
+    table: Table, p: KnownParameter, values: list[float | None], labels: list[str], problems: Problems
+) -> None:
+    """Notes a parameter that alone nearly tells a class from the others: more often a code or a fault than a gait."""
+    found = separation(values, table.cells["subject"], labels) if labels else None
+    if found is not None and found.nearly:
+        shown = table.called(p.key)
+        problems.add(
+            f"column {shown} alone nearly separates {found.label!r} from the others (AUROC {found.auroc:.2f} over "
+            f"{found.subjects} subjects); pass --parameter {shown} if it was measured alike in everybody, else --ignore {shown}"
+        )
+
+
 def _series(values: list[float | None]) -> pl.Series:
     return pl.Series(values, dtype=pl.Float64)
+
+
+def _theirs(table: Table, names: tuple[str, ...]) -> set[str]:
+    """Returns our names of the columns that the user calls so."""
+    return {column for column in table.cells if column in names or table.called(column) in names}
 
 
 def _found(table: Table, names: tuple[str, ...], option: str, problems: Problems) -> set[str]:
@@ -132,6 +157,8 @@ def _named(table: Table, wanted: Wanted, skipped: set[str], label: str, problems
         problems.add(f"--parameter {table.called(name)}: this column means something else; leave it out")
     for name in sorted(asked & skipped):
         problems.add(f"--parameter {table.called(name)}: --ignore names the same column; give one of the two")
+    for name in sorted(asked & _theirs(table, wanted.attributes)):
+        problems.add(f"--parameter {table.called(name)}: --attribute names the same column; give one of the two")
     unknown = asked - {p.key for p in wanted.known} - RESERVED - {label} - skipped
     return [column for column in table.cells if column in unknown]
 

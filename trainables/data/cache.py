@@ -162,6 +162,14 @@ def _job(row: dict[str, Any], size: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def missing_frames(cohort: Cohort, *, size: int, folder: Path) -> int:
+    """Returns how many frames at 30 frames/s the videos have that the cache does not hold."""
+    jobs = (_job(row, size, folder) for row in cohort.videos.iter_rows(named=True))
+    names = [cache_name(**{key: job[key] for key in ("sha256", "box", "size", "fps")}) for job in jobs]
+    there = [_frames_of(folder / name, size) is not None for name in names]
+    return int(cohort.videos["frames"].filter(~pl.Series(there, dtype=pl.Boolean)).sum())
+
+
 def in_turn(jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[int, "CachedVideo | VideoError"]]:
     """Yields (index of the job, its result), all in this process."""
     return ((index, ingest_or_error(job)) for index, job in enumerate(jobs))

@@ -16,7 +16,7 @@ from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.records import DecodedClass, DecodedValue, FoldResult
 from trainables.training.checkpoint import load_weights
 from trainables.training.distributed import Workers
-from trainables.training.fold import WEIGHTS, as_baseline, prepare
+from trainables.training.fold import WEIGHTS, prepare
 from trainables.training.job import FoldJob, parameter_values
 from trainables.training.step import GaitTask
 
@@ -34,8 +34,8 @@ def describe_fold(job: FoldJob, device: str = "cpu") -> FoldResult:
     A fold without numeric records, or already described, comes back as it is.
     """
     result = FoldResult.load(job.folder)
-    config = as_baseline(TrainConfig.from_flat(result.config))
-    if result.decoded or not config.decoder.enabled or config.model not in ("clip", "vita_clip"):
+    config = TrainConfig.from_flat(result.config).effective()
+    if result.decoded or not config.decoder.enabled or not config.kind.trained:
         return result
     task = prepare(config, job, Workers(), torch.device(device))
     if task.memory is None:

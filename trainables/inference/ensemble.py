@@ -22,15 +22,17 @@ from trainables.errors import CohortError, ConfigurationError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
 from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import GaitCLIP, build
+from trainables.model_kinds import KINDS
 from trainables.study.leaderboard import TrialRecord, chosen, read_trials
 from trainables.study.metrics import at_level
 from trainables.study.records import Cohort, DecodedClass, FoldResult, Splits, StudyRecord, trainings
 from trainables.training.checkpoint import load_weights
 from trainables.training.draws import windows_of
-from trainables.training.fold import EVALUATION_BATCH, WEIGHTS, as_baseline, class_similarity
+from trainables.training.fold import WEIGHTS
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import load
 from trainables.training.precision import products
+from trainables.training.scoring import EVALUATION_BATCH, class_similarity
 from trainables.training.seeds import configurations
 from trainables.training.window_motion import WindowMotion
 
@@ -57,7 +59,7 @@ class Ensemble:
     @property
     def config(self) -> TrainConfig:
         """Returns the configuration that the folds were trained with."""
-        return as_baseline(TrainConfig.from_flat(self.trial.config))
+        return TrainConfig.from_flat(self.trial.config).effective()
 
     def result(self, fold: int) -> FoldResult:
         """Returns what a fold left.
@@ -72,6 +74,19 @@ class Ensemble:
             raise StridefoldError(
                 f"fold {fold} of trial {self.trial.number} is not whole in {folder}; copy the study again, or run its search again"
             ) from None
+
+    @property
+    def subjects(self) -> int:
+        """Returns how many subjects the cohort has."""
+        return len(self.cohort.subjects())
+
+    def training_result(self, fold: int, folder: Path) -> FoldResult:
+        """Returns what one of a fold's trainings left, where it was trained with several seeds.
+
+        Args:
+            folder: Of the training.
+        """
+        return FoldResult.load(folder)
 
     def fold_folder(self, fold: int) -> Path:
         """Returns the folder of a fold's result."""
@@ -114,7 +129,7 @@ def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
     """Returns the chosen configuration of a study with all its folds, or with one.
 
     Raises:
-        StridefoldError: No study, no complete trial, no such fold, or the chosen trial is a baseline without weights.
+        StridefoldError: No study, no complete trial, no such fold, or a baseline without weights was chosen.
     """
     try:
         record, cohort, splits = StudyRecord.load(study), Cohort.load(study), Splits.load(study / "splits.json")
@@ -128,10 +143,10 @@ def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
         raise StridefoldError(
             f"{study} has no trial yet that is complete on all {count} folds; finish its search first"
         )
-    if trial.config["model"] not in ("clip", "vita_clip"):
+    if not KINDS[trial.config["model"]].network:
         raise StridefoldError(
             f"the chosen trial {trial.number} is the baseline {trial.config['model']!r}, which keeps no weights; "
-            "predict from a study whose chosen trial is a video CLIP ('clip' or 'vita_clip')"
+            "predict from a study whose chosen trial is a video CLIP"
         )
     if fold is None and record.options.get("refit") == "all":
         return _refitted(study, record, cohort, trial)
@@ -164,8 +179,20 @@ def load_frozen(ensemble: Ensemble, device: str, backbone: str = "", knowledge_e
         StridefoldError: The backbone is not the one that the study was trained on.
     """
     record = ensemble.record
+    backbone = backbone or record.backbone["name"]
+    if not backbone:
+        raise StridefoldError(
+            f"the model needs the CLIP backbone with sha256 {record.backbone['sha256']}, of which no hub id is known; give its "
+            "folder with --backbone"
+        )
+    knowledge_encoder = knowledge_encoder or record.options.get("knowledge_encoder", "clip")
+    if not knowledge_encoder:
+        raise StridefoldError(
+            "the model read its clinical descriptions with a knowledge encoder of which no hub id is known; give its folder "
+            "with --knowledge-encoder"
+        )
     try:
-        loaded = load_backbone(backbone or record.backbone["name"])
+        loaded = load_backbone(backbone)
     except ConfigurationError as error:
         raise StridefoldError(f"the study's backbone cannot be loaded: {error}") from None
     _require_backbone("the study", record.backbone["sha256"], loaded)
@@ -173,7 +200,7 @@ def load_frozen(ensemble: Ensemble, device: str, backbone: str = "", knowledge_e
         loaded,
         task_from_dict(record.task),
         [p.name for p in ensemble.cohort.parameters],
-        knowledge_encoder or record.options.get("knowledge_encoder", "clip"),
+        knowledge_encoder,
         device,
     )
 
@@ -336,7 +363,7 @@ def _load_model(
         model.load_trained(weights)
     except (KeyError, RuntimeError):
         raise StridefoldError(f"{path} does not fit the configuration of trial {ensemble.trial.number}") from None
-    recorded = ensemble.result(fold) if folder == ensemble.fold_folder(fold) else FoldResult.load(folder)
+    recorded = ensemble.result(fold) if folder == ensemble.fold_folder(fold) else ensemble.training_result(fold, folder)
     _require_same_features(recorded, fold, model)
     return model
 

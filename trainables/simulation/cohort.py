@@ -25,6 +25,7 @@ from trainables.knowledge.parameters import load_parameters
 from trainables.limits import usable_cpus
 from trainables.simulation.gait_groups import GROUPS, SCORES, Traits, draw_traits, walk_of
 from trainables.simulation.renderer import Look, View, draw_look, draw_view, render
+from trainables.simulation.sites import at_site, draw_sites
 from trainables.simulation.walker import Floats, Footfalls, Gait, draw_footfalls, joint_tracks, measure
 
 FPS = 30
@@ -36,7 +37,7 @@ COHORT_SEEDS = 1_000_000
 """Cohorts have seeds below this; the backbone `small` was trained on subjects with seeds from here on."""
 UNMEASURED = 0.02
 """Share of cells that are empty, as walkway exports have where a foot fell on the edge of the mat."""
-LOOK_STREAM, GAIT_STREAM, VIDEO_STREAM, CELL_STREAM, COHORT_STREAM = range(5)
+LOOK_STREAM, GAIT_STREAM, VIDEO_STREAM, CELL_STREAM, COHORT_STREAM, SITE_STREAM = range(6)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +52,10 @@ class Settings:
     size: int
     """Pixels of a side."""
     seed: int
+    sites: int = 1
+    """Places of recording, each with a camera, a light and a room of its own."""
+    site_bias: float = 0.0
+    """Share of the subjects whose site is that of their group; the others' sites are drawn whatever their group is."""
 
     def __post_init__(self) -> None:
         low, high = self.videos_per_subject
@@ -65,6 +70,13 @@ class Settings:
                 0 <= self.seed < COHORT_SEEDS,
                 f"0-{COHORT_SEEDS - 1}; the backbone has seen the others",
             ),
+            ("sites", self.sites, 1 <= self.sites <= 20, "1 to 20"),
+            (
+                "site_bias",
+                self.site_bias,
+                0 <= self.site_bias <= 1,
+                "0 (sites say nothing of the group) to 1 (they say it all)",
+            ),
         )
         for name, value, allowed, words in checks:
             if not allowed:
@@ -72,7 +84,10 @@ class Settings:
 
     def as_marker(self) -> dict[str, Any]:
         """Returns what the marker file holds."""
-        return dataclasses.asdict(self) | {"videos_per_subject": list(self.videos_per_subject), "version": VERSION}
+        about = dataclasses.asdict(self) | {"videos_per_subject": list(self.videos_per_subject), "version": VERSION}
+        if self.sites == 1:  # cohorts that were made before there were sites stay those that they are
+            del about["sites"], about["site_bias"]
+        return about
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +102,8 @@ class Subject:
     """MDS-UPDRS gait score, 0-3."""
     look: Look
     traits: Traits
+    site: str = ""
+    """Where the subject was filmed, as 'site A'; '' where there is one site."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,17 +136,27 @@ def simulate_cohort(
     seconds: float = 5.0,
     size: int = 112,
     seed: int = 0,
+    sites: int = 1,
+    site_bias: float = 0.0,
 ) -> Path:
     """Makes a simulated cohort in `folder`, unless it is there already, and returns the path of its manifest.
 
     The manifest cohort.csv has one row per video: subject, video, diagnosis (healthy, DLB, AD; as many of each as can
-    be), updrs_gait (0-3), and the 29 walkway parameters as the video shows them, some cells empty. The folder appears
-    in one step when everything in it is finished.
+    be), updrs_gait (0-3), site where there are several, and the 29 walkway parameters as the video shows them, some
+    cells empty. The folder appears in one step when everything in it is finished.
 
     Raises:
         ConfigurationError: A setting is not allowed, or the folder holds something else.
     """
-    settings = Settings(subjects=subjects, videos_per_subject=videos_per_subject, seconds=seconds, size=size, seed=seed)
+    settings = Settings(
+        subjects=subjects,
+        videos_per_subject=videos_per_subject,
+        seconds=seconds,
+        size=size,
+        seed=seed,
+        sites=sites,
+        site_bias=site_bias,
+    )
     folder = Path(folder)
     if _is_finished(folder, settings):
         return folder / "cohort.csv"
@@ -160,9 +187,18 @@ def draw_subjects(settings: Settings) -> list[Subject]:
         ranks = (np.arange(members) + 0.5) / members
         scores[group] = [int(s) for s in rng.permutation(np.searchsorted(edges, ranks))]
     width = max(2, len(str(count)))
-    return [
+    drawn = [
         draw_subject(settings.seed, i, name=f"S{i:0{width}d}", group=group, score=scores[group].pop())
         for i, group in enumerate(groups, start=1)
+    ]
+    if settings.sites == 1:
+        return drawn
+    rng = _generator(settings.seed, 0, SITE_STREAM)
+    places = draw_sites(groups, GROUPS, settings.sites, settings.site_bias, rng)
+    rooms = [_generator(settings.seed, site, SITE_STREAM, LOOK_STREAM) for site in places]
+    return [
+        dataclasses.replace(one, look=at_site(one.look, site, room), site=f"site {chr(ord('A') + site)}")
+        for one, site, room in zip(drawn, places, rooms, strict=True)
     ]
 
 
@@ -288,6 +324,8 @@ def _make(folder: Path, settings: Settings) -> None:
 def _row(walk: Walk, missing: np.random.Generator) -> dict[str, str]:
     subject = walk.subject
     row = {"subject": subject.name, "video": walk.video, "diagnosis": subject.group, "updrs_gait": str(subject.score)}
+    if subject.site:
+        row["site"] = subject.site
     for parameter in load_parameters():
         value = walk.parameters[parameter.key]
         empty = missing.random() < UNMEASURED or not np.isfinite(value)

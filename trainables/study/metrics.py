@@ -71,3 +71,30 @@ def log_loss(predictions: pl.DataFrame, level: str = "subject") -> float:
     units = at_level(predictions, level)
     chosen = [p[t] for p, t in zip(units["probabilities"], units["true"], strict=True)]
     return -sum(math.log(max(p, 1e-12)) for p in chosen) / len(chosen)
+
+
+def mean_of_folds(scores: pl.DataFrame, videos: pl.DataFrame, fold: int = 0) -> pl.DataFrame:
+    """Returns the folds' mean for every window: what an ensemble says, one row per window.
+
+    Args:
+        scores: One row per fold and window: subject, video, window, probabilities.
+        videos: subject, video and label of each video.
+        fold: Under which the answers stand.
+
+    Returns:
+        Frame sorted by its keys with fold, subject, video, window, true (null without a label) and probabilities.
+    """
+    windows = ["subject", "video", "window"]
+    classes = range(len(scores["probabilities"][0]))
+    means = scores.group_by(windows).agg(pl.col("probabilities").list.get(c).mean().alias(f"p{c}") for c in classes)
+    labels = videos.select("subject", "video", true=pl.col("label"))
+    return (
+        means.join(labels, on=["subject", "video"])
+        .sort(windows)
+        .select(
+            pl.lit(fold, dtype=pl.Int64).alias("fold"),
+            *windows,
+            "true",
+            probabilities=pl.concat_list(f"p{c}" for c in classes),
+        )
+    )

@@ -55,13 +55,27 @@ class Parameter:
     """Key of the same parameter on the other side."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attribute:
+    """Something known of subjects or videos that the model does not see, such as age, sex or site."""
+
+    name: str
+    """As the manifest calls it."""
+    kind: Literal["number", "category"]
+
+    @property
+    def column(self) -> str:
+        """Returns the cohort's column that holds it; a parameter of the same name has another."""
+        return f"attribute {self.name}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cohort:
     """A checked cohort: one row per video that has a label.
 
     `videos` has the columns subject (text), video (text, as the manifest gives it), path (absolute), sha256,
     label (class index from 0), frames (at 30 frames/s after ingest), cached (name of the file in the frame cache), and one
-    float column per parameter, null where it was not measured.
+    float column per parameter, null where it was not measured; and a column 'attribute NAME' per attribute, of numbers or text.
     """
 
     name: str
@@ -78,11 +92,14 @@ class Cohort:
     """(video, reason) of every row of the manifest that is not used."""
     per_video_labels: bool = False
     """Whether one subject's videos may carry different labels."""
+    attributes: tuple[Attribute, ...] = ()
+    """What is known of subjects and videos beside their gait; baselines and results by subgroup read it."""
 
     def sha256(self) -> str:
-        """Returns the hash of what training can see: subjects, files, labels, classes and parameter values."""
-        keys = ["subject", "video", "sha256", "label", *(p.key for p in self.parameters)]
-        return digest([self.label, self.classes, self.videos.select(keys).sort("subject", "video").rows()])
+        """Returns the hash of what training and baselines can see: subjects, files, labels, classes, parameters, attributes."""
+        own = [*(p.key for p in self.parameters), *(a.column for a in self.attributes)]
+        rows = self.videos.select("subject", "video", "sha256", "label", *own).sort("subject", "video").rows()
+        return digest([self.label, self.classes, rows])
 
     def subjects(self) -> pl.DataFrame:
         """Returns one row per subject, sorted: subject, label (of the first video), videos (count)."""
@@ -96,7 +113,8 @@ class Cohort:
         """Writes cohort.parquet and cohort.json."""
         write_parquet(folder / "cohort.parquet", self.videos)
         about = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "videos"}
-        about["parameters"] = [dataclasses.asdict(p) for p in self.parameters]
+        for name in ("parameters", "attributes"):
+            about[name] = [dataclasses.asdict(one) for one in about[name]]
         write_record(folder / "cohort.json", about)
 
     @classmethod

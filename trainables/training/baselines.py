@@ -1,4 +1,4 @@
-"""What a simpler method makes of the same fold: the numbers alone, or frozen video features alone."""
+"""What a simpler method makes of the same fold: the numbers alone, frozen video features alone, or a shortcut."""
 
 import time
 from typing import Any
@@ -14,6 +14,7 @@ from trainables.model.backbone import PIXEL_MEAN, PIXEL_STD
 from trainables.study.records import FoldResult
 from trainables.training.draws import windows_of
 from trainables.training.job import FoldJob, load, parameter_values
+from trainables.training.shortcuts import shortcut_features
 
 BATCH = 16
 
@@ -22,10 +23,13 @@ def score_baseline(config: TrainConfig, job: FoldJob) -> FoldResult:
     """Returns the held-out predictions of a baseline; everything in it is fitted on the training subjects.
 
     'parameters' is a logistic regression on the numeric columns of a video (median imputation, scaling), one prediction
-    a video. 'linear_probe' is one on the mean frame feature of the frozen backbone, one prediction a window.
+    a video. 'linear_probe' is one on the mean frame feature of the frozen backbone, one prediction a window. The shortcuts are
+    the same on what `shortcut_features` returns, one prediction a video.
     """
     started = time.perf_counter()
-    predictions, weights = _parameters(job) if config.model == "parameters" else _linear_probe(config, job)
+    predictions, weights = (
+        _linear_probe(config, job) if config.model == "linear_probe" else _of_videos(config.model, job)
+    )
     return FoldResult(
         key=job.key,
         fold=job.fold.index,
@@ -37,14 +41,17 @@ def score_baseline(config: TrainConfig, job: FoldJob) -> FoldResult:
     )
 
 
-def _parameters(job: FoldJob) -> tuple[pl.DataFrame, int]:
-    if not job.cohort.parameters:
+def _of_videos(model: str, job: FoldJob) -> tuple[pl.DataFrame, int]:
+    """Returns the predictions of a baseline that knows some numbers of each video."""
+    if model == "parameters" and not job.cohort.parameters:
         raise ConfigurationError("the baseline 'parameters' needs numeric columns, but the cohort has none")
     train, test = (job.cohort.of_subjects(side) for side in (job.fold.train, job.fold.test))
-    rows = test.select("subject", "video", pl.lit(0).alias("window"), pl.col("label").alias("true"))
-    return _fit_and_predict(
-        job, parameter_values(job.cohort, train), train["label"].to_numpy(), parameter_values(job.cohort, test), rows
+    known, asked = (
+        parameter_values(job.cohort, side) if model == "parameters" else shortcut_features(model, job, side)
+        for side in (train, test)
     )
+    rows = test.select("subject", "video", pl.lit(0).alias("window"), pl.col("label").alias("true"))
+    return _fit_and_predict(job, known, train["label"].to_numpy(), asked, rows)
 
 
 def _linear_probe(config: TrainConfig, job: FoldJob) -> tuple[pl.DataFrame, int]:

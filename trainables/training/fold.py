@@ -8,36 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 
 from trainables.config import TrainConfig
-from trainables.data.dataset import WindowDataset
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
-from trainables.model.gait_clip import GaitCLIP, build
+from trainables.model.gait_clip import build
 from trainables.model.motion import MotionBasis
 from trainables.model.numeracy import NumericMemory
 from trainables.model.published_prompts import load_prompts
 from trainables.model.text_prompts import ClassPrompts
 from trainables.study.files import write_text
-from trainables.study.records import PREDICTIONS, FoldResult
+from trainables.study.records import FoldResult
 from trainables.training.baselines import score_baseline
 from trainables.training.checkpoint import MEMORY, load_checkpoint, remove_checkpoints, save_checkpoint, save_weights
 from trainables.training.distributed import Workers
-from trainables.training.draws import Draws, steps_per_epoch, windows_of
+from trainables.training.draws import Draws, steps_per_epoch
 from trainables.training.events import EventFile
 from trainables.training.job import FoldJob, healthy_class, load_ahead, mirrored_values, parameter_values
 from trainables.training.monitor import Monitor
 from trainables.training.optimizer import clip_gradients, make_optimizer
+from trainables.training.scoring import class_similarity, score
 from trainables.training.seeds import configurations, link_weights, mean_result
 from trainables.training.step import GaitTask
-from trainables.training.window_motion import WindowMotion
 
 WEIGHTS = "model.safetensors"
-EVALUATION_BATCH = 16
 
 OnEpoch = Callable[[dict[str, float]], None]
 
@@ -71,7 +68,7 @@ def train_fold(
         return result
     if config.trainings > 1:
         return _train_seeds(config, job, workers, device, on_epoch, events)
-    if config.model in ("parameters", "linear_probe"):
+    if not config.kind.network:
         result = score_baseline(config, job)
         if workers.leads:
             result.save(job.folder)
@@ -121,7 +118,7 @@ def _train_and_save(
 ) -> FoldResult:
     """Trains, scores and saves a fold with `config`, which computes what `asked` computes."""
     started = time.perf_counter()
-    used = as_baseline(config)
+    used = config.effective()
     task = prepare(used, job, workers, torch.device(device))
     history = train(task, job, on_epoch, monitor)
     predictions, shuffled = score(task, job, monitor)
@@ -157,25 +154,6 @@ def halved(config: TrainConfig) -> TrainConfig | None:
     if 2 * optimizer.accumulation > optimizer.batch_size or (config.numeracy.enabled and config.numeracy.video_weight):
         return None
     return config.with_values({"optimizer.accumulation": 2 * optimizer.accumulation})
-
-
-def as_baseline(config: TrainConfig) -> TrainConfig:
-    """Returns the configuration with what a baseline leaves out switched off.
-
-    'vita_clip' has no knowledge, keywords, numbers or motion; 'untrained' no motion, and takes no step; 'frozen_motion' is the
-    untrained model with the read-out in closed form.
-    """
-    left_out: dict[str, dict[str, Any]] = {
-        "vita_clip": {
-            "text.knowledge": False,
-            "text.keywords": False,
-            "numeracy.enabled": False,
-            "motion.readout": "off",
-        },
-        "untrained": {"motion.readout": "off"},
-        "frozen_motion": {"motion.readout": "statistics"},
-    }
-    return config.with_values(left_out.get(config.model, {}))
 
 
 def check_prompts(config: TrainConfig, backbone: Backbone, task: Task) -> None:
@@ -225,7 +203,7 @@ def train(
     task.begin(data, job.cache, job.frozen.backbone, job.fold.index, monitor.preparing)
     history: list[dict[str, float]] = []
     curve: list[dict[str, float]] = []
-    if task.config.model not in ("untrained", "frozen_motion"):
+    if task.config.kind.trained:
         draws = Draws(data, config, task.config.augment)
         per_epoch = steps_per_epoch(config, len(draws.fixed))
         optimizer, schedule = make_optimizer(task.model, config, config.epochs * per_epoch)
@@ -280,72 +258,6 @@ def train_epoch(
                 task.model.log_scale.clamp_(max=math.log(config.max_scale))
         monitor.step(losses, norms, rate)
     return monitor.epoch()
-
-
-def score(task: GaitTask, job: FoldJob, monitor: Monitor | None = None) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """Returns the predictions of the held-out subjects' windows, sorted, and those of the same windows shuffled in time.
-
-    None are there where all subjects were trained on.
-    """
-    if not job.fold.test:
-        return pl.DataFrame(schema=PREDICTIONS), None
-    monitor = monitor or Monitor(None, task.workers)
-    data = job.held_out(task.config)
-    readout = task.config.motion.readout
-    motion = WindowMotion(job.frozen.backbone, job.cache, data, monitor.preparing) if readout != "off" else None
-    task.model.eval()
-    with torch.inference_mode():
-        classes = task.model.class_features()
-    tables: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
-    everything = windows_of(data)
-    mine = task.workers.share(np.arange(len(data)))
-    batches = [mine[i : i + EVALUATION_BATCH] for i in range(0, len(mine), EVALUATION_BATCH)]
-    read = load_ahead(data, [[everything[i] for i in b] for b in batches], task.device)
-    shuffle = np.random.default_rng([task.config.seed, job.fold.index, 5])
-    frames, inside = shuffle.permutation(task.config.video.frames), shuffle.permutation(task.config.video.window)
-    for windows, batch in zip(batches, monitor.scoring(read, len(batches)), strict=True):
-        chosen = [everything[i] for i in windows]
-        for table, pixels, order in (
-            (tables[0], batch.frames, None),
-            (tables[1], batch.frames[:, torch.from_numpy(frames)], inside),
-        ):
-            features = motion.read(readout, chosen, order=order) if motion else None
-            probabilities = task.probabilities(pixels, classes, features).double()
-            if not probabilities.isfinite().all():  # the last step's gradient was finite, and its weights are not
-                raise StridefoldError(
-                    f"fold {job.fold.index}: the trained model's predictions are not finite; "
-                    f"a lower learning rate than {task.config.optimizer.lr:g} may help"
-                )
-            table += _rows(job.fold.index, data, windows, probabilities)
-    ours, control = (
-        pl.DataFrame(task.workers.gather(rows), schema=PREDICTIONS).sort("subject", "video", "window")
-        for rows in tables
-    )
-    return ours, control
-
-
-def _rows(fold: int, data: WindowDataset, windows: np.ndarray, probabilities: torch.Tensor) -> list[dict[str, Any]]:
-    rows = []
-    for index, p in zip(windows, probabilities / probabilities.sum(1, keepdim=True), strict=True):
-        window = data.windows.row(int(index), named=True)
-        rows.append(
-            {
-                "fold": fold,
-                "subject": window["subject"],
-                "video": window["video"],
-                "window": window["window"],
-                "true": window["label"],
-                "probabilities": p.tolist(),
-            }
-        )
-    return rows
-
-
-def class_similarity(model: GaitCLIP) -> tuple[tuple[float, ...], ...]:
-    """Returns the cosines between the learned class features, [C, C]."""
-    with torch.inference_mode():
-        features = model.class_features().float()
-    return tuple(tuple(row) for row in (features @ features.T).cpu().tolist())
 
 
 def _state(

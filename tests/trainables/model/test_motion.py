@@ -24,10 +24,11 @@ from trainables.model.motion import (
 )
 from trainables.training.distributed import Workers
 from trainables.training.draws import Window, windows_of
-from trainables.training.fold import as_baseline, prepare, score, train, train_fold
+from trainables.training.fold import prepare, train, train_fold
 from trainables.training.frozen_video import compute, frozen_name, frozen_video, window_starts
 from trainables.training.job import FoldJob
 from trainables.training.readout import balanced_weights
+from trainables.training.scoring import score
 from trainables.training.window_motion import WindowMotion
 
 
@@ -261,7 +262,7 @@ def test_untrained_and_frozen_motion_take_no_step(tiny, tmp_path):
         assert results[model].history == ()
     assert not np.allclose(*(probabilities(r.predictions) for r in results.values()))
     job = tiny.job(tmp_path / "off")
-    task = task_of(as_baseline(RECIPE.with_values({"model": "untrained"})), job)
+    task = task_of(RECIPE.with_values({"model": "untrained"}).effective(), job)
     assert score(task, job)[0].equals(results["untrained"].predictions)
 
 

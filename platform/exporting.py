@@ -1,0 +1,232 @@
+"""Makes the folder of a model that is given away, packs it, and uploads it."""
+
+import dataclasses
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.documents.model_card import model_card
+from reports.documents.pseudonyms import pseudonymised
+from reports.numbers.analysis import Analysis, analyse
+from reports.numbers.statistics import Score
+from trainables.data.cache_folder import open_frames
+from trainables.errors import ConfigurationError, StridefoldError
+from trainables.inference.ensemble import Ensemble, open_ensemble
+from trainables.inference.exported import Estimate, ModelRecord, exported_folds, given_away, write_model
+from trainables.inference.likeness import Likeness, training_likeness
+from trainables.model.backbone import load_backbone
+from trainables.study.files import write_text
+from trainables.study.vocabulary import parse_metric
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")
+"""A hub model's folder in the cache of huggingface_hub."""
+WHEN = (1980, 1, 1, 0, 0, 0)
+"""Time of every file of a zip, so that the same model gives the same bytes."""
+LICENSE_NOTE = """\
+# Licence
+
+Which licence this model has is for those to say who trained it, and depends on what was agreed with the people in the videos and
+with the hospital. Until `license` in the head of README.md says more than 'other', nobody may use it.
+
+The weights here are those that were trained. The frozen backbone is not among them: it comes from where README.md says, under its
+own licence.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """What an export was asked to do. Each field is an argument or option of the same name."""
+
+    study: Path
+    destination: Path
+    zip: bool = False
+    cache: str = ""
+    name: str = ""
+    backbone_id: str = ""
+    push_to_hub: str = ""
+
+    def __post_init__(self) -> None:
+        if self.destination.exists() and (self.destination.is_file() or any(self.destination.iterdir())):
+            raise ConfigurationError(f"{self.destination} exists already; give a new folder, or delete it first")
+        packed = self.folder.with_name(f"{self.folder.name}.zip")
+        if self.packs and packed.exists():
+            raise ConfigurationError(f"{packed} exists already; give a new name, or delete it first")
+        if self.backbone_id and not HUB_ID.fullmatch(self.backbone_id):
+            raise ConfigurationError(
+                f"--backbone-id {self.backbone_id} is not a hub id, as openai/clip-vit-base-patch16"
+            )
+
+    @property
+    def packs(self) -> bool:
+        """Returns whether a zip is wanted."""
+        return self.zip or self.destination.suffix == ".zip"
+
+    @property
+    def folder(self) -> Path:
+        """Returns the folder, or the name that it would have where only a zip is wanted."""
+        return self.destination.with_suffix("") if self.destination.suffix == ".zip" else self.destination
+
+
+def export_model(asked: Export) -> Iterator[str]:
+    """Writes the folder or the zip, uploads it where that was asked for, and yields a line on each.
+
+    Raises:
+        StridefoldError: The study is not finished, has no model that predicts, or the hub refuses the upload.
+    """
+    ensemble = open_ensemble(asked.study)
+    if ensemble.record.finished is None:
+        raise StridefoldError(f"the search of {asked.study} has not ended; run its command to the end, then export it")
+    name = asked.name or asked.folder.name
+    analysis = pseudonymised(analyse(asked.study), asked.study)
+    backbone = ensemble.record.backbone | {"name": hub_id(ensemble.record.backbone["name"], asked.backbone_id)}
+    analysis = dataclasses.replace(
+        analysis, study=dataclasses.replace(analysis.study, name=name, backbone=backbone, git="")
+    )
+    asked.folder.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=f".{asked.folder.name}-", dir=asked.folder.parent))
+    try:
+        write_model(making, ensemble, model_record(ensemble, analysis, name, asked.cache))
+        write_text(making / "README.md", model_card(analysis, exported=True))
+        write_text(making / "LICENSE-NOTE.md", LICENSE_NOTE)
+        making.chmod(0o755)
+        if asked.packs:
+            yield f"written: {pack(making, asked.folder)}"
+        if asked.destination.suffix != ".zip":
+            if asked.folder.exists():
+                asked.folder.rmdir()  # it is empty
+            os.rename(making, asked.folder)
+            yield f"written: {asked.folder}"
+        if asked.push_to_hub:
+            yield f"uploaded: {push(asked.folder if asked.folder.exists() else making, asked.push_to_hub)}"
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    yield needs(backbone)
+
+
+def model_record(ensemble: Ensemble, analysis: Analysis, name: str, cache: str) -> ModelRecord:
+    """Returns what model.json says.
+
+    Args:
+        analysis: Of the study, without the names of people and files.
+        name: Of the model.
+        cache: Folder of decoded frames, beside which the training videos' features lie; '' is the usual one.
+    """
+    record, found = ensemble.record, analysis.results
+    calibrated = found.calibration if found is not None else None
+    shown = ("expected_error", "brier", "log_loss")
+    return ModelRecord(
+        name=name,
+        metric=record.metric,
+        simulated=ensemble.cohort.simulated,
+        subjects=ensemble.subjects,
+        trial=ensemble.trial.number,
+        score=ensemble.trial.value,
+        config=given_away(ensemble.config),
+        whole=ensemble.refitted,
+        folds=exported_folds(ensemble),
+        backbone=analysis.study.backbone,
+        knowledge_encoder=hub_id(record.options.get("knowledge_encoder", "clip"), ""),
+        training_version=record.training_version,
+        code=record.code,
+        versions=record.versions,
+        estimate=estimate(analysis),
+        likeness=likeness_of(ensemble, cache),
+        calibration=None if calibrated is None else {key: getattr(calibrated, key) for key in shown},
+    )
+
+
+def likeness_of(ensemble: Ensemble, cache: str) -> Likeness | None:
+    """Returns where the training videos lie; None where the backbone or their features are not at hand."""
+    try:
+        backbone = load_backbone(ensemble.record.backbone["name"])
+    except ConfigurationError:
+        return None
+    return training_likeness(backbone, ensemble.cohort, open_frames(cache), ensemble.config.video.window)
+
+
+def estimate(analysis: Analysis) -> Estimate | None:
+    """Returns the study's own estimate of how well its model does: the nested one, else the score that the search chose by."""
+    nested, found, metric = analysis.nested, analysis.results, analysis.study.metric
+    if nested is not None and nested.estimate is not None:
+        return _estimate("nested", metric, nested.estimate)
+    if found is None:
+        return None
+    level, name = parse_metric(metric)
+    scores = next(one.scores for one in found.levels if one.level == level)
+    return _estimate("selection", metric, next(s for s in scores if s.metric == name))
+
+
+def _estimate(kind: str, metric: str, score: Score) -> Estimate:
+    return Estimate(kind=kind, metric=metric, value=score.value, low=score.low, high=score.high, chance=score.chance)
+
+
+def hub_id(name: str, given: str) -> str:
+    """Returns the hub id of a model that a study names by its id or its folder; '' where it has none."""
+    if given or name in ("small", "clip"):
+        return given or name
+    if found := CACHED.search(name):
+        return f"{found[1]}/{found[2]}"
+    return name if HUB_ID.fullmatch(name) and not Path(name).exists() else ""
+
+
+def needs(backbone: dict[str, Any]) -> str:
+    """Returns a line on the frozen backbone, which is not in the folder."""
+    name, sha256 = backbone["name"], backbone["sha256"]
+    if name == "small":
+        return "needs: stridefold, which has the backbone 'small'"
+    if name:
+        return f"needs: the backbone {name} of the Hugging Face hub (sha256 {sha256})"
+    return f"needs: the backbone with sha256 {sha256}, whose hub id is not known; name it with --backbone-id"
+
+
+def pack(folder: Path, named: Path) -> Path:
+    """Writes a folder's files into NAMED.zip, under its name, and returns the path."""
+    path = named.with_name(f"{named.name}.zip")
+    making = path.with_name(f".{path.name}.part")
+    try:
+        with zipfile.ZipFile(making, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+                entry = zipfile.ZipInfo(f"{named.name}/{file.relative_to(folder).as_posix()}", WHEN)
+                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                archive.writestr(entry, file.read_bytes())
+        os.replace(making, path)
+    finally:
+        making.unlink(missing_ok=True)
+    return path
+
+
+def push(folder: Path, name: str) -> str:
+    """Uploads a folder as a private repository of the Hugging Face hub, and returns its address.
+
+    Raises:
+        StridefoldError: The hub cannot be reached, or refuses.
+    """
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+
+    api = HfApi()
+    try:
+        repository = api.create_repo(name, private=True, exist_ok=True)
+        api.upload_folder(repo_id=repository.repo_id, folder_path=folder, commit_message="Upload a stridefold model")
+    except (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalTokenNotFoundError,
+        OfflineModeIsEnabled,
+        httpx.HTTPError,
+        OSError,
+    ) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise StridefoldError(
+            f"--push-to-hub {name}: the hub did not take the model ({reason}); the folder is whole, so `hf auth login` and "
+            f"`hf upload {name} {folder}` can be tried later"
+        ) from None
+    return str(repository)

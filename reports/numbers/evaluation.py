@@ -1,0 +1,164 @@
+"""What a finished model does on a second cohort, in numbers: nothing was fitted on it."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from reports.numbers.calibration import Calibration, calibration
+from reports.numbers.statistics import ClassScore, Level, class_scores, confusion, level_scores, metrics_of
+from reports.numbers.subgroups import Subgroups, subgroups
+from trainables.study.metrics import at_level, log_loss
+from trainables.study.records import Cohort
+from trainables.study.vocabulary import LEVELS, parse_metric
+
+EVALUATION_SCHEMA = 1
+"""Of an evaluation's results.json."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """The model that is evaluated, and what its own study says of it."""
+
+    name: str
+    simulated: bool
+    subjects: int
+    """In the cohort that it was trained on."""
+    models: str
+    """What predicts, in words, as '3 folds of trial 6'."""
+    metric: str
+    """As 'subject/macro_f1'."""
+    ordinal: bool
+    kind: str | None
+    """'nested' or 'selection': what the own estimate is; None where there is none."""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drop:
+    """The study's own estimate beside the score here."""
+
+    kind: str
+    metric: str
+    own: float
+    here: float
+    difference: float
+    """here - own: below 0 the model does worse here."""
+    low: float
+    high: float
+    """95 % interval of the difference of two scores on different people, from their intervals."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Everything that the page of an evaluation says."""
+
+    source: Source
+    cohort: Cohort
+    levels: tuple[Level, ...]
+    counts: tuple[tuple[int, ...], ...]
+    """Confusion matrix [C, C] at subject level; row: true class."""
+    classes: tuple[ClassScore, ...]
+    subjects: tuple[int, ...]
+    """Of each class."""
+    absent: tuple[str, ...]
+    """Classes of the model that this cohort has not."""
+    log_loss: float
+    calibration: Calibration | None
+    subgroups: tuple[Subgroups, ...]
+    drop: Drop | None
+    checks: tuple[str, ...]
+    """What was checked so that nobody of the training is scored here, one sentence each."""
+    predictions: pl.DataFrame
+
+
+def evaluation(cohort: Cohort, predictions: pl.DataFrame, source: Source, checks: tuple[str, ...]) -> Evaluation:
+    """Returns the evaluation of a model on a cohort whose class indices are the model's.
+
+    Args:
+        cohort: The second one.
+        predictions: The ensemble's, one row per window, as PREDICTIONS.
+        source: The model.
+        checks: What was checked of the overlap with the training.
+    """
+    classes = len(cohort.classes)
+    level_name, name = parse_metric(source.metric)
+    metrics = metrics_of(source.ordinal, name)
+    levels = tuple(level_scores(predictions, level, classes, metrics) for level in LEVELS)
+    subjects = at_level(predictions, "subject")
+    counts = confusion(subjects["true"].to_numpy(), subjects["predicted"].to_numpy(), classes)
+    there = tuple(int(n) for n in counts.sum(1))
+    return Evaluation(
+        source=source,
+        cohort=cohort,
+        levels=levels,
+        counts=tuple(map(tuple, counts.tolist())),
+        classes=class_scores(counts, cohort.classes),
+        subjects=there,
+        absent=tuple(label for label, n in zip(cohort.classes, there, strict=True) if not n),
+        log_loss=log_loss(predictions),
+        calibration=calibration(predictions),
+        subgroups=subgroups(predictions, cohort.videos, cohort.attributes, classes),
+        drop=_drop(source, next(one for one in levels if one.level == level_name), name),
+        checks=checks,
+        predictions=predictions,
+    )
+
+
+def _drop(source: Source, level: Level, metric: str) -> Drop | None:
+    if source.kind is None or source.value is None or source.low is None or source.high is None:
+        return None
+    here = next(s for s in level.scores if s.metric == metric)
+    own = (source.value, source.low, source.high)
+    low, high = difference_interval((here.value, here.low, here.high), own)
+    return Drop(
+        kind=source.kind,
+        metric=source.metric,
+        own=source.value,
+        here=here.value,
+        difference=here.value - source.value,
+        low=low,
+        high=high,
+    )
+
+
+def difference_interval(one: tuple[float, float, float], other: tuple[float, float, float]) -> tuple[float, float]:
+    """Returns the interval of the difference one - other of two independent estimates, from their own intervals.
+
+    Args:
+        one: Value, low and high; other likewise, with the same confidence.
+
+    Source: Zou and Donner 2008, Construction of confidence limits about effect measures (MOVER), Statistics in Medicine 27:1693.
+    """
+    (a, a_low, a_high), (b, b_low, b_high) = one, other
+    return a - b - math.hypot(a - a_low, b_high - b), a - b + math.hypot(a_high - a, b - b_low)
+
+
+def as_results_json(found: Evaluation) -> dict[str, Any]:
+    """Returns every number of the page as plain JSON values; docs/another-hospital.md says what each is."""
+    plain = dataclasses.asdict
+    return {
+        "schema": EVALUATION_SCHEMA,
+        "model": plain(found.source),
+        "cohort": {
+            "name": found.cohort.name,
+            "simulated": found.cohort.simulated,
+            "subjects": found.predictions["subject"].n_unique(),
+            "videos": found.predictions.select("subject", "video").n_unique(),
+            "excluded": found.cohort.excluded,
+        },
+        "classes": found.cohort.classes,
+        "absent": found.absent,
+        "levels": [plain(level) for level in found.levels],
+        "class_scores": [plain(c) for c in found.classes],
+        "confusion": found.counts,
+        "log_loss": found.log_loss,
+        "calibration": None if found.calibration is None else plain(found.calibration),
+        "subgroups": [plain(s) for s in found.subgroups],
+        "drop": None if found.drop is None else plain(found.drop),
+        "checks": found.checks,
+    }
