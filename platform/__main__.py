@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(usage())
         return 0
     if arguments[0] not in COMMANDS:
-        print(f"{arguments[0]!r} is no command; use one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"{arguments[0]!r} is not a command; use one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     sys.argv = [f"stridefold {arguments[0]}", *arguments[1:]]
     runpy.run_module(f"platform.{arguments[0]}", run_name="__main__", alter_sys=True)

@@ -45,7 +45,7 @@ def parse_column(text: str) -> tuple[str, str]:
     """Returns ('subject', 'patient_id') of 'subject=patient_id'."""
     ours, equals, theirs = text.partition("=")
     if not equals:
-        raise ConfigurationError(f"--column {text} is no OURS=YOURS, as in --column subject=patient_id")
+        raise ConfigurationError(f"--column {text} is not OURS=YOURS, as in --column subject=patient_id")
     return ours, theirs
 
 
@@ -226,7 +226,7 @@ def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         "--refit",
         choices=REFITS,
         default=default.refit,
-        help="what predicts: folds, the mean of the chosen configuration's folds; or all, one model trained anew on every subject",
+        help="what predicts: folds, the mean of the chosen configuration's folds; or all, one model trained again on every subject",
     )
     group.add_argument(
         "--prune",
@@ -252,7 +252,7 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
         default=default.folds,
         help="subject-wise folds of each trial; 'subjects' leaves one subject out at a time",
     )
-    group.add_argument("--repeats", type=int, default=default.repeats, help="times the folds are drawn anew")
+    group.add_argument("--repeats", type=int, default=default.repeats, help="times the folds are drawn again")
     group.add_argument(
         "--fold-column", metavar="COLUMN", help="column that names the fold in which a subject is held out"
     )

@@ -274,7 +274,7 @@ class Console:
             )
         if (null := chosen["permutation_null"]) is not None:
             values = ", ".join(f"{value:.3f}" for value in null["values"])
-            self.say(f"  the same search on exchanged labels: {metric} {values} (p = {null['p_value']:.2f})")
+            self.say(f"  the same search on permuted labels: {metric} {values} (p = {null['p_value']:.2f})")
         for warning in results["warnings"]:
             self.say(f"  warning: {warning['sentence']}")
 
