@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install demo example test lint faults cluster-test slurm-test mlflow-test bench
+.PHONY: help install demo example test lint docs wheel faults cluster-test slurm-test mlflow-test bench
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
 	@echo "make example the same, and its page as reports/example.html"
 	@echo "make test   install if need be, then check style, types, imports and behaviour"
 	@echo "make lint   the same without the behaviour"
+	@echo "make docs   build the documentation as a site that opens offline, in site"
+	@echo "make wheel  build the wheel, install it into an environment of its own and run a search from it"
 	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
 	@echo "make bench  measure everything for an hour or more, and write benchmarks/RESULTS.md"
 	@echo "make cluster-test  cluster.yaml on simulated hosts, which are lost in mid-search; as root"
@@ -24,8 +27,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "stridefold needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); try make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 	  { echo "$(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@echo "installing into $(VENV): about 130 packages, a few minutes the first time"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "installing into $(VENV): about 180 packages, a few minutes the first time"
+	@$(PIP) --upgrade 'pip>=25.1'  # Python 3.11 comes with one that knows no dependency groups
+	@$(PIP) --editable . --group dev
 	@touch $@
 
 demo: $(INSTALLED)
@@ -38,10 +42,17 @@ example: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+wheel: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow tests/test_wheel.py
+
+test: lint docs
 	$(BIN)/python -m pytest
 
 faults: $(INSTALLED)

@@ -12,7 +12,7 @@ true class, and a margin above 0 is a right decision. The metric is macro F1 ove
 accuracy on such subjects. Luck and noise belong to the seed and the trial's number: every rule sees the same ones.
 
 Rules: `platform.pruning` at several p; its test on probabilities without its condition on the metric; and the median
-rule on the running mean of folds, its stopped trials told as PRUNED, or as complete with that mean, as Ray Tune's
+rule on the running mean of folds, its stopped trials reported as PRUNED, or as complete with that mean, as Ray Tune's
 OptunaSearch tells them.
 """
 
@@ -159,7 +159,7 @@ RULES: dict[str, Callable[[], Paired | Median]] = {
     "paired, p = 0.2": lambda: Paired(0.2),
     "p = 0.1, probabilities alone": lambda: Paired(0.1, metric=False),
     "median of running means": lambda: Median(told_complete=False),
-    "the same, told as complete": lambda: Median(told_complete=True),
+    "the same, reported as complete": lambda: Median(told_complete=True),
 }
 
 

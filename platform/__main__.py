@@ -1,5 +1,6 @@
 """`python -m platform` and `stridefold`: the commands, one line each. `stridefold search ...` runs python -m platform.search ..."""
 
+import importlib.metadata
 import runpy
 import sys
 from collections.abc import Sequence
@@ -19,17 +20,22 @@ COMMANDS = {
 def usage() -> str:
     """Returns the text that lists the commands."""
     lines = [f"  python -m platform.{name:<12}{summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(["stridefold's commands (--help after one shows its options):", "", *lines])
+    return "\n".join(
+        ["stridefold's commands (--help after one shows its options; --version alone is the version):", "", *lines]
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command named by the first argument, or prints the list of commands; returns the exit status."""
+    """Runs the command named by the first argument, or prints the list of commands or the version; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["--version"]:
+        print(f"stridefold {importlib.metadata.version('stridefold')}")
+        return 0
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0
     if arguments[0] not in COMMANDS:
-        print(f"{arguments[0]!r} is no command; use one of {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"{arguments[0]!r} is not a command; use one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     sys.argv = [f"stridefold {arguments[0]}", *arguments[1:]]
     runpy.run_module(f"platform.{arguments[0]}", run_name="__main__", alter_sys=True)

@@ -45,11 +45,11 @@ def parse_column(text: str) -> tuple[str, str]:
     """Returns ('subject', 'patient_id') of 'subject=patient_id'."""
     ours, equals, theirs = text.partition("=")
     if not equals:
-        raise ConfigurationError(f"--column {text} is no OURS=YOURS, as in --column subject=patient_id")
+        raise ConfigurationError(f"--column {text} is not OURS=YOURS, as in --column subject=patient_id")
     return ours, theirs
 
 
-def _model(text: str, *, embedded: str) -> str:
+def model_path(text: str, *, embedded: str) -> str:
     """Returns a model's folder as an absolute path, which a worker elsewhere finds too; a hub id or the embedded one as it is."""
     path = expanduser(text)
     folder = path if isdir(path) else path.rpartition("#")[0]  # a knowledge encoder's pooling may follow
@@ -233,7 +233,7 @@ def _search_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         "--refit",
         choices=REFITS,
         default=default.refit,
-        help="what predicts: folds, the mean of the chosen configuration's folds; or all, one model trained anew on every subject",
+        help="what predicts: folds, the mean of the chosen configuration's folds; or all, one model trained again on every subject",
     )
     group.add_argument(
         "--prune",
@@ -259,7 +259,7 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
         default=default.folds,
         help="subject-wise folds of each trial; 'subjects' leaves one subject out at a time",
     )
-    group.add_argument("--repeats", type=int, default=default.repeats, help="times the folds are drawn anew")
+    group.add_argument("--repeats", type=int, default=default.repeats, help="times the folds are drawn again")
     group.add_argument(
         "--fold-column", metavar="COLUMN", help="column that names the fold in which a subject is held out"
     )
@@ -305,13 +305,13 @@ def _training_options(parser: argparse.ArgumentParser, default: SearchOptions) -
     group.add_argument("--frames", type=int, help="frames that the prompted tower takes from a window (default: 16)")
     group.add_argument(
         "--backbone",
-        type=partial(_model, embedded="small"),
+        type=partial(model_path, embedded="small"),
         default=default.backbone,
         help="small (embedded), or a CLIP's Hugging Face folder or hub id",
     )
     group.add_argument(
         "--knowledge-encoder",
-        type=partial(_model, embedded="clip"),
+        type=partial(model_path, embedded="clip"),
         default=default.knowledge_encoder,
         help="clip, or a Hugging Face encoder's folder or hub id",
     )

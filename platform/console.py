@@ -91,10 +91,11 @@ class TrialsView:
 class Console:
     """Prints for people: short lines, no identifiers beyond what the user gave."""
 
-    def __init__(self, plain: bool = False):
-        self.rich = RichConsole(highlight=False, soft_wrap=True)
-        self.errors = RichConsole(stderr=True, highlight=False, soft_wrap=True)
-        self.live = not plain and self.rich.is_terminal
+    def __init__(self, plain: bool = False, quiet: bool = False):
+        """Takes whether a terminal gets plain lines too, and whether nothing is printed at all."""
+        self.rich = RichConsole(highlight=False, soft_wrap=True, quiet=quiet)
+        self.errors = RichConsole(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        self.live = not (plain or quiet) and self.rich.is_terminal
 
     def say(self, text: str) -> None:
         """Prints one line as it is."""
@@ -111,7 +112,7 @@ class Console:
             table.add_column(Text(name))
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        wide = RichConsole(highlight=False, width=None if self.rich.is_terminal else 10_000)
+        wide = RichConsole(highlight=False, width=None if self.rich.is_terminal else 10_000, quiet=self.rich.quiet)
         wide.print(table)
 
     @contextmanager

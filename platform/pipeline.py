@@ -37,8 +37,8 @@ from trainables.study.records import CODE_CHANGED, Cohort
 from trainables.training.fold import check_prompts
 
 
-def search(options: SearchOptions, console: Console) -> int:
-    """Checks everything, then trains, chooses, explains, compares and reports."""
+def search(options: SearchOptions, console: Console) -> Path:
+    """Checks everything, then trains, chooses, explains, compares and reports; returns the study's folder."""
     started = time.monotonic()
     plan = make_plan(options, console)
     options, space, cohort, task, backbone = plan.options, plan.space, plan.cohort, plan.task, plan.backbone
@@ -69,7 +69,7 @@ def search(options: SearchOptions, console: Console) -> int:
     show(study, chosen, console)
     console.say(f"report: {page}")
     console.say(f"next: python -m platform.predict {shlex.quote(str(study.folder))} VIDEO ...")
-    return 0
+    return study.folder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

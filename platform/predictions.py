@@ -9,29 +9,21 @@ from platform.console import Console
 from platform.following import followed
 from platform.predict_options import NOTICE, PredictOptions
 from platform.predicting_on import begun, merged, parts, remaining
-from platform.unlike import Unlike, distances, plain
+from platform.predictor import Predictor
+from platform.unlike import Unlike, plain
 from typing import Any
 
 import polars as pl
 
-from trainables.cohort.new_videos import Seen, expanded, read_manifest_videos, read_videos, seen_in_study
-from trainables.data.cache import ingest_cohort
+from trainables.cohort.new_videos import Seen, expanded, read_manifest_videos, read_videos
 from trainables.data.cache_folder import open_frames
-from trainables.inference.ensemble import (
-    Ensemble,
-    Prediction,
-    load_frozen,
-    predictions,
-    score_videos,
-)
+from trainables.inference.ensemble import Ensemble, Prediction, load_frozen
 from trainables.inference.exported import open_model
-from trainables.inference.video_parameters import Estimate, estimate_videos
+from trainables.inference.video_parameters import Estimate
 from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text
-from trainables.study.records import Cohort
 from trainables.study.training_version import TRAINING_VERSION, source_hash
-from trainables.study.vocabulary import LEVELS, tracker_of
-from trainables.training.frozen import FrozenFeatures
+from trainables.study.vocabulary import LEVELS
 
 Estimates = dict[str, tuple[Estimate, ...]]
 """Each video's estimated parameters by its name."""
@@ -49,56 +41,36 @@ def predict(options: PredictOptions, console: Console) -> int:
     if (todo := remaining(videos, before)).is_empty():
         console.say(f"all {len(videos)} videos are in {options.out} already")
         return 0
-    frozen = load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder)
+    predictor = Predictor(
+        ensemble,
+        load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder),
+        cache=open_frames(options.cache),
+        device=options.chosen_device(),
+        reader=options.reader,
+        workers=options.workers,
+    )
     for part in parts(todo) if options.resume else (todo,):
-        before = _predict_part(options, ensemble, part, frozen, before, console)
+        before = _predict_part(options, predictor, part, before, console)
     return 0
 
 
 def _predict_part(
-    options: PredictOptions,
-    ensemble: Ensemble,
-    videos: pl.DataFrame,
-    frozen: FrozenFeatures,
-    before: dict[str, Any] | None,
-    console: Console,
+    options: PredictOptions, predictor: Predictor, videos: pl.DataFrame, before: dict[str, Any] | None, console: Console
 ) -> dict[str, Any] | None:
     """Scores some videos, prints the table, writes the files, and returns what is written so far where a run can go on."""
-    cache = open_frames(options.cache)
+    ensemble = predictor.ensemble
     with console.ingest() as on_video:
-        videos = ingest(ensemble, videos, frozen.backbone.image_size, cache, options.reader, on_video, options.workers)
-    for line in followed(videos):
+        scored = predictor.score(videos, LEVELS if options.manifest else LEVELS[1:], on_video)
+    for line in followed(scored.videos):
         console.say(line)
-    scores = score_videos(ensemble, videos, frozen, cache=cache, device=options.chosen_device())
-    levels = LEVELS if options.manifest else LEVELS[1:]
-    found = [p for level in levels for p in predictions(ensemble, scores, level)]
-    estimated = estimate_videos(ensemble, videos, frozen, cache)
-    seen = list(seen_in_study(ensemble.cohort, ensemble.splits, ensemble.folds, videos))
-    far = distances(ensemble, videos, frozen.backbone, cache)
-    show(ensemble, found, seen, console, far, estimated)
-    document = merged(before, as_document(ensemble, videos, found, seen, far, estimated))
+    show(ensemble, scored.found, scored.seen, console, scored.far, scored.estimated)
+    document = merged(
+        before, as_document(ensemble, scored.videos, scored.found, scored.seen, scored.far, scored.estimated)
+    )
     for path in (options.out,) if options.out else free_paths(Path()):
-        write(path, ensemble, found, document)
+        write(path, ensemble, scored.found, document)
         console.say(f"written: {path}")
     return document if options.resume else None
-
-
-def ingest(
-    ensemble: Ensemble, videos: pl.DataFrame, size: int, cache: Path, reader: str, on_video: Any, workers: int = 1
-) -> pl.DataFrame:
-    """Returns the videos with their frames in the cache, after the study's own tracker has looked for the walkers."""
-    new = Cohort(
-        name="the list of videos",
-        simulated=False,
-        label=ensemble.cohort.label,
-        classes=ensemble.cohort.classes,
-        parameters=(),
-        videos=videos,
-    )
-    tracker = tracker_of(ensemble.record.options)
-    return ingest_cohort(
-        new, size=size, folder=cache, workers=workers, reader=reader, tracker=tracker, on_video=on_video
-    ).videos
 
 
 def show(

@@ -5,14 +5,14 @@ five folds hardly reaches p = .05. Subjects are more, and every trial scores the
 trial is compared with the best complete trial subject by subject, by Wilcoxon's signed-rank test on the probability of
 the true class, and is stopped only if it is also behind in the study's metric on these same subjects. Without that
 condition the surer of two models that decide alike would win, and a model trained for too long is surer and worse;
-what that costs, and that a median rule does about as well where its stopped trials are told as PRUNED, `python
+what that costs, and that a median rule does about as well where its stopped trials are reported as PRUNED, `python
 benchmarks/pruning.py` shows.
 
-The p value orders evidence and is no error rate: a trial is looked at after every fold, and the subjects of one fold
+The p value orders evidence and is not an error rate: a trial is looked at after every fold, and the subjects of one fold
 share one training.
 
 Scores are kept as attributes of the trial, not as Optuna's intermediate values, which WilcoxonPruner needs. Of a trial
-told as PRUNED Optuna keeps the intermediate value of the largest step as its value, and TPE orders pruned trials by
+reported as PRUNED Optuna keeps the intermediate value of the largest step as its value, and TPE orders pruned trials by
 that step and value: with subjects as steps, by one subject. That pruner also asks whether the best trial's mean over
 all subjects is above the trial's mean over some, so that after an easy first fold it stops nothing. Here a stopped
 trial has no value. TPE then puts it behind every complete trial, and GP and importances leave it out.

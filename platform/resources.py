@@ -247,7 +247,7 @@ def within_memory(machines: Machines, offered: float, worker: int, workers: int)
         worker: bytes that a worker takes. workers: of a trial.
     """
     fit = max(1, int(offered // (worker * workers)))
-    # Ray would wait for ever for more than there is.
+    # Ray would wait forever for more than there is.
     machines = dataclasses.replace(machines, memory=min(worker, int(offered // workers)))
     if fit >= machines.concurrent:
         return machines
@@ -283,7 +283,7 @@ def _types(bootstrap: Path) -> list[dict[str, float]]:
 
 
 def release_dead_jobs() -> None:
-    """Removes the placement groups of jobs that were killed on a living cluster; else their CPUs stay taken for ever."""
+    """Removes the placement groups of jobs that were killed on a living cluster; else their CPUs stay taken forever."""
     from ray._private import state
     from ray._raylet import PlacementGroupID
     from ray.util.placement_group import PlacementGroup, placement_group_table, remove_placement_group

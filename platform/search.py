@@ -20,7 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
             return dry_run(options, Console(options.plain))
         from platform.pipeline import search
 
-        return search(options, Console(options.plain))
+        search(options, Console(options.plain))
+        return 0
 
     return run(
         command, Console(), stopped="stopped; the same command goes on from here", kept="what was finished is kept"

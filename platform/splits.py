@@ -18,7 +18,7 @@ TRIES = 200
 
 
 def make_splits(cohort: Cohort, *, folds: int, seed: int, repeats: int = 1) -> Splits:
-    """Returns folds in which each subject is held out exactly once, or as often as the folds are drawn anew.
+    """Returns folds in which each subject is held out exactly once, or as often as the folds are drawn again.
 
     As many folds as subjects leave one subject out each. Else the classes are spread evenly (StratifiedGroupKFold over
     subjects): each class is among every fold's training subjects, and among the held-out ones of as many folds as it

@@ -21,7 +21,7 @@ QUIET = {
 for name, value in QUIET.items():
     os.environ.setdefault(name, value)
 
-settings.register_profile("stridefold", deadline=None)  # a shared machine is slow at times; that is no failure
+settings.register_profile("stridefold", deadline=None)  # a shared machine is slow at times; that is not a failure
 settings.load_profile("stridefold")
 
 

@@ -226,9 +226,9 @@ class OptimizerConfig:
     warmup: float = 0.1
     """Share of the steps in which the learning rates rise from 0."""
     clip_norm: float = 1.0
-    """Largest norm of a step's gradient; 0 is no limit."""
+    """Largest norm of a step's gradient; 0 means no limit."""
     max_scale: float = 100.0
-    """Largest scale of CLIP's logits; 0 is no limit."""
+    """Largest scale of CLIP's logits; 0 means no limit."""
     text_anchor: float = 8.0
     """Weight of the cosine distance between a class text and its start; 0 is off."""
     video_anchor: float = 8.0

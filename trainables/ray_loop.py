@@ -47,7 +47,7 @@ def run_trial(trial: dict[str, Any]) -> None:
     Args:
         trial: number, study (folder), cache (folder), config (flat), keys (one per fold), workers, cpus, gpus and memory (per
             worker; bytes, of which 0 asks for none), stop (a file: once it exists, the workers end at their epoch's end. Were
-            Tune to end them, Train could keep their placement group for ever, and the next trial would wait for it).
+            Tune to end them, Train could keep their placement group forever, and the next trial would wait for it).
     """
     if trial["workers"] == 1:
         from trainables.training.distributed import Workers
@@ -114,7 +114,7 @@ def _train_folds(
             return
         except Exception as error:
             if _worth_a_restart(error, workers.count):
-                raise  # Ray starts the workers anew, at the last whole epoch
+                raise  # Ray starts the workers again, at the last whole epoch
             report(_told(error))
             return
         report({"folds": done})

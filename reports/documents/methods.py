@@ -93,7 +93,7 @@ def _model(c: dict[str, Any], backbone: str, encoder: str | None) -> str:
 
 def _training(c: dict[str, Any], ordinal: bool) -> str:
     if not KINDS[c["model"]].trained:
-        return ""  # a baseline's own way of fitting is no setting
+        return ""  # a baseline's own way of fitting is not a setting
     order = f" and a penalty of {c['optimizer.ordinal_beta']:.3g} for the distance between classes" if ordinal else ""
     passes = "1 pass" if c["optimizer.epochs"] == 1 else f"{c['optimizer.epochs']} passes"
     steps = c.get("optimizer.steps", 0)

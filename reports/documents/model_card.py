@@ -315,7 +315,7 @@ def _how(analysis: Analysis, found: Results, exported: bool) -> str:
     evaluate = f"python -m platform.evaluate {folder} --cohort YOUR_COHORT.csv --label COLUMN\n" if exported else ""
     return (
         f"## How to use\n\nWith stridefold installed, and {'this folder' if exported else 'the folder of the study'}:\n\n```\n"
-        f"python -m platform.predict {folder} VIDEO ...\n{evaluate}```\n\n{which} A person who was in the cohort is no test of it."
+        f"python -m platform.predict {folder} VIDEO ...\n{evaluate}```\n\n{which} A person who was in the cohort is not a test of it."
     )
 
 

@@ -52,7 +52,7 @@ def write_report(study: Path, *, share: bool = False, filmstrips: FramesOf | Non
         pdf: Print the page to report.pdf too, where a Chromium is installed.
 
     Raises:
-        StridefoldError: The folder is no study, or a file in it is missing or damaged.
+        StridefoldError: The folder is not a study, or a file in it is missing or damaged.
         ConfigurationError: Pseudonyms and filmstrips were both asked for.
         LeakageError: A subject or a file stands on both sides of a fold.
     """

@@ -122,7 +122,7 @@ def contour(
         y: Setting on the vertical axis; trials in which it is off stand on a strip of their own.
 
     Returns:
-        None where x or y is no number, or does not vary among the trials that have both.
+        None where x or y is not a number, or does not vary among the trials that have both.
     """
     plane = _plane(story or tell_search(leaderboard, folds), _scores(leaderboard, folds), x, y)
     if plane is None:

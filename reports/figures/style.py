@@ -47,7 +47,7 @@ class Drawing:
     """Natural width in CSS pixels."""
     svg: Markup
     narrow: Markup | None
-    """The same for a phone, drawn anew so that its text stays legible; None where the drawing is small anyway."""
+    """The same for a phone, drawn again so that its text stays legible; None where the drawing is small anyway."""
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 

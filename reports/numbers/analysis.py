@@ -143,7 +143,7 @@ def analyse(folder: Path) -> Analysis:
     """Returns the analysis of a study folder, finished or not.
 
     Raises:
-        StridefoldError: The folder is no study, or a file in it is missing or damaged.
+        StridefoldError: The folder is not a study, or a file in it is missing or damaged.
         LeakageError: A subject or a file stands on both sides of a fold.
     """
     study, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
@@ -297,7 +297,7 @@ def _notices(
             "The cohort's files do not match the hash noted when the study began: the cohort was changed since."
         )
     if study.splits_sha256 != splits.sha256():
-        notices.append("The folds do not match the hash noted when the study began: they were made anew since.")
+        notices.append("The folds do not match the hash noted when the study began: they were made again since.")
     if len(study.code) > 1:
         text = CODE_CHANGED.format(version=study.training_version)
         notices.append(f"{text[0].upper()}{text[1:]}. Its hashes: {', '.join(study.code)}.")

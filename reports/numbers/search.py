@@ -74,7 +74,7 @@ def axes(trials: tuple[TrialRecord, ...]) -> tuple[str, ...]:
     """Returns the settings that differ between trials: prompt length first, numeracy next, then by name.
 
     'numeracy.enabled' is left out where the weight varies too: the slice of the weight shows both. Where every trial is
-    named by something that is no setting, as the variants of an ablation are, that name stands for all settings.
+    named by something that is not a setting, as the variants of an ablation are, that name stands for all settings.
     """
     own = set.intersection(*(set(t.params) - set(t.config) for t in trials)) if trials else set()
     if own:

@@ -164,7 +164,7 @@ def test_labels_of_another_spelling(study: Study, place: Path, tmp_path: Path, c
     """Without a task file the error lists the model's values; a class that the model does not know is an error too."""
     given = [study.folder, "--cohort", place / "second" / "other.csv", "--label", "group", "--out", tmp_path / "e"]
     assert main([*map(str, given), "--cache", str(place / "cache")]) == 1
-    assert "'HC' is no class; it must be one of healthy, AD" in capsys.readouterr().err
+    assert "'HC' is not a class; it must be one of healthy, AD" in capsys.readouterr().err
     (tmp_path / "wrong.toml").write_text(TASK.format(other="Parkinson's disease"))
     assert main([*map(str, given), "--task", str(tmp_path / "wrong.toml")]) == 1
     assert "class \"Parkinson's disease\" is not one of the model's classes" in capsys.readouterr().err
@@ -220,7 +220,7 @@ def test_the_study_of_an_exported_model_checks_the_overlap(study: Study, place: 
 
 
 def test_wrong_options(study: Study, place: Path, tmp_path: Path, capsys) -> None:
-    """A folder that holds something, no workers, and something that is no model are one sentence each."""
+    """A folder that holds something, no workers, and something that is not a model are one sentence each."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     assert run(place, tmp_path / "full", study.folder) == 1

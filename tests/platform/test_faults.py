@@ -47,7 +47,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def outcome(study: Path) -> dict[str, Any]:
-    """Returns what a search came to: everything of its results that is no time and no number of a trial."""
+    """Returns what a search came to: everything of its results but times and numbers of trials."""
     found = json.loads((study / "results.json").read_text())
     chosen = {k: v for k, v in found["chosen"].items() if k not in ("folds", "trial", "comparisons")}
     trials = sorted((t["params"]["text.n_ctx"], t["value"]) for t in found["leaderboard"] if t["state"] == "COMPLETE")
@@ -117,7 +117,7 @@ def test_killed_ten_times_it_comes_to_the_same_end(place: Path, tmp_path: Path) 
 
 
 def test_a_worker_killed_in_mid_epoch_costs_that_epoch_alone(place: Path, tmp_path: Path) -> None:
-    """Ray starts the worker anew, and the trial goes on after its last whole epoch to the same end."""
+    """Ray starts the worker again, and the trial goes on after its last whole epoch to the same end."""
     options = ("--trials", "1", "--epochs", "12", "--set", "optimizer.batch_size=1")
     finish(begin(place, tmp_path / "alone", *options))
     study = tmp_path / "killed"

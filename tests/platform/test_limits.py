@@ -78,7 +78,7 @@ def test_the_smallest_limit_of_memory_counts_less_what_is_used(tmp_path: Path) -
 
 
 def test_a_group_that_is_full_leaves_nothing_and_not_less(tmp_path: Path) -> None:
-    """More used than allowed, as while the kernel frees some, is no negative number."""
+    """More used than allowed, as while the kernel frees some, is not a negative number."""
     files = {"memory.max": str(GIB), "memory.current": str(2 * GIB)}
     assert usable_memory(v2(tmp_path, "/", files)) == 0
 
@@ -179,6 +179,6 @@ def test_no_more_trials_run_than_the_memory_holds() -> None:
 
 
 def test_a_trial_that_is_estimated_too_large_runs_alone() -> None:
-    """The estimate refuses nothing; Ray, which would wait for ever, is asked for what there is."""
+    """The estimate refuses nothing; Ray, which would wait forever, is asked for what there is."""
     found = within_memory(Machines(cpus=4, gpus=0, concurrent=4), 8 * GIB, 10 * GIB, 2)
     assert (found.concurrent, found.memory) == (1, 4 * GIB)

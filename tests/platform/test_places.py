@@ -49,7 +49,7 @@ def test_a_database_in_a_folder_of_any_name(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_in_a_folder_of_any_name(name: str, tmp_path: Path) -> None:
-    """A name with * or [ is no pattern, even where the pattern would fit another folder."""
+    """A name with * or [ is not a pattern, even where the pattern would fit another folder."""
     (tmp_path / "a").mkdir()
     write_parquet(tmp_path / "a" / "t.parquet", pl.DataFrame({"x": [2]}))
     write_parquet(tmp_path / name / "t.parquet", pl.DataFrame({"x": [1]}))

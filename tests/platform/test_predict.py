@@ -364,7 +364,7 @@ def test_the_json_says_what_made_it(study: Study, place: Path, tmp_path: Path) -
 def test_the_table_shows_class_probabilities_description_and_notice(
     study: Study, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command prints a row per video, its description, and last of all that this is no medical device."""
+    """The command prints a row per video, its description, and last of all that this is not a medical device."""
     document = predicted(place, tmp_path / "p.json", study.folder, place / "new.mp4")
 
     lines = capsys.readouterr().out.splitlines()
@@ -480,7 +480,7 @@ def test_a_fold_trained_without_numbers_scores_as_in_training(
 def test_wrong_folds_and_studies_are_refused(
     study: Study, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A fold out of range and a folder that is no study end in one sentence."""
+    """A fold out of range and a folder that is not a study end in one sentence."""
     new = place / "new.mp4"
     for fold in (3, -1):
         said = refused(place, capsys, study.folder, new, "--fold", fold)

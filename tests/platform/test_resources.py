@@ -93,7 +93,7 @@ def test_a_process_bound_to_one_cpu_starts_one_trial(own: dict[str, Any]) -> Non
 
 
 def test_ray_is_told_how_much_memory_there_is(own: dict[str, Any]) -> None:
-    """A worker never asks for more than Ray offers, for which it would wait for ever."""
+    """A worker never asks for more than Ray offers, for which it would wait forever."""
     assert 0 < own["memory"] <= own["offered"]
     assert own["store"] <= 1 << 30
 

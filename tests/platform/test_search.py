@@ -248,7 +248,7 @@ def test_a_trial_that_diverges_fails_with_its_step_and_the_exit_status_says_so(p
 
 @pytest.mark.slow
 def test_workers_that_can_never_fit_end_with_a_sentence(place: Path) -> None:
-    """More workers than the machine has CPUs is said at once instead of waiting for ever."""
+    """More workers than the machine has CPUs is said at once instead of waiting forever."""
     done = run(place, "--study", "large", "--workers", "500")
     assert done.returncode == 1
     assert "a trial of 500 workers needs 500 CPUs and 0 GPUs, but the cluster has" in done.stderr
@@ -291,7 +291,7 @@ def test_a_second_search_in_the_same_folder_names_the_holder(place: Path) -> Non
         (("--set", "lr"), "--set lr is not NAME=VALUE"),
         (("--set", "optimizer.rate=1"), "'optimizer.rate' is not a setting"),
         (("--set", "text.n_ctx=80"), "the longest prompt length (n_ctx) that fits is"),
-        (("--column", "subject"), "--column subject is no OURS=YOURS"),
+        (("--column", "subject"), "--column subject is not OURS=YOURS"),
         (("--backbone", "/nowhere"), "--backbone /nowhere is neither 'small' nor a folder"),
     ],
 )

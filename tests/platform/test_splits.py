@@ -174,7 +174,7 @@ def test_ledger():
 
 
 def test_repeated_folds():
-    """Folds that are drawn anew hold each subject out once each time, and are not the same folds again."""
+    """Folds that are drawn again hold each subject out once each time, and are not the same folds again."""
     whole = cohort([0, 1] * 6)
     splits = make_splits(whole, folds=3, seed=0, repeats=3)
     check_ledger(whole, splits)

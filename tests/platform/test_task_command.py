@@ -77,7 +77,7 @@ def test_any_label_gives_a_readable_file(tmp_path: Path, label: str) -> None:
         ),
         (("--label", "stage", "--out", "there.toml"), "there.toml is there already and may hold someone's work"),
         (("--label", "stage", "--out", "cohort.csv/t.toml"), "cannot be written: "),
-        (("--label", "stage", "--column", "x"), "--column x is no OURS=YOURS"),
+        (("--label", "stage", "--column", "x"), "--column x is not OURS=YOURS"),
     ],
 )
 def test_a_wrong_line_is_one_sentence(cohort: Path, arguments: tuple[str, ...], sentence: str,

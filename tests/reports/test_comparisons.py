@@ -56,7 +56,7 @@ def _right_matrices(right: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy", "video/macro_f1", "window/quadratic_kappa"])
 def test_p_value_is_that_of_all_swaps_by_hand(metric):
-    """Swapping the rows of every set of 6 subjects and scoring anew gives the same share of differences as large."""
+    """Swapping the rows of every set of 6 subjects and scoring again gives the same share of differences as large."""
     ours, other = _cohort(np.random.default_rng(1), 6, 2.5), _cohort(np.random.default_rng(2), 6, 0.5)
     names = sorted(ours["subject"].unique())
     differences = []

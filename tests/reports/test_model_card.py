@@ -115,7 +115,7 @@ def test_counts_are_the_cohorts(searched):
 
 
 def test_simulated_walkers_are_called_so(tmp_path):
-    """A cohort that is no cohort of patients says so in the text and in the tags."""
+    """A cohort that is not a cohort of patients says so in the text and in the tags."""
     card = model_card(analyse(make_study(tmp_path / "s", trials=1)))
     assert "simulated-data" in _front_matter(card)["tags"]
     assert card.count("say nothing about patients") == 3
@@ -197,7 +197,7 @@ def test_a_study_without_a_complete_trial_has_no_score(tmp_path):
 
 
 def test_a_baseline_says_that_it_cannot_predict(searched):
-    """A baseline keeps no weights; the one on numbers alone is no classifier of videos."""
+    """A baseline keeps no weights; the one on numbers alone is not a classifier of videos."""
     card = model_card(with_settings(searched, model="parameters"))
     assert "keeps no weights: it cannot predict new videos" in card
     assert "platform.predict" not in card

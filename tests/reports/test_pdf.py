@@ -76,7 +76,7 @@ def test_printing_touches_no_network(chromium, page, monkeypatch, proxy):
 
 
 def test_without_chromium_there_is_no_pdf(page, monkeypatch, tmp_path):
-    """A PATH without a browser is no error."""
+    """A PATH without a browser is not an error."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not any(shutil.which(name) for name in BROWSERS)
     assert write_pdf(page) is None

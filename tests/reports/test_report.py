@@ -251,7 +251,7 @@ def test_database_of_a_killed_search_is_read(tmp_path):
 
 
 def test_database_problems_are_sentences(tmp_path):
-    """A file that is no database, and one of another study, are named."""
+    """A file that is not a database, and one of another study, are named."""
     (tmp_path / "study.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(
         StridefoldError, match=r"study\.db cannot be read .*; restore it, or begin a study of another name"
@@ -264,7 +264,7 @@ def test_database_problems_are_sentences(tmp_path):
 
 
 def test_command_prints_the_path_or_one_sentence(tmp_path, study):
-    """`python -m platform.report` prints where the page is; a folder that is no study is one line and exit status 1."""
+    """`python -m platform.report` prints where the page is; a folder that is not a study is one line and exit status 1."""
     good = subprocess.run([sys.executable, "-m", "platform.report", str(study)], capture_output=True, text=True)
     assert (good.returncode, good.stdout.strip(), good.stderr) == (0, str(study / "report.html"), "")
     bad = subprocess.run([sys.executable, "-m", "platform.report", str(tmp_path)], capture_output=True, text=True)

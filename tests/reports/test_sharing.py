@@ -61,7 +61,7 @@ def test_pseudonyms_stay_and_need_the_key(study: Path, tmp_path: Path) -> None:
 
 
 def test_names_in_sentences() -> None:
-    """File names and ids are replaced where they stand as words; a number in a sentence is no subject's id."""
+    """File names and ids are replaced where they stand as words; a number in a sentence is not a subject's id."""
     names = Pseudonyms(subjects={"1": "subject-aa", "P01": "subject-bb"}, videos={"P01.mp4": "video-cc"})
     assert names.text("fold 1: 'P01.mp4' of subject '1' and P01, not P012") == (
         "fold 1: 'video-cc' of subject 'subject-aa' and subject-bb, not P012"

@@ -19,7 +19,7 @@ class Recipe:
     batch: int = 48
     """Clips a step from then on: each clip has 47 wrong sentences."""
     frames: int = 2
-    """Frames of a clip's 8 that a step sees, drawn anew each time: cheaper, and no feature needs all 8."""
+    """Frames of a clip's 8 that a step sees, drawn again each time: cheaper, and no feature needs all 8."""
     lr: float = 2e-3
     weight_decay: float = 0.05
     warmup: int = 50

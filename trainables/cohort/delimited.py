@@ -21,7 +21,7 @@ MARKS = (
 )
 """Byte-order marks, as Excel's 'Unicode Text' has; without one a file is UTF-8."""
 ANNOUNCED = re.compile(r'\s*"?sep=(.)"?(.*?)(?:\r\n|\r|\n)', re.IGNORECASE)
-"""Excel's first line, which is no row of the table: 'sep=;', and 'sep=;,,,' where it was saved again with commas."""
+"""Excel's first line, which is not a row of the table: 'sep=;', and 'sep=;,,,' where it was saved again with commas."""
 
 
 def read_delimited(content: bytes) -> list[list[str]]:

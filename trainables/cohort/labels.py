@@ -51,7 +51,7 @@ def with_label(
 ) -> tuple[Table, list[tuple[str, str]]]:
     """Returns the rows that have a label, and (video, reason) for those that have none.
 
-    A word like NA, or a dash, is no label, unless the task has a class of that value.
+    A word like NA, or a dash, is not a label, unless the task has a class of that value.
     """
     cells, shown = table.cells[label], table.called(label)
     signs = {"-", "–", "—"} if "+" in cells else set()  # a negative finding, where others are positive
@@ -95,7 +95,10 @@ def read_labels(table: Table, label: str, task: Task | None, problems: Problems)
     for row, cell in zip(table.rows, cells, strict=True):
         if cell not in allowed:
             problems.at(
-                row, shown, "another value", f"{cell!r} is no class; it must be one of {', '.join(allowed)}, or empty"
+                row,
+                shown,
+                "another value",
+                f"{cell!r} is not a class; it must be one of {', '.join(allowed)}, or empty",
             )
     check_spelling(list(allowed), f"column {shown}: labels", problems, look)
     return task, cells

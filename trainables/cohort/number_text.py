@@ -43,8 +43,8 @@ def why_no_number(cell: str, cells: Iterable[str], otherwise: str) -> str:
     if cell.lower() in BROKEN:
         return f"{cell!r} is the error of a formula; mend it in the spreadsheet, or leave the cell empty"
     if advice := _otherwise(cell, cells):
-        return f"{cell!r} is no number; {advice}"
-    return f"{cell!r} is no finite number; correct it, leave it empty if it was not measured, or {otherwise}"
+        return f"{cell!r} is not a number; {advice}"
+    return f"{cell!r} is not a finite number; correct it, leave it empty if it was not measured, or {otherwise}"
 
 
 def _otherwise(cell: str, cells: Iterable[str]) -> str | None:

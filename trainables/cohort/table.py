@@ -91,7 +91,7 @@ def _check_file(path: Path, kind: str, problems: Problems) -> None:
     elif not path.exists():
         problems.add("it does not exist; give the path of a CSV or parquet file that lists the videos")
     elif not path.is_file():
-        problems.add("it is no regular file; give the path of a CSV or parquet file that lists the videos")
+        problems.add("it is not a regular file; give the path of a CSV or parquet file that lists the videos")
     elif kind not in CSV + PARQUET:
         problems.add(
             f"its name ends in {kind or 'nothing'!r}, but it must end in {', '.join(CSV + PARQUET)}; "
@@ -105,7 +105,7 @@ def _read_parquet(path: Path, problems: Problems) -> Table:
     try:
         frame = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        problems.add(f"it is no whole parquet file ({str(error).splitlines()[0]})")
+        problems.add(f"it is not a whole parquet file ({str(error).splitlines()[0]})")
         return _EMPTY
     columns = [[_text(value) for value in frame[column]] for column in frame.columns]
     rows = list(range(1, len(frame) + 1))

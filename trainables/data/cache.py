@@ -123,7 +123,7 @@ def open_cached(folder: Path, name: str) -> np.memmap:
     except (OSError, ValueError, EOFError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
         raise StridefoldError(
-            f"{folder / name} {reason}; run the same command again, which decodes the video anew"
+            f"{folder / name} {reason}; run the same command again, which decodes the video again"
         ) from None
     return frames
 
@@ -216,7 +216,7 @@ def in_processes(jobs: Sequence[dict[str, Any]], *, workers: int) -> Iterator[tu
             yield waiting[future], future.result()
     except BrokenProcessPool:
         raise StridefoldError(
-            "a process that decoded videos ended without a word, most likely for lack of memory; use fewer workers"
+            "a process that decoded videos ended silently, most likely for lack of memory; use fewer workers"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

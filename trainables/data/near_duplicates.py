@@ -104,7 +104,7 @@ def near_duplicates(videos: pl.DataFrame, cache: Path) -> tuple[NearDuplicate, .
     A copy may start up to 2 s later. Up to EXHAUSTIVE videos all pairs are compared by their words, which takes 186 N^2
     comparisons of 64 bits twice, for mirrored copies; in larger cohorts only those are that agree in pieces of words.
     Memory grows with N, 500 bytes per video, or 5 kB with an index. Up to 4 candidates per video, and 4 mirrored ones,
-    are read anew.
+    are read again.
 
     Args:
         videos: Columns subject, video, and cached as `ingest_cohort` fills it.

@@ -156,7 +156,7 @@ def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
 
 
 def _refitted(study: Path, record: StudyRecord, cohort: Cohort, trial: TrialRecord) -> Ensemble:
-    """Returns the chosen configuration trained anew on every subject."""
+    """Returns the chosen configuration trained again on every subject."""
     folder = study / "best" / "refit"
     keys = [
         p.parent.name for p in folder.glob("folds/*/result.json") if FoldResult.load(p.parent).config == trial.config
@@ -386,7 +386,7 @@ def _require_backbone(what: str, sha256: str, backbone: Backbone) -> None:
 
 
 def _require_same_features(result: FoldResult, fold: int, model: GaitCLIP) -> None:
-    """Raises where a changed text side, as another knowledge encoder, would change the scores without a word."""
+    """Raises where a changed text side, as another knowledge encoder, would change the scores silently."""
     recorded = result.class_similarity
     off = 0.0 if recorded is None else float(np.abs(np.array(recorded) - np.array(class_similarity(model))).max())
     if not off <= SAME_FEATURES:

@@ -60,7 +60,7 @@ def load_parameters(path: Path | None = None) -> tuple[KnownParameter, ...]:
     """Returns the parameters of a TOML file, in its order; without a path the 29 walkway parameters.
 
     Raises:
-        ConfigurationError: The file is missing, is no TOML, or an entry is wrong.
+        ConfigurationError: The file is missing, is not TOML, or an entry is wrong.
     """
     path = path or WALKWAY
     try:
@@ -69,7 +69,7 @@ def load_parameters(path: Path | None = None) -> tuple[KnownParameter, ...]:
     except OSError as error:
         raise ConfigurationError(f"the parameter file {path} cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the parameter file {path} is no valid TOML: {error}") from None
+        raise ConfigurationError(f"the parameter file {path} is not valid TOML: {error}") from None
     except (KeyError, TypeError) as error:
         raise ConfigurationError(
             f"the parameter file {path} needs [[parameter]] entries with key, name and unit, "

@@ -79,7 +79,7 @@ def load_task(name_or_path: str) -> Task:
     except OSError as error:
         raise ConfigurationError(f"the task file {path} cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the task file {path} is no valid TOML: {error}") from None
+        raise ConfigurationError(f"the task file {path} is not valid TOML: {error}") from None
     except KeyError as error:
         raise ConfigurationError(
             f"the task file {path} lacks {error}; see trainables/knowledge/diagnosis.toml for one that is whole"

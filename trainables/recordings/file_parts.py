@@ -39,7 +39,7 @@ Measure = Callable[[bytes], tuple[int | None, bool]]
 
 
 def check_parts(path: Path) -> Parts:
-    """Returns what the file says of its own parts; what is not a part of its format, e.g. padding at the end, is whole."""
+    """Returns what the file says of its own parts; what is not part of its format, e.g. padding at the end, is whole."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD)

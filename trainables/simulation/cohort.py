@@ -284,7 +284,7 @@ def _is_finished(folder: Path, settings: Settings) -> bool:
         found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ConfigurationError(
-            f"{folder} holds something that is no finished simulated cohort; give a new or an empty folder"
+            f"{folder} holds something that is not a finished simulated cohort; give a new or an empty folder"
         ) from None
     if found == settings.as_marker():
         return True

@@ -74,7 +74,7 @@ def read_trials(study_folder: Path, name: str) -> tuple[TrialRecord, ...]:
             raise StridefoldError(f"{source} holds no study named {name!r}; is it another study's database?") from None
         except (
             Exception
-        ) as error:  # sqlite, SQLAlchemy and Optuna each have their own kind for a file that is no database
+        ) as error:  # sqlite, SQLAlchemy and Optuna each have their own kind for a file that is not a database
             raise StridefoldError(
                 f"{source} cannot be read ({error}); restore it, or begin a study of another name"
             ) from error

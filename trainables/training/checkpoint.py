@@ -67,7 +67,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
             )
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise StridefoldError(f"{path} cannot be read ({error}); run the search again to train it anew") from None
+        raise StridefoldError(f"{path} cannot be read ({error}); run the search again to train it again") from None
 
 
 def _write(path: Path, contents: bytes) -> None:

@@ -90,7 +90,7 @@ def decays(name: str, parameter: torch.Tensor) -> bool:
 
 
 def clip_gradients(optimizer: torch.optim.Optimizer, largest: float) -> dict[str, float]:
-    """Scales the gradients down to a norm of at most `largest` (0 is no limit) and returns each group's norm before."""
+    """Scales the gradients down to a norm of at most `largest` (0 means no limit) and returns each group's norm before."""
     names: list[str] = []
     gradients: list[torch.Tensor] = []
     for group in optimizer.param_groups:

@@ -115,7 +115,7 @@ def test_columns_without_a_name_are_said(folder):
 
 
 def test_row_numbers_in_parquet(folder):
-    """What pandas stores as its index is no measurement."""
+    """What pandas stores as its index is not a measurement."""
     frame = {"subject": list("ABCD"), "video": [f"{i}.mp4" for i in range(4)], "label": list("xxyy")}
     pl.DataFrame(frame | {"cadence": [100.0, 99.0, 98.0, 97.5], "__index_level_0__": [0, 1, 2, 3]}).write_parquet(
         folder / "cohort.parquet"

@@ -87,7 +87,7 @@ def test_decimal_commas_in_labels(folder):
     ]
     assert labelled(folder, "1.0", "0.0", "1,0", "0.0")[0].classes == ("label 0", "label 1")
     assert label_problems(folder, "1.0", "0.0", "1,5", "0.0", "1.0", task=task("0", "1")) == (
-        "row 4, column label: '1,5' is no class; it must be one of 0, 1, or empty",
+        "row 4, column label: '1,5' is not a class; it must be one of 0, 1, or empty",
     )
 
 
@@ -97,7 +97,7 @@ def test_a_misspelt_label_is_said_once(folder):
         "column label: labels 'PD' and 'pd' look like the same one; write it in one way",
     )
     assert label_problems(folder, "x", "y", "x", "y", "z", task=task("x", "y"), folds=3) == (
-        "row 6, column label: 'z' is no class; it must be one of x, y, or empty",
+        "row 6, column label: 'z' is not a class; it must be one of x, y, or empty",
     )
 
 

@@ -127,7 +127,7 @@ def test_column_mapping(folder):
     rows[2] = ",2.mp4,y,fast"
     assert problems(manifest(folder, *rows, header=header), columns=names, label="dx")[:2] == (
         "row 4, column patient_id: it is empty; say whose video this is, so that folds can be subject-wise",
-        "row 4, column speed: 'fast' is no finite number; correct it, leave it empty if it was not measured, "
+        "row 4, column speed: 'fast' is not a finite number; correct it, leave it empty if it was not measured, "
         "or pass --ignore speed",
     )
 
@@ -264,7 +264,7 @@ def test_no_label_named(folder):
 def test_unknown_label_value(folder):
     """A value that the task does not know is named with those that it does."""
     assert problems(manifest(folder, *FOUR, "E,4.mp4,X"), task=task("x", "y")) == (
-        "row 6, column label: 'X' is no class; it must be one of x, y, or empty",
+        "row 6, column label: 'X' is not a class; it must be one of x, y, or empty",
     )
 
 
@@ -276,7 +276,7 @@ def test_no_labels_at_all(folder):
 
 
 def test_labels_that_are_none(folder):
-    """A column with dozens of values, or with paragraphs, is no label."""
+    """A column with dozens of values, or with paragraphs, is not a label."""
     rows = [f"S{i},{i}.mp4,v{i}" for i in range(21)]
     assert problems(manifest(folder, *rows)) == ("column label has 21 different values (at most 20); is it the label?",)
     assert problems(manifest(folder, *FOUR, f"E,4.mp4,{'long ' * 40}z")) == (
@@ -347,6 +347,6 @@ def test_one_class(folder):
 
 
 def test_folds_below_two(folder):
-    """One fold is no cross-validation."""
+    """One fold is not a cross-validation."""
     with pytest.raises(ConfigurationError, match="--folds 1, but cross-validation needs 2 at least"):
         read(manifest(folder, *FOUR), folds=1)

@@ -46,15 +46,15 @@ def test_missing_manifest(tmp_path, name):
 
 
 def test_folder_as_manifest(tmp_path):
-    """A folder is no manifest."""
+    """A folder is not a manifest."""
     assert problems(tmp_path) == ("it is a folder; give the CSV or parquet file in it that lists the videos",)
 
 
 def test_pipe_as_manifest(tmp_path):
-    """A pipe would be waited on for ever."""
+    """A pipe would be waited on forever."""
     os.mkfifo(tmp_path / "cohort.csv")
     assert problems(tmp_path / "cohort.csv") == (
-        "it is no regular file; give the path of a CSV or parquet file that lists the videos",
+        "it is not a regular file; give the path of a CSV or parquet file that lists the videos",
     )
 
 
@@ -73,7 +73,7 @@ def test_spreadsheet(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", b",,,\n"])
 def test_empty_manifest(tmp_path, content):
-    """A file without a word is empty."""
+    """A file without any text is empty."""
     assert problems(raw(tmp_path, content)) == (
         "it is empty; its first row must name the columns, then comes one row per video",
     )
@@ -106,7 +106,7 @@ def test_separators_line_ends_and_mark(folder, separator, ending):
 
 
 def test_spaces_around_cells(folder):
-    """White space around a cell is no part of it."""
+    """White space around a cell is not part of it."""
     cohort, _ = read(manifest(folder, *(row.replace(",", " , ") for row in FOUR), header=" subject , video , label "))
     assert cohort.videos["video"].to_list() == ["0.mp4", "1.mp4", "2.mp4", "3.mp4"]
 
@@ -115,7 +115,7 @@ def test_decimal_commas(folder):
     """A semicolon file with decimal commas is told what to write, not read as text."""
     rows = [f"{row.replace(',', ';')};0,{i}5" for i, row in enumerate(FOUR)]
     found = problems(manifest(folder, *rows, header="subject;video;label;arm_swing_m"), named=("arm_swing_m",))
-    assert found[0] == "row 2, column arm_swing_m: '0,05' is no number; write 0.05, with a decimal point"
+    assert found[0] == "row 2, column arm_swing_m: '0,05' is not a number; write 0.05, with a decimal point"
 
 
 def test_duplicate_header(folder):
@@ -151,7 +151,7 @@ def test_open_quote(folder):
 def test_damaged_parquet(tmp_path):
     """A parquet file that is none is one sentence."""
     (found,) = problems(raw(tmp_path, b"subject,video\n", "cohort.parquet"))
-    assert found.startswith("it is no whole parquet file (")
+    assert found.startswith("it is not a whole parquet file (")
     assert "\n" not in found
 
 
@@ -239,7 +239,7 @@ def test_things_that_are_no_files(folder):
     (folder / "broken.mp4").symlink_to(folder / "nothing.mp4")
     (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
     assert video_problem(folder, "sub") == "'sub' is a folder; name a video file"
-    assert video_problem(folder, "pipe.mp4") == "'pipe.mp4' is no regular file; name a video file"
+    assert video_problem(folder, "pipe.mp4") == "'pipe.mp4' is not a regular file; name a video file"
     assert video_problem(folder, "broken.mp4").startswith(
         f"'broken.mp4' is a link to {folder}/nothing.mp4, which is not"
     )

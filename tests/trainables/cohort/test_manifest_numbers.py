@@ -39,21 +39,21 @@ def test_boxes_and_rates(folder):
     [
         (
             "fast",
-            "'fast' is no finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
+            "'fast' is not a finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
         ),
         (
             "inf",
-            "'inf' is no finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
+            "'inf' is not a finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
         ),
         (
             "1e999",
-            "'1e999' is no finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
+            "'1e999' is not a finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
         ),
         (
             "1_0",
-            "'1_0' is no finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
+            "'1_0' is not a finite number; correct it, leave it empty if it was not measured, or pass --ignore cadence",
         ),
-        ('"0,84"', "'0,84' is no number; write 0.84, with a decimal point"),
+        ('"0,84"', "'0,84' is not a number; write 0.84, with a decimal point"),
     ],
 )
 def test_no_number(folder, cell, said):
@@ -64,7 +64,7 @@ def test_no_number(folder, cell, said):
 def test_no_number_in_a_column_that_was_asked_for(folder):
     """A slip in a column of numbers does not silently turn it into text."""
     assert column_problems(folder, "arm_swing_m", "0.3", "0.2", "O.4", "0.1", named=("arm_swing_m",)) == (
-        "row 4, column arm_swing_m: 'O.4' is no finite number; correct it, leave it empty if it was not measured, "
+        "row 4, column arm_swing_m: 'O.4' is not a finite number; correct it, leave it empty if it was not measured, "
         "or leave out --parameter arm_swing_m",
     )
 
@@ -76,11 +76,11 @@ def test_many_problems_of_a_kind_are_counted_and_written(folder):
     with pytest.raises(CohortError, match="has 18 problems:") as caught:
         read(path)
     found = caught.value.problems
-    assert sum("'bad' is no finite number" in line for line in found) == 10
+    assert sum("'bad' is not a finite number" in line for line in found) == 10
     file = folder / "cohort.csv.problems.txt"
     assert found[-2:] == ("column cadence: 3 more rows with no number", f"all 18 are listed in {file}")
     written = file.read_text().splitlines()
-    assert sum("'bad' is no finite number" in line for line in written) == 13
+    assert sum("'bad' is not a finite number" in line for line in written) == 13
     assert (len(written), file.stat().st_mode & 0o777) == (19, 0o600)
 
 
@@ -113,7 +113,7 @@ def test_leg_length_problems(folder):
     assert problems(manifest(folder, *rows, header=header)) == (
         "row 2, column leg_length: 0 must be above 0",
         "row 3, column leg_length: it is empty, but walking_speed is to be divided by it; fill it in, or remove the column",
-        "row 5, column leg_length: 'long' is no finite number; correct it, leave it empty if it was not measured, "
+        "row 5, column leg_length: 'long' is not a finite number; correct it, leave it empty if it was not measured, "
         "or pass --ignore leg_length",
     )
 

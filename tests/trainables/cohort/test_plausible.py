@@ -180,7 +180,7 @@ def test_numbers_written_otherwise(folder, cells, said):
     """Thousands, decimal commas, units and look-alike digits: the message says what to write."""
     column = [*cells, *([""] * 6), "12"][:8]
     found = problems(eight(folder, stride_time_ms=column), named=("stride_time_ms",))
-    assert found[0] == f"row 2, column stride_time_ms: {cells[0]!r} is no number; {said}"
+    assert found[0] == f"row 2, column stride_time_ms: {cells[0]!r} is not a number; {said}"
 
 
 def test_points_between_thousands(folder):
@@ -195,11 +195,11 @@ def test_thousands_in_a_column_that_is_not_used(folder):
     """The line of what is left out says why such a column could not be used as it is."""
     notes: list[str] = []
     read(eight(folder, stride_time_ms=[f"1,{100 + 37 * i}" for i in range(8)]), on_note=notes.append)
-    assert "stride_time_ms (unknown, --parameter COLUMN uses it, but '1,100' is no number; write 1100 if" in notes[1]
+    assert "stride_time_ms (unknown, --parameter COLUMN uses it, but '1,100' is not a number; write 1100 if" in notes[1]
 
 
 def test_a_frame_rate_that_is_a_code(folder):
-    """999 among 30 is no frame rate."""
+    """999 among 30 is not a frame rate."""
     assert "999 is far from all other values" in problems(eight(folder, fps=[30, 25, 999, 30, 30, 25, 30, 30]))[0]
 
 

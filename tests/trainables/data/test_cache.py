@@ -65,7 +65,7 @@ def test_second_time_decodes_nothing(tmp_path, video):
 
 @pytest.mark.parametrize("damage", ["cut", "longer", "other shape", "no array", "empty"])
 def test_damaged_file_is_remade(tmp_path, video, damage):
-    """A cache file that is not whole is decoded anew."""
+    """A cache file that is not whole is decoded again."""
     name = ingested(video, tmp_path).name
     good = (tmp_path / name).read_bytes()
     if damage == "other shape":

@@ -169,7 +169,7 @@ def test_nothing_to_see(tmp_path):
 
 
 def test_too_short_to_tell(tmp_path, people):
-    """1 s of a walk is no evidence, since steps are alike; 2.5 s are."""
+    """1 s of a walk is not evidence, since steps are alike; 2.5 s are."""
     for frames, count in ((30, 0), (75, 1)):
         paths = {
             f"{name}{frames}": (name, filmed(tmp_path / f"{name}{frames}.mp4", people["S03"][:frames], quality))

@@ -133,7 +133,7 @@ def test_a_users_file_is_read_with_line_breaks_folded(tmp_path: Path) -> None:
         ('name = "bad leg"', 'name = " "', r"class 'bad' needs a name and at least one \[\[class.description\]\]"),
         ('healthy = "good"', 'healthy = "fine"', r"healthy is 'fine', but the classes are \['good', 'bad'\]"),
         ('title = "leg"', "", "lacks 'title'; see trainables/knowledge/diagnosis.toml for one that is whole"),
-        ('label = "leg"', 'label = "leg', "is no valid TOML"),
+        ('label = "leg"', 'label = "leg', "is not valid TOML"),
         ('"A leg that does not."', '" "', "class 'bad' has a description without a notion, but other classes have theirs"),
     ],
 )  # fmt: skip
@@ -191,7 +191,7 @@ def test_a_columns_name_says_its_unit_and_side(column: str, name: str, unit: str
         ('[[parameter]]\nkey = "a"', r"needs \[\[parameter\]\] entries with key, name and unit"),
         ('[[parameter]]\nkey="a"\nname="a"\nunit=""\n' * 2, "has key 'a' twice; each key must be there once"),
         ('[[parameter]]\nkey="a"\nname="a"\nunit=""\nmirror="b"', "'a' mirrors 'b', which it does not hold"),
-        ("[[parameter", "is no valid TOML"),
+        ("[[parameter", "is not valid TOML"),
     ],
 )
 def test_a_wrong_parameter_file_is_told_in_one_sentence(tmp_path: Path, text: str, message: str) -> None:

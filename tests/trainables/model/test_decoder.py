@@ -66,7 +66,7 @@ def log_probability(model: ParameterDecoder, feature: Tensor, tokens: list[int])
 
 
 def greedy_by_hand(model: ParameterDecoder, feature: Tensor) -> list[int]:
-    """Returns the sentence that takes the likeliest allowed token each time, read anew for every token."""
+    """Returns the sentence that takes the likeliest allowed token each time, read again for every token."""
     tokens: list[int] = []
     while not tokens or tokens[-1] != model.grammar.end:
         words = model.language.transformer.wte(torch.tensor([tokens], dtype=torch.long))

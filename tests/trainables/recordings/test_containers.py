@@ -121,7 +121,7 @@ def test_colour_spaces(tmp_path, space, full):
 
 @pytest.mark.parametrize("space", ["YCgCo", "bt2020c", "chroma-derived-nc", "ICtCp"])
 def test_colour_space_that_is_not_converted(tmp_path, space):
-    """One that FFmpeg does not convert is taken as it takes it, and is no traceback."""
+    """One that FFmpeg does not convert is taken as it takes it, and is not a traceback."""
     path = write_video(tmp_path / "a.mp4", seed=5, frames=5, options={"x264-params": f"colormatrix={space}"})
     assert numbers(path) == list(range(5))
     assert same_frames(list(decode(path)), path)
@@ -152,7 +152,7 @@ def test_picture_that_changes_its_shape(tmp_path):
 
 
 def test_codec_that_is_not_known(tmp_path):
-    """A film that nothing can decode is no traceback."""
+    """A film that nothing can decode is not a traceback."""
     path = write_video(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1"))
     with pytest.raises(VideoError, match="holds a video in a format that nothing here can decode; export it as MP4"):

@@ -169,7 +169,7 @@ def test_empty_file(tmp_path):
 
 
 def test_missing_file(tmp_path):
-    """A missing file is no traceback."""
+    """A missing file is not a traceback."""
     assert message(tmp_path / "a.mp4") == "cannot be opened (no such file or directory)"
 
 

@@ -123,7 +123,7 @@ def test_other_settings_in_the_folder_are_an_error(manifest: Path) -> None:
 def test_foreign_folder_is_an_error(tmp_path: Path) -> None:
     """A folder with a user's own files is left alone."""
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigurationError, match="holds something that is no finished simulated cohort"):
+    with pytest.raises(ConfigurationError, match="holds something that is not a finished simulated cohort"):
         simulate_cohort(tmp_path, **SMALL)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 

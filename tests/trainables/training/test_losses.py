@@ -91,7 +91,7 @@ def test_numeric_loss_is_cross_entropy():
 
 
 def test_numeric_loss_masks_absent_classes():
-    """A class without records is no alternative: its logit changes neither loss nor gradient."""
+    """A class without records is not an alternative: its logit changes neither loss nor gradient."""
     logits, _ = draw(9, 3)
     labels = torch.arange(9) % 2 * 2  # classes 0 and 2
     present = torch.tensor([True, False, True])
