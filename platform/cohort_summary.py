@@ -19,9 +19,9 @@ def summary_lines(cohort: Cohort) -> list[str]:
     """Returns subjects, videos, hours, classes, parameters, file formats, and the disk that decoded frames take."""
     videos, subjects = cohort.videos, cohort.subjects()
     frames = int(videos["frames"].sum())
-    each = subjects["videos"]
+    each: list[int] = subjects["videos"].to_list()
     lines = [
-        f"{len(subjects)} subjects with {each.min()} to {each.max()} videos each; {len(videos)} videos of "
+        f"{len(subjects)} subjects with {min(each)} to {max(each)} videos each; {len(videos)} videos of "
         f"{frames / RATE / 3600:.2f} h in all, each of {_seconds(videos['frames'].min())} to {_seconds(videos['frames'].max())}",
     ]
     counts = videos["label"].to_list()

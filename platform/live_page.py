@@ -115,7 +115,7 @@ def _handler(page: LivePage, token: str) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """Sends the page to who has the token."""
-            port = self.server.server_address[1]
+            port = int(self.server.server_address[1])  # type: ignore[index,arg-type]
             known = self.headers.get("Host") in (
                 f"{ADDRESS}:{port}",
                 f"localhost:{port}",

@@ -111,5 +111,5 @@ class Predictor:
         return Predictions(
             table=as_rows(ensemble, scored.found),
             cautions=tuple(cautions(ensemble, scored.seen, scored.far)),
-            document=as_document(ensemble, scored.videos, scored.found, scored.seen, scored.far),
+            document=as_document(ensemble, scored.videos, scored.found, scored.seen, scored.far, scored.estimated),
         )

@@ -105,7 +105,7 @@ class Study:
 
     @property
     def predictions(self) -> pl.DataFrame:
-        """Returns the chosen configuration's answers on held-out windows, one row each, as predictions.parquet has them.
+        """Returns the answers on held-out windows, one row each, as predictions.parquet has them: nested ones where there are any.
 
         Raises:
             StridefoldError: No trial has finished all folds yet.
@@ -113,12 +113,14 @@ class Study:
         from reports.documents.page import named_predictions
 
         _ = self.best  # raises where there is none
-        return named_predictions(self.analysis)
+        shown = self.analysis.shown
+        assert shown is not None
+        return named_predictions(self.analysis, shown.predictions)
 
     @functools.cached_property
     def results(self) -> dict[str, Any]:
         """Returns every number of the report, as results.json has them (docs/results.md)."""
-        from reports.numbers.analysis import numbers
+        from reports.numbers.as_json import numbers
 
         plain: dict[str, Any] = json.loads(json.dumps(numbers(self.analysis), default=list))  # as the file has them
         return plain
