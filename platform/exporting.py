@@ -22,7 +22,7 @@ from trainables.inference.exported import Estimate, ModelRecord, exported_folds,
 from trainables.inference.likeness import Likeness, training_likeness
 from trainables.model.backbone import load_backbone
 from trainables.study.files import write_text
-from trainables.study.vocabulary import parse_metric
+from trainables.study.vocabulary import parse_metric, tracker_of
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")
@@ -133,6 +133,7 @@ def model_record(ensemble: Ensemble, analysis: Analysis, name: str, cache: str) 
         folds=exported_folds(ensemble),
         backbone=analysis.study.backbone,
         knowledge_encoder=hub_id(record.options.get("knowledge_encoder", "clip"), ""),
+        tracker=tracker_of(record.options),
         training_version=record.training_version,
         code=record.code,
         versions=record.versions,

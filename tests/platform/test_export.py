@@ -29,6 +29,7 @@ from tests.videos import write_video
 from trainables.inference.exported import open_model
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task, task_from_dict
+from trainables.study.vocabulary import tracker_of
 from trainables.training.checkpoint import load_weights
 from trainables.training.fold import WEIGHTS
 
@@ -67,6 +68,11 @@ def model(study: Study, place: Path) -> Path:
     """Returns the folder that the command writes, and the zip beside it."""
     assert main([str(study.folder), str(place / "given" / "gait-model"), "--zip"]) == 0
     return place / "given" / "gait-model"
+
+
+def test_the_tracker_goes_with_the_model(study: Study, model: Path) -> None:
+    """New videos are cut out as those that the model was trained on."""
+    assert tracker_of(open_model(model).record.options) == tracker_of(study.record.options) == "motion"
 
 
 def secrets(study: Study, place: Path) -> dict[str, bytes]:

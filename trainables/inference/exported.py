@@ -32,6 +32,7 @@ from trainables.study.files import write_text
 from trainables.study.formats import build, read_record, write_record
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import PREDICTIONS, Cohort, DecodedClass, Fold, FoldResult, Splits, StudyRecord, trainings
+from trainables.study.vocabulary import UNTRACKED
 from trainables.training.checkpoint import load_weights, save_weights
 from trainables.training.fold import WEIGHTS
 from trainables.training.job import parameter_values
@@ -99,6 +100,8 @@ class ModelRecord:
     backbone: dict[str, Any]
     """name (hub id, 'small', or '' where it has none), sha256, and its sizes."""
     knowledge_encoder: str
+    tracker: str = UNTRACKED
+    """What looked for the walkers of its training videos, and looks for those of new ones."""
     """'clip', a hub id, or '' where it was a local folder."""
     training_version: int
     code: tuple[str, ...] = ()
@@ -284,7 +287,7 @@ def _study_record(model: ModelRecord, task: dict[str, Any]) -> StudyRecord:
     """Returns the record of a study of which nothing but the model is known."""
     return StudyRecord(
         name=model.name,
-        options={"knowledge_encoder": model.knowledge_encoder},
+        options={"knowledge_encoder": model.knowledge_encoder, "track": model.tracker},
         task=task,
         metric=model.metric,
         cohort_sha256="",

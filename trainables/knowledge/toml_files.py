@@ -32,7 +32,8 @@ def parameters_toml(parameters: Iterable[Parameter]) -> str:
     lines: list[str] = [] if listed else ["parameter = []"]
     for p in listed:
         about = {"key": p.key, "name": p.name, "unit": p.unit, "leg_scaled": p.leg_scaled, "side": p.side,
-                 "mirror": p.mirror if p.mirror in keys else None}  # fmt: skip
+                 "mirror": p.mirror if p.mirror in keys else None,
+                 "source": None if p.source == "instrument" else p.source}  # fmt: skip
         lines += ["[[parameter]]", *_entries(about), ""]
     return "\n".join(lines).rstrip() + "\n"
 
