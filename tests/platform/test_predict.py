@@ -26,7 +26,8 @@ from tests.videos import write_video
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest, ingest_cohort, open_cached
 from trainables.inference.class_descriptions import describe_fold
-from trainables.inference.ensemble import holds
+from trainables.inference.ensemble import holds, open_ensemble
+from trainables.inference.exported import exported_folds
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import task_from_dict
 from trainables.model.backbone import load_backbone
@@ -317,6 +318,18 @@ def test_no_number_of_the_pseudonymised_words_is_one_subjects(study: Study, tmp_
         assert not np.isclose(np.array(said)[:, None], np.array(own), rtol=1e-6, atol=0).any()
     page = (copy / "shared" / "report.html").read_text(encoding="utf-8")
     assert "never more than 1/3" in page
+
+
+def test_what_is_given_away_knows_which_words_hold(study: Study) -> None:
+    """An exported fold has the refusals and where queries look, so that the same words hold, and no value or control."""
+    ensemble = open_ensemble(study.folder)
+    for fold, exported in enumerate(exported_folds(ensemble)):
+        theirs, ours = exported.descriptions, ensemble.result(fold).descriptions
+        assert theirs is not None
+        assert ours is not None
+        assert [(c.label, c.holds) for c in theirs.classes] == [(c.label, c.holds) for c in ours.classes]
+        assert all(not c.values and not c.controls for c in theirs.classes)
+        assert not theirs.training
 
 
 LIMITS = ("value", "low", "median", "high")
