@@ -18,11 +18,11 @@ SIDES = (112, 224)
 def summary_lines(cohort: Cohort) -> list[str]:
     """Returns subjects, videos, hours, classes, parameters, file formats, and the disk that decoded frames take."""
     videos, subjects = cohort.videos, cohort.subjects()
-    frames = int(videos["frames"].sum())
     each: list[int] = subjects["videos"].to_list()
+    lengths: list[int] = videos["frames"].to_list()
     lines = [
         f"{len(subjects)} subjects with {min(each)} to {max(each)} videos each; {len(videos)} videos of "
-        f"{frames / RATE / 3600:.2f} h in all, each of {_seconds(videos['frames'].min())} to {_seconds(videos['frames'].max())}",
+        f"{sum(lengths) / RATE / 3600:.2f} h in all, each of {min(lengths) / RATE:.0f} s to {max(lengths) / RATE:.0f} s",
     ]
     counts = videos["label"].to_list()
     lines += [f"class {name}: {counts.count(index)} videos" for index, name in enumerate(cohort.classes)]
@@ -35,7 +35,7 @@ def summary_lines(cohort: Cohort) -> list[str]:
     lines.append("files: " + ", ".join(f"{count} {suffix}" for suffix, count in sorted(formats.items())))
     if cohort.excluded:
         lines.append(f"{len(cohort.excluded)} videos are left out; the report of a search says why")
-    disk = " or ".join(f"{frame_bytes(frames, side) / GIB:.2f} GiB at {side} x {side} pixels" for side in SIDES)
+    disk = " or ".join(f"{frame_bytes(sum(lengths), side) / GIB:.2f} GiB at {side} x {side} pixels" for side in SIDES)
     lines.append(f"disk for decoded frames: {disk}")
     return lines
 
@@ -43,7 +43,3 @@ def summary_lines(cohort: Cohort) -> list[str]:
 def next_command(manifest: str, options: Sequence[str]) -> str:
     """Returns the command that says what a search of the cohort would take."""
     return f"python -m platform.search --cohort {shlex.join([manifest, *options])} --dry-run"
-
-
-def _seconds(frames: object) -> str:
-    return f"{float(str(frames)) / RATE:.0f} s"

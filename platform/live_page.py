@@ -115,7 +115,8 @@ def _handler(page: LivePage, token: str) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """Sends the page to who has the token."""
-            port = int(self.server.server_address[1])  # type: ignore[index,arg-type]
+            assert isinstance(self.server, ThreadingHTTPServer)
+            port = self.server.server_port
             known = self.headers.get("Host") in (
                 f"{ADDRESS}:{port}",
                 f"localhost:{port}",

@@ -99,12 +99,11 @@ def test_a_study_becomes_runs(uri, tmp_path, monkeypatch):
 def test_a_search_that_goes_on_goes_on_in_its_runs(uri, tmp_path, monkeypatch):
     """A stopped study's runs are found again: nothing is sent twice, and what ended is not opened."""
     monkeypatch.chdir(tmp_path)
-    study = make_study(tmp_path / "study", trials=6, seed=1, finished=False)
-    StudyRecord.load(study)
+    study = make_study(tmp_path / "study", trials=5, seed=1, finished=False)
     with contextlib.suppress(KeyboardInterrupt), mirrored(uri, study, Console(plain=True)):
         raise KeyboardInterrupt
     parent, children = runs_of(uri, study)
-    assert (parent.info.status, children[5].info.status) == ("KILLED", "RUNNING")
+    assert (parent.info.status, children[4].info.status) == ("KILLED", "RUNNING")
     again = StudyRuns(uri, study)
     again.update()
     assert (again.parent, again.children) == (parent.info.run_id, {n: r.info.run_id for n, r in children.items()})
