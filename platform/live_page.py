@@ -40,7 +40,7 @@ class LivePage:
             rest: seconds at least between two analyses of the study, however often somebody asks.
 
         Raises:
-            StridefoldError: The folder is no study, or is damaged.
+            StridefoldError: The folder is not a study, or is damaged.
         """
         self.study, self.reload, self.rest = study, reload, rest
         self._lock = threading.Lock()

@@ -39,7 +39,7 @@ class Pseudonyms:
         return self.subjects[name]
 
     def frame(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Returns a frame with its columns subject and video replaced, and sorted by the new names: the old order would tell the old ones."""
+        """Returns a frame with its columns subject and video replaced; its rows keep their order."""
         columns = [c for c in ("subject", "video") if c in frame.columns]
         named = {"subject": self.subjects, "video": self.videos}
         return frame.with_columns(pl.col(c).replace_strict(named[c], return_dtype=pl.String) for c in columns)

@@ -8,6 +8,7 @@ import sys
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+from platform.__main__ import COMMANDS
 
 import pytest
 
@@ -121,7 +122,7 @@ def test_an_unknown_command_is_one_sentence(tmp_path: Path) -> None:
     """`stridefold train` names the commands that exist and exits with 2."""
     process = run([Path(sys.executable).with_name("stridefold"), "train"], tmp_path)
     assert (process.returncode, process.stdout) == (2, "")
-    assert process.stderr == "'train' is not a command; use one of search, predict, report, cohort, task\n"
+    assert process.stderr == f"'train' is not a command; use one of {', '.join(COMMANDS)}\n"
 
 
 @pytest.mark.parametrize("name", ["search", "predict", "report", "cohort", "task"])
