@@ -38,6 +38,14 @@ def test_options_in_the_readme_exist(root: Path) -> None:
     """No option in an example is a misspelt one."""
     import re
 
-    known = {f.name.replace("_", "-") for f in dataclasses.fields(SearchOptions)} | {"set", "help", "pseudonyms"}
+    known = {f.name.replace("_", "-") for f in dataclasses.fields(SearchOptions)} | {
+        "set",
+        "help",
+        "pseudonyms",
+        "serve",
+        "config",
+        "no-tensorboard",
+        "dry-run",
+    }
     text = "".join((root / page).read_text(encoding="utf-8") for page in ("README.md", "docs/estimates.md"))
     assert set(re.findall(r"--([a-z][a-z-]+)", text)) <= known
