@@ -270,7 +270,9 @@ def when_all_started(offered: dict[str, float], bootstrap: Path) -> dict[str, fl
     def at_most(kind: str) -> float:
         return sum(resources.get(kind, 0) * resources["machines"] for resources in workers)
 
-    return offered | {kind: max(offered.get(kind, 0.0), at_most(kind)) for kind in ("CPU", "GPU")}
+    return offered | {
+        kind: max(offered.get(kind, 0.0), at_most(kind)) for kind in ("CPU", "GPU") if workers or kind in offered
+    }
 
 
 def _types(bootstrap: Path) -> list[dict[str, float]]:

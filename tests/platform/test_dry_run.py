@@ -34,7 +34,7 @@ def test_a_fold_of_average_size():
     assert average_fold(config, [140] * 10, 5).windows == 4  # two windows each of two videos
     assert average_fold(config, [140] * 10, 5).steps == 300
     passes = config.with_values({"optimizer.steps": 0, "optimizer.epochs": 3, "optimizer.batch_size": 4})
-    assert average_fold(passes, [140] * 10, 5).steps == 3 * 6  # 8 videos of 3 training windows, in sixes of 4
+    assert average_fold(passes, [140] * 10, 5).steps == 3 * 8  # 8 videos of 4 training windows, in eights of 4
 
 
 def test_seconds_and_bytes():
@@ -66,4 +66,4 @@ def test_the_command_trains_nothing(tmp_path: Path):
     assert not (tmp_path / "studies").exists()
     assert list((tmp_path / "cache").rglob("*.npy")) == []
     wrong = subprocess.run([*line, "--folds", "9"], capture_output=True, text=True, timeout=300, check=False)
-    assert (wrong.returncode, "too few for --folds 9" in wrong.stderr) == (1, True)
+    assert (wrong.returncode, "--folds 9, but there are 6 subjects" in wrong.stderr) == (1, True)
