@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from trainables.errors import LeakageError
+from trainables.study.files import read_parquet
 from trainables.study.records import Cohort, FoldResult, Splits, read_ledger
 
 
@@ -128,7 +129,7 @@ def check_folder(folder: Path) -> int:
     good = held_out.join(trained, on=["fold", "sha256"], how="anti").select("fold", "subject", "video")
     finished = sorted(path.parent for path in folder.glob("folds/*/result.json"))
     for place in finished:
-        scored = pl.read_parquet(place / "predictions.parquet", columns=["fold", "subject", "video"]).unique()
+        scored = read_parquet(place / "predictions.parquet").select("fold", "subject", "video").unique()
         if len(wrong := scored.join(good, on=["fold", "subject", "video"], how="anti").sort("subject", "video")):
             fold, subject, video = wrong.row(0)
             raise LeakageError(

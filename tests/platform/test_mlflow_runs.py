@@ -1,6 +1,7 @@
 """`--mlflow` against MLflow: a real server on loopback where one is installed, else MLflow's own sqlite store."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import socket
@@ -100,6 +101,8 @@ def test_a_search_that_goes_on_goes_on_in_its_runs(uri, tmp_path, monkeypatch):
     """A stopped study's runs are found again: nothing is sent twice, and what ended is not opened."""
     monkeypatch.chdir(tmp_path)
     study = make_study(tmp_path / "study", trials=5, seed=1, finished=False)
+    later = dataclasses.replace(StudyRecord.load(study), started="2026-11-27T12:00:00+00:00")
+    later.save(study)  # another study than the one of the test before, whose runs the same server has
     with contextlib.suppress(KeyboardInterrupt), mirrored(uri, study, Console(plain=True)):
         raise KeyboardInterrupt
     parent, children = runs_of(uri, study)

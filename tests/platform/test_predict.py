@@ -55,7 +55,8 @@ NOTICE = "for research only: not a medical device, and no basis for the diagnosi
 
 def make_study(place: Path, name: str, *, folds: int = 3, numbers: bool = True, **settings: Any) -> Study:
     """Trains, describes and records one trial of a study on the tiny cohort, as a search does but without Ray."""
-    manifest, ignored = place / "videos" / "cohort.csv", () if numbers else NUMBERS
+    manifest = place / "videos" / "cohort.csv"
+    ignored = () if numbers else tuple(n for n in NUMBERS if n in pl.read_csv(manifest).columns)
     options = SearchOptions(cohort=str(manifest), study=str(place / name), folds=folds, epochs=1, frames=2, ignore=ignored,
                             backbone=str(place / "clip"), settings=SETTINGS | settings)  # fmt: skip
     cohort, task = read_manifest(
