@@ -685,7 +685,7 @@ def test_an_unfinished_simulated_study_of_another_version_says_so(
     dataclasses.replace(copy.record, finished="2026-01-01T00:00:00+00:00").save(copy.folder)
     copy.cohort.save(copy.folder)
     cautions = predicted(place, tmp_path / "q.json", copy.folder, place / "new.mp4", "--fold", 0)["cautions"]
-    assert len(cautions) == 2
+    assert len([c for c in cautions if " is unlike the videos " not in c]) == 2
 
 
 def test_a_prediction_that_makes_the_cache_closes_it(
