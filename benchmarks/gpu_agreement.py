@@ -86,7 +86,7 @@ class MovingBars:
     """Windows in which a bar crosses the picture, slowly in one class and fast in the other."""
 
     def __init__(self, size: int, frames: int):
-        self.size, self.frames = size, frames
+        self.size, self.frames, self.video_rows = size, frames, range(WINDOWS)
 
     def window(self, index: int, _: int, __: int) -> dict[str, Any]:
         """Returns one of them as a data set does."""

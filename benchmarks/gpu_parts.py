@@ -151,7 +151,7 @@ class FileWindows:
     """Windows of frame-cache files, read as `trainables.data.dataset` reads them, without a cohort."""
 
     def __init__(self, folder: Path, size: Size, frames: int, videos: int = 4, length: int = 150):
-        self.frames, self.length = frames, length
+        self.frames, self.length, self.video_rows = frames, length, range(1 << 20)
         self.paths = [folder / f"{number}.npy" for number in range(videos)]
         for number, path in enumerate(self.paths):
             shape = (length, size.image, size.image, 3)

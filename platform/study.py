@@ -261,9 +261,10 @@ def refit_study(study: Study) -> Study:
 def _part(study: Study, cohort: Cohort, folder: Path, name: str, splits_of: Callable[[], Splits]) -> Study:
     """Returns a study inside a study, on another cohort or with folds of its own; one that was begun goes on.
 
-    It keeps the study's options, but for --refit: only an inner study of an outer fold is predicted with.
+    It keeps the study's options, but for --refit: of the parts, only inner studies of outer folds are predicted with.
     """
-    options = study.record.options if name.isdecimal() else study.record.options | {"refit": "folds"}
+    nested = name == "outer" or name.isdecimal()
+    options = study.record.options if nested else study.record.options | {"refit": "folds"}
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
         if record.cohort_sha256 != cohort.sha256():

@@ -295,7 +295,7 @@ def test_methods_follow_the_configuration():
     assert "Training ran for 2000 steps with AdamW (learning rate 0.001 for the class texts" in full
     assert "64 components on the training windows and added by a ridge regression in closed form." in full
     assert "5 passes over the training windows" in " ".join(methods(PUBLISHED, **about))
-    assert "ridge" not in " ".join(methods(PUBLISHED, **about))
+    assert "read-out" not in " ".join(methods(PUBLISHED, **about))
     whitened = "clinical notion (from roberta, centred and partly whitened over the task, one projector for all classes, 128 wide)"
     assert whitened in full
     published = " ".join(methods({"text.notions": "raw", "text.projector": "per_class"}, **about))

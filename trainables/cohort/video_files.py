@@ -96,7 +96,7 @@ def locate(folder: Path, name: str, *, follow_links: bool = False) -> Path:
         )
     if not stat.S_ISREG(mode):
         raise StridefoldError(
-            f"{name!r} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}; name a video file"
+            f"{name!r} is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}; name a video file"
         )
     return path
 
