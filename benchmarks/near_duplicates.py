@@ -4,7 +4,7 @@
 
 A signature is what is kept of a video for this: 56 words of 64 bits, here random. A copy starts up to 2 s later, and a tenth, a seventh or
 a fifth of its bits differ, as after good, poor and very poor compression. Candidates alone, without reading a frame: the
-smaller cohort beside the comparison of every two, the larger one beside what is allowed.
+smaller cohort vs. the comparison of all pairs, the larger one vs. what is allowed.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ DIFFERING = (0.1, 0.15, 0.2)
 COPIES = 100
 """Planted for each of these."""
 ALLOWED = {10_000: 3.0, 100_000: 60.0}
-"""Seconds for so many videos."""
+"""Seconds allowed for N videos."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Prints the time of our video encoder beside the public Vita-CLIP's, on the same weights and windows, in one run.
+"""Prints the time of our video encoder vs. the public Vita-CLIP's, on the same weights and windows, in one run.
 
     git clone https://github.com/TalalWasim/Vita-CLIP somewhere
     python benchmarks/peers.py somewhere

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=os.path.expanduser,
         default="",
         metavar="FOLDER",
-        help="decoded frames of the study, beside which lies what says whether a new video is unlike its own; none: ~/.cache/stridefold",
+        help="decoded frames of the study, next to which lies what says whether a new video is unlike its own; none: ~/.cache/stridefold",
     )
     parser.add_argument("--name", default="", help="what the model is called; none: the name of DEST")
     parser.add_argument(

@@ -116,7 +116,7 @@ def model_record(ensemble: Ensemble, analysis: Analysis, name: str, cache: str) 
     Args:
         analysis: Of the study, without the names of people and files.
         name: Of the model.
-        cache: Folder of decoded frames, beside which the training videos' features lie; '' is the usual one.
+        cache: Folder of decoded frames, next to which the training videos' features lie; '' is the usual one.
     """
     record, found = ensemble.record, analysis.results
     calibrated = found.calibration if found is not None else None

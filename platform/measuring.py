@@ -20,7 +20,7 @@ NAMED = 3
 
 
 def measure(options: SearchOptions, out: Path, console: Console) -> int:
-    """Measures every walker, writes the manifest and a table of qualities beside it, and says what could not be measured.
+    """Measures every walker, writes the manifest and a table of qualities next to it, and says what could not be measured.
 
     Raises:
         CohortError: Lists every video that cannot be read; nothing is written then.
@@ -45,12 +45,12 @@ def measure(options: SearchOptions, out: Path, console: Console) -> int:
         raise CohortError(str(manifest), problems)
     found = [one for _, one in sorted(results.items()) if isinstance(one, Measured)]
     write_measured(manifest, out, KEYS, [one.values for one in found])
-    beside = out.with_name(f"{out.stem}-quality.csv")
-    write_qualities(beside, videos["subject"].to_list(), names, found)
+    qualities = out.with_name(f"{out.stem}-quality.csv")
+    write_qualities(qualities, videos["subject"].to_list(), names, found)
     for line in told(names, found):
         console.say(line)
     console.say(f"manifest: {out}")
-    console.say(f"qualities: {beside}")
+    console.say(f"qualities: {qualities}")
     return 0
 
 

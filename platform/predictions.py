@@ -123,7 +123,7 @@ def description(p: Prediction, classes: tuple[str, ...], ensemble: Ensemble) -> 
 
 
 def no_description(ensemble: Ensemble, label: str) -> str:
-    """Returns why no fold has words of a class that may stand beside a prediction."""
+    """Returns why no fold has words of a class that may go with a prediction."""
     for fold in ensemble.folds:
         found = ensemble.result(fold).descriptions
         about = found.of(label) if found is not None else None

@@ -40,7 +40,7 @@ EXPLAINED_BASELINES = {
     "parameters": "a classifier on the measured gait parameters, without any video",
     "linear_probe": "a linear classifier on the mean of the frozen video features",
     "vita_clip": "the video CLIP trained without clinical knowledge, numbers or motion read-out",
-    "attributes": "a classifier on what is known of the people beside their gait, such as age, sex and site, without any video",
+    "attributes": "a classifier on what is known of the people apart from their gait, such as age, sex and site, without any video",
     "recording": "a classifier on length, size, frame rate, bytes and light of the recording, whoever walks in it",
     "single_frame": "a linear classifier on the frozen feature of each video's middle frame, in which nothing moves",
 }
@@ -188,7 +188,7 @@ def contents(compared: bool, mapped: bool, grouped: bool = False) -> tuple[tuple
         ("answer", "The answer"),
         ("cohort", "The cohort"),
         ("results", "Results in detail"),
-        *((("comparisons", "Beside simpler methods"),) if compared else ()),
+        *((("comparisons", "Compared with simpler methods"),) if compared else ()),
         *((("subgroups", "Subgroups"),) if grouped else ()),
         ("search", "The search"),
         ("words", "What the classes mean"),

@@ -126,7 +126,7 @@ class Study:
         return plain
 
     def report(self, *, pseudonyms: bool = False, pdf: bool = True) -> Path:
-        """Writes report.html and what lies beside it, and returns the page's path.
+        """Writes report.html and what lies next to it, and returns the page's path.
 
         Args:
             pseudonyms: Write into the folder `shared`, without subject ids and file names.

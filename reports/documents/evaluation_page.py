@@ -1,4 +1,4 @@
-"""Lays the evaluation of a model on a second cohort out on one offline HTML page, and writes its numbers beside it."""
+"""Lays the evaluation of a model on a second cohort out on one offline HTML page, and writes its numbers next to it."""
 
 import dataclasses
 from pathlib import Path

@@ -66,7 +66,7 @@ ITEMS = (
     ("23a", "Performance: estimates", "give the scores with their intervals, also of subgroups"),
     ("23b", "Performance: clusters", "it knows no centres; give the scores of each"),
     ("24", "Model updating", "it updates no model; give the results of an update of your own"),
-    ("25", "Interpretation", "say what the results mean beside earlier studies, also for fairness"),
+    ("25", "Interpretation", "say what the results mean in view of earlier studies, also for fairness"),
     ("26", "Limitations", "discuss the limits of the study"),
     ("27a", "Usability: poor input", "say what to do with bad or missing videos and numbers"),
     ("27b", "Usability: users", "say what users must do and know"),

@@ -116,7 +116,7 @@ def folds(rows: tuple[FoldScore, ...]) -> Drawing:
             axes.plot(span, [row] * len(span), color=GRID, linewidth=5, solid_capstyle="round", zorder=1)
             for i, value in values.items():
                 label = f"fold {rows[i].fold}" if row == 0 else None
-                axes.plot(value, row + _beside(i, len(rows), 0.4), MARKS[i % len(MARKS)], label=label, **_mark())
+                axes.plot(value, row + _side_by_side(i, len(rows), 0.4), MARKS[i % len(MARKS)], label=label, **_mark())
         named_rows(axes, [wording.METRICS[m] for m in metrics], narrow)
         axes.set_xlim(min(0.0, *(s for f in rows for m in metrics if (s := f.scores[m]) is not None)) - 0.02, 1.03)
         _legend(figure, len(rows), narrow)
@@ -155,7 +155,7 @@ def decoded(about: ClassWords, index: int) -> Drawing | None:
             axes.plot([], [], mark, label=f"fold {sentence.fold}", **_mark())
             for value in sentence.values:
                 naming = [s.fold for s in about.sentences if any(v.parameter == value.parameter for v in s.values)]
-                shift = _beside(naming.index(sentence.fold), len(naming), 0.36 if narrow else 0.7)
+                shift = _side_by_side(naming.index(sentence.fold), len(naming), 0.36 if narrow else 0.7)
                 _decoded_value(axes, value, names.index(value.parameter) + shift, mark)
         named_rows(axes, [f"{n} ({units[n]})" if units[n] else n for n in names], narrow)
         axes.grid(visible=False)
@@ -168,7 +168,7 @@ def decoded(about: ClassWords, index: int) -> Drawing | None:
         paint,
         size=(WIDE, 84 + height * len(names)),
         narrow=(PHONE, 84 + (height + 26) * len(names)),
-        title=f"Decoded values of {about.label} beside its training videos",
+        title=f"Decoded values of {about.label} vs. its training videos",
         description=f"{about.inside} of {about.total} decoded values lie between the 5 and 95 % quantiles of the class's own "
         "training videos.",
         header=("Fold", "Parameter", "Decoded", "5 %", "Median", "95 %", "Unit"),
@@ -189,7 +189,7 @@ def place(value: DecodedValue) -> tuple[float, bool]:
     return min(max(where, -EDGE), 1 + EDGE), not -EDGE <= where <= 1 + EDGE
 
 
-def _beside(index: int, of: int, room: float) -> float:
+def _side_by_side(index: int, of: int, room: float) -> float:
     """Returns how far a mark stands below the middle of its row, so that marks of equal value do not hide each other."""
     return min(0.14, room / of) * (index - (of - 1) / 2)
 

@@ -194,7 +194,7 @@ def _metrics(study: StudyRecord) -> tuple[str, ...]:
 def _compared(
     folder: Path, study: StudyRecord, trial: TrialRecord, leaders: tuple[TrialRecord, ...]
 ) -> dict[str, pl.DataFrame]:
-    """Returns the predictions of every baseline and of the best trial beside the chosen one, where they are whole."""
+    """Returns the predictions of every baseline and of the best trial apart from the chosen one, where they are whole."""
     others = baseline_predictions(folder, study)
     runner_up = next((t for t in leaders if t.scored and len(t.folds) == len(trial.folds) and t != trial), None)
     if runner_up is not None and all((folder / "folds" / key / "result.json").exists() for key in runner_up.folds):

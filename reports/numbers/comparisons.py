@@ -37,7 +37,7 @@ SAME = 1e-12
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """The chosen configuration ("ours") beside another one, scored on the same held-out units."""
+    """The chosen configuration ("ours") vs. another one, scored on the same held-out units."""
 
     other: str
     metric: str
@@ -78,7 +78,7 @@ class Comparison:
 def compare(
     ours: pl.DataFrame, others: Mapping[str, pl.DataFrame], metric: str, classes: int
 ) -> tuple[Comparison, ...]:
-    """Returns ours beside each of the others, in their order; their p-values are corrected together.
+    """Returns ours vs. each of the others, in their order; their p-values are corrected together.
 
     Args:
         ours: One row per held-out window, as FoldResult.predictions, all folds together.

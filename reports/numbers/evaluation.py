@@ -40,7 +40,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drop:
-    """The study's own estimate beside the score here."""
+    """The study's own estimate vs. the score here."""
 
     kind: str
     metric: str

@@ -73,7 +73,7 @@ class Nested:
     outdated: str
     """Why the scored outer folds are not of the procedure that made the study's model, as a sentence; '' where they are."""
     comparisons: tuple[Comparison, ...]
-    """The estimate beside the baselines on the same outer folds."""
+    """The estimate vs. the baselines on the same outer folds."""
     settings: tuple[Recurring, ...]
     decoded: tuple[Recurring, ...]
 

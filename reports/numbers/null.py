@@ -16,7 +16,7 @@ FOR_QUANTILE = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Null:
-    """The chosen score beside the same search on permuted labels."""
+    """The chosen score vs. the same search on permuted labels."""
 
     permutations: int
     observed: float

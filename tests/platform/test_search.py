@@ -79,7 +79,7 @@ def test_a_killed_search_goes_on_and_finishes_without_training_a_fold_twice(plac
     assert {key: after[key] for key in before} == before
     trials = read_trials(study, "killed")
     assert sum(t.state == "COMPLETE" for t in trials) == 2
-    assert trials[0].params == {"optimizer.lr": 0.001, "motion.readout": "statistics"}  # the reference comes first
+    assert trials[0].params == {"motion.share": 0.5, "motion.penalty": 10.0}  # the reference comes first
     record = StudyRecord.load(study)
     assert len(record.permutations) == 1
     assert record.finished is not None

@@ -57,7 +57,7 @@ def test_the_paper_space_begins_with_what_was_published() -> None:
 def test_every_draw_is_a_configuration(name: str) -> None:
     """A hundred draws are allowed configurations that differ from the reference in what the space is about, and nowhere else."""
     about = {
-        "smoke": ("optimizer.lr", "motion.readout"),
+        "smoke": ("motion.share", "motion.penalty"),
         "prompts": ("text.", "video.n_global", "video.local", "video.summary"),
         "numeracy": ("numeracy.",),
         "motion": ("motion.", "video.frames", "video.time_positions", "video.tail", "optimizer.readout_lr"),
