@@ -16,10 +16,10 @@ from torch.utils.flop_counter import sdpa_flop_count
 
 from benchmarks.gpu_models import NAMES, Size, Step, make_clip, make_step
 from benchmarks.gpu_rows import Row, clean, failed, synchronise, timed
-from trainables.config import DecoderConfig
 from trainables.model.decoder import ParameterDecoder, SentenceGrammar
 from trainables.model.frozen_layer import normalised, prompted
 from trainables.model.video_encoder import VideoEncoder
+from trainables.settings import DecoderConfig
 from trainables.training.checkpoint import save_checkpoint
 from trainables.training.draws import Window
 from trainables.training.job import load_ahead

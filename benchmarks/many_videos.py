@@ -19,10 +19,10 @@ import numpy as np
 
 from benchmarks.figures import Figure, as_a_worker, figure, parser, show
 from trainables.cohort.manifest import read_manifest
-from trainables.config import VideoConfig
 from trainables.data.cache import in_processes, ingest_cohort
 from trainables.data.dataset import WindowDataset
 from trainables.knowledge.tasks import load_task
+from trainables.settings import VideoConfig
 from trainables.simulation.cohort import write_frames
 
 FRAMES, SIDE = 72, 64

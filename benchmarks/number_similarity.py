@@ -15,11 +15,11 @@ from collections.abc import Iterator
 import numpy as np
 from torch.nn import functional
 
-from trainables.config import ENCODINGS
 from trainables.errors import StridefoldError
 from trainables.model.backbone import FrozenText, TextEncoder, load_backbone
 from trainables.model.numbers import NumberEncoder
 from trainables.model.scaling import BINS, from_bin
+from trainables.settings import ENCODINGS
 
 STEP = 20
 """Bins between two values of a matrix: a fifth of the clip range."""

@@ -130,7 +130,10 @@ def settings_page() -> str:
         "`--set NAME=VALUE`, or `settings={NAME: VALUE}` from Python; search spaces draw some of them.",
         "",
     ]
-    words, hints = _docstrings(ROOT / "trainables" / "config.py"), typing.get_type_hints(TrainConfig)
+    words, hints = (
+        _docstrings(ROOT / "trainables" / "config.py") | _docstrings(ROOT / "trainables" / "settings.py"),
+        typing.get_type_hints(TrainConfig),
+    )
     sections = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
     plain = [f for f in dataclasses.fields(TrainConfig) if f.name not in sections]
     parts += ["## The configuration", *_table("", plain, hints, words["TrainConfig"])]

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from trainables.cohort.manifest import read_manifest
-from trainables.config import TextConfig, TrainConfig
+from trainables.config import TrainConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import user_cache
 from trainables.knowledge.parameters import load_parameters
@@ -29,6 +29,7 @@ from trainables.model.backbone import Backbone, FrozenText, TextEncoder, load_ba
 from trainables.model.numbers import NumberEncoder, number_scale, sinusoids
 from trainables.model.scaling import BINS, to_bin
 from trainables.model.text_prompts import ClassPrompts
+from trainables.settings import TextConfig
 from trainables.simulation.cohort import VERSION, simulate_cohort
 from trainables.training.distributed import Workers
 from trainables.training.draws import windows_of

@@ -3,15 +3,17 @@
 import argparse
 from functools import partial
 from os.path import abspath, expanduser, isdir  # a shell leaves the ~ of --cohort=~/cohort.csv as it is
+from platform.cohort_arguments import add_cohort_options, names, parse_column
 from platform.config_file import as_defaults, merged, read_config
 from platform.options import REFITS, SAMPLERS, SearchOptions
 from platform.run_options import add_run_options
 
+from reports.wording import BASELINES as BASELINES_IN_WORDS
 from search_spaces import SHIPPED
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 from trainables.model_kinds import BASELINES
-from trainables.study.vocabulary import COSTS, READERS, RULES, TRACKERS, parse_metric
+from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
 
 
 def parse_search(arguments: list[str] | None = None) -> SearchOptions:
@@ -41,14 +43,6 @@ def parse_setting(text: str) -> tuple[str, str]:
     return name.strip(), value
 
 
-def parse_column(text: str) -> tuple[str, str]:
-    """Returns ('subject', 'patient_id') of 'subject=patient_id'."""
-    ours, equals, theirs = text.partition("=")
-    if not equals:
-        raise ConfigurationError(f"--column {text} is not OURS=YOURS, as in --column subject=patient_id")
-    return ours, theirs
-
-
 def model_path(text: str, *, embedded: str) -> str:
     """Returns a model's folder as an absolute path, which a worker elsewhere finds too; a hub id or the embedded one as it is."""
     path = expanduser(text)
@@ -68,24 +62,6 @@ def _folds(text: str) -> int:
     return 0 if text == "subjects" else int(text)
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Returns ('age', 'sex') of 'age,sex', and nothing of 'none'."""
-    found = tuple(name.strip() for name in text.split(",") if name.strip())
-    return () if found == ("none",) else found
-
-
-_BASELINES_IN_WORDS = {
-    "untrained": "the model before training",
-    "frozen_motion": "the motion read-out in closed form, without training",
-    "parameters": "the gait parameters alone",
-    "linear_probe": "frozen video features alone",
-    "vita_clip": "the video CLIP without knowledge, numbers or motion read-out",
-    "attributes": "what --attribute names alone, added where it is given",
-    "recording": "length, size, frame rate and light of the file alone",
-    "single_frame": "one frame of each video alone",
-}
-
-
 def search_parser() -> argparse.ArgumentParser:
     """Returns the parser; every option says its default."""
     parser = argparse.ArgumentParser(
@@ -96,7 +72,7 @@ def search_parser() -> argparse.ArgumentParser:
     )
     default = SearchOptions()
     for add in (
-        _cohort_options,
+        add_cohort_options,
         _study_options,
         _search_options,
         _evaluation_options,
@@ -106,82 +82,6 @@ def search_parser() -> argparse.ArgumentParser:
     ):
         add(parser, default)
     return parser
-
-
-def _cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
-    group = parser.add_argument_group("cohort")
-    group.add_argument(
-        "--cohort",
-        type=expanduser,
-        metavar="FILE",
-        help="manifest (.csv or .parquet); none: a simulated cohort is made",
-    )
-    group.add_argument("--subjects", type=int, default=default.subjects, help="subjects of the simulated cohort")
-    group.add_argument("--label", help="label column; none: the task's, or diagnosis")
-    group.add_argument(
-        "--task",
-        type=expanduser,
-        help="diagnosis, diagnosis5, updrs, or a task file (.toml); none: the one that fits the label",
-    )
-    group.add_argument(
-        "--parameters", type=expanduser, metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters"
-    )
-    group.add_argument(
-        "--column",
-        metavar="OURS=YOURS",
-        action="append",
-        default=[],
-        help="name of a column in your manifest, as subject=patient_id; repeat for more",
-    )
-    group.add_argument(
-        "--parameter",
-        metavar="COLUMN",
-        action="append",
-        default=[],
-        help="numeric column that is a gait parameter though the parameter file does not know it; repeat for more",
-    )
-    group.add_argument(
-        "--ignore",
-        metavar="COLUMN",
-        action="append",
-        default=[],
-        help="column that is not used though the parameter file knows it; repeat for more",
-    )
-    group.add_argument(
-        "--attribute",
-        type=names,
-        metavar="A,B",
-        action="append",
-        default=[],
-        help="columns that describe subjects, as age,sex,site: the model does not see them; results are shown by subgroup",
-    )
-    group.add_argument(
-        "--follow-links",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="a video may be a symbolic link to any file that you may read, as DVC, git-annex and mounted drives need it; "
-        "else links may not lead out of the manifest's folder",
-    )
-    group.add_argument(
-        "--label-per-video",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="a subject's videos may carry different labels",
-    )
-    group.add_argument(
-        "--track",
-        choices=TRACKERS,
-        default=default.track,
-        help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
-        "before a fixed camera, none takes the whole picture; boxes in the manifest are used in any case",
-    )
-    group.add_argument(
-        "--allow-duplicate",
-        metavar="VIDEO=OTHER",
-        action="append",
-        default=[],
-        help="two videos of different subjects that may look alike, which else is an error; repeat for more pairs",
-    )
 
 
 def _study_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
@@ -277,7 +177,7 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
         metavar="A,B",
         default=",".join(default.baselines),
         help="simpler methods on the same folds, compared subject by subject: none, or some of "
-        + ", ".join(f"{name} ({_BASELINES_IN_WORDS[name]})" for name in BASELINES),
+        + ", ".join(f"{name} ({BASELINES_IN_WORDS[name]})" for name in BASELINES),
     )
     group.add_argument(
         "--permutations",

@@ -2,14 +2,13 @@
 
 import argparse
 import os
-from platform.arguments import names, parse_column
 from platform.cli import leave, run
+from platform.cohort_arguments import names, parse_column
 from platform.console import Console
 from platform.evaluate_options import EvaluateOptions
+from platform.model_arguments import add_model_options
 from platform.options import home_path
 from platform.predict_options import NOTICE
-
-from trainables.study.vocabulary import READERS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,28 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--out", type=home_path, metavar="FOLDER", help="new folder of the results; none: evaluations/MODEL-COHORT here"
     )
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes a GPU if there is one")
-    add(
-        "--backbone",
-        type=os.path.expanduser,
-        default="",
-        help="where the model's backbone lies; none: where the model says",
-    )
-    add(
-        "--knowledge-encoder",
-        type=os.path.expanduser,
-        default="",
-        help="likewise, where the model used one other than clip",
-    )
-    add(
-        "--cache",
-        type=os.path.expanduser,
-        default="",
-        metavar="FOLDER",
-        help="decoded frames; none: ~/.cache/stridefold",
-    )
-    add("--reader", choices=READERS, default="pyav", help="what decodes videos")
-    add("--workers", type=int, default=1, help="processes that decode (default 1)")
+    add_model_options(parser)
     add(
         "--address",
         default="",

@@ -8,10 +8,9 @@ import argparse
 import os
 from platform.cli import leave, run
 from platform.console import Console
+from platform.model_arguments import add_model_options
 from platform.options import home_path
 from platform.predict_options import NOTICE, PredictOptions
-
-from trainables.study.vocabulary import READERS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,35 +76,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="go on with --out FILE.json: videos that are in it are not predicted again",
     )
-    made.add_argument("--workers", type=int, default=1, metavar="N", help="processes that decode videos (default 1)")
-    made.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes a GPU if there is one"
-    )
-    made.add_argument(
-        "--backbone",
-        default="",
-        type=os.path.expanduser,
-        help="where the study's backbone lies now; none: where it lay in training",
-    )
-    made.add_argument(
-        "--knowledge-encoder",
-        default="",
-        type=os.path.expanduser,
-        help="likewise, where the study used one other than clip",
-    )
-    made.add_argument(
-        "--cache",
-        default="",
-        type=os.path.expanduser,
-        metavar="FOLDER",
-        help="decoded frames; none: ~/.cache/stridefold",
-    )
-    made.add_argument(
-        "--reader",
-        choices=READERS,
-        default="pyav",
-        help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
-    )
+    add_model_options(made)
     return made
 
 

@@ -17,8 +17,9 @@ import polars as pl
 
 from trainables.cohort.new_videos import Seen, expanded, read_manifest_videos, read_videos
 from trainables.data.cache_folder import open_frames
-from trainables.inference.ensemble import Ensemble, Prediction, load_frozen
+from trainables.inference.ensemble import Ensemble, load_frozen
 from trainables.inference.exported import open_model
+from trainables.inference.predictions import Prediction
 from trainables.inference.video_parameters import Estimate
 from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text

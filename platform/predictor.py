@@ -10,7 +10,8 @@ import polars as pl
 from trainables.cohort.new_videos import Seen, seen_in_study
 from trainables.data.cache import ingest_cohort
 from trainables.errors import ConfigurationError
-from trainables.inference.ensemble import Ensemble, Prediction, predictions, score_videos
+from trainables.inference.ensemble import Ensemble, score_videos
+from trainables.inference.predictions import Prediction, predictions
 from trainables.inference.video_parameters import Estimate, estimate_videos
 from trainables.study.records import Cohort
 from trainables.study.vocabulary import READERS, tracker_of

@@ -5,7 +5,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from platform.arguments import parse_column
+from platform.cohort_arguments import parse_column
 from platform.console import Console
 
 from trainables.cohort.manifest import task_of_label

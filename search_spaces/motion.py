@@ -4,7 +4,8 @@ from typing import Any
 
 import optuna
 
-from trainables.config import READOUTS, TAILS, TrainConfig
+from trainables.config import TrainConfig
+from trainables.settings import READOUTS, TAILS
 
 
 def suggest(trial: optuna.Trial, reference: TrainConfig) -> TrainConfig:

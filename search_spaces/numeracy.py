@@ -4,7 +4,8 @@ from typing import Any
 
 import optuna
 
-from trainables.config import ENCODINGS, PER_CLASS_OR_SHARED, TrainConfig
+from trainables.config import TrainConfig
+from trainables.settings import ENCODINGS, PER_CLASS_OR_SHARED
 
 WRITTEN_OUT = ("digits", "words")
 """Encodings that read the scaled value as text; the others divide it by the largest, so that its range changes nothing."""

@@ -4,7 +4,8 @@ from typing import Any
 
 import optuna
 
-from trainables.config import CONTEXT_INITS, NOTIONS, PER_CLASS_OR_SHARED, TrainConfig
+from trainables.config import TrainConfig
+from trainables.settings import CONTEXT_INITS, NOTIONS, PER_CLASS_OR_SHARED
 
 
 def suggest(trial: optuna.Trial, reference: TrainConfig) -> TrainConfig:

@@ -26,8 +26,9 @@ from tests.videos import write_video
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest, ingest_cohort, open_cached
 from trainables.inference.class_descriptions import describe_fold
-from trainables.inference.ensemble import holds, open_ensemble
+from trainables.inference.ensemble import open_ensemble
 from trainables.inference.exported import exported_folds
+from trainables.inference.predictions import holds
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import task_from_dict
 from trainables.model.backbone import load_backbone

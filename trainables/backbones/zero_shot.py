@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
 from trainables.backbones.trait_words import TRAIT_WORDS
-from trainables.config import TextConfig
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
 from trainables.model.text_prompts import ClassPrompts
+from trainables.settings import TextConfig
 
 DRAWS = 20
 """Draws over which a random control is averaged."""

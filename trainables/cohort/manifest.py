@@ -14,9 +14,9 @@ from trainables.cohort.problems import Problems
 from trainables.cohort.spelling import is_missing
 from trainables.cohort.table import Table, column_name, read_table
 from trainables.cohort.video_files import VideoFile, inspect
-from trainables.config import VideoConfig
 from trainables.errors import ConfigurationError
 from trainables.knowledge.tasks import Task
+from trainables.settings import VideoConfig
 from trainables.study.records import Cohort, Parameter
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.config import AugmentConfig
+from trainables.settings import AugmentConfig
 
 
 class Augmentation(NamedTuple):

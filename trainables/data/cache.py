@@ -21,10 +21,10 @@ import torch
 from torch.nn import functional
 
 from trainables.cohort.own_boxes import OwnBoxes, job_of
-from trainables.config import VideoConfig
 from trainables.data.cache_folder import close_folder
 from trainables.errors import CohortError, StridefoldError
 from trainables.recordings.decode import ReaderDisagrees, VideoError, check_reader, decode
+from trainables.settings import VideoConfig
 from trainables.study.files import digest, write_atomic
 from trainables.study.passes import pass_name, spans
 from trainables.study.records import Cohort

@@ -9,10 +9,10 @@ import polars as pl
 import torch
 from torch.utils.data import Dataset
 
-from trainables.config import VideoConfig
 from trainables.data.cache import open_cached
 from trainables.data.windows import frame_indices, heldout_windows, training_windows
 from trainables.errors import StridefoldError
+from trainables.settings import VideoConfig
 from trainables.study.passes import pass_name, spans_of
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainables.config import VideoConfig
+from trainables.settings import VideoConfig
 
 
 def training_windows(frames: int, video: VideoConfig) -> list[int]:

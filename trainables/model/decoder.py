@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from trainables.config import DecoderConfig
 from trainables.model.backbone import Backbone
 from trainables.model.scaling import BINS
+from trainables.settings import DecoderConfig
 
 LABEL_SMOOTHING = 0.1
 NUMBER_WEIGHT = 0.2

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainables.config import NumeracyConfig
 from trainables.model.numbers import NumberEncoder
 from trainables.model.scaling import Scaler, correlations, subsets, to_bin
+from trainables.settings import NumeracyConfig
 
 MOMENT_RECORDS = 4096
 """Records from which the mean and the deviation of all are taken."""

@@ -8,10 +8,10 @@ Letters: C classes, K descriptions of all classes together, n_ctx context tokens
 import torch
 from torch import Tensor, nn
 
-from trainables.config import TextConfig
 from trainables.errors import ConfigurationError
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import FrozenText, pad
+from trainables.settings import TextConfig
 
 CONTEXT_WORDS = "a video of a person walking"
 

@@ -17,8 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trainables.cohort.own_boxes import OwnBoxes, at_30, read_boxes
-from trainables.config import VideoConfig
 from trainables.recordings.decode import RATE, count_frames, probe
+from trainables.settings import VideoConfig
 from trainables.study.files import digest, write_atomic
 from trainables.study.vocabulary import TRACK_VERSION
 from trainables.tracking.course import EDGE, Course, Passes, course_of

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from trainables.config import AugmentConfig, OptimizerConfig
 from trainables.data.augment import Augmentation, draw_augmentation
 from trainables.data.windows import jittered_windows, largest_shift
+from trainables.settings import AugmentConfig, OptimizerConfig
 
 if TYPE_CHECKING:
     from trainables.data.dataset import WindowDataset

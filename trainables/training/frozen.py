@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from trainables.config import TextConfig
 from trainables.knowledge.controls import with_knowledge
 from trainables.knowledge.tasks import Task
 from trainables.model.backbone import Backbone, FrozenText, TextEncoder
 from trainables.model.knowledge_encoder import encode_notions, random_notions, whiten
 from trainables.model.numbers import NumberEncoder
+from trainables.settings import TextConfig
 
 
 class FrozenFeatures:

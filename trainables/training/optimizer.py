@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from trainables.config import OptimizerConfig
 from trainables.model.gait_clip import GaitCLIP
+from trainables.settings import OptimizerConfig
 
 PROMPTS = ("context", "global_prompts", "local_prompts", "time_embedding", "summary_positions", "log_scale")
 GROUPS = ("text", "prompts", "attention", "numeric", "readout", "scale")

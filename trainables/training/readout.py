@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.config import MotionConfig
 from trainables.data.dataset import WindowDataset
 from trainables.model.gait_clip import GaitCLIP
 from trainables.model.motion import MotionBasis, MotionReadout, block_sizes, ridge
+from trainables.settings import MotionConfig
 from trainables.training.draws import Window, windows_of
 from trainables.training.window_motion import WindowMotion
 

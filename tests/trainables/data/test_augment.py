@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from tests.tiny_cohort import RECIPE, TinyCohort, make_cohort
-from trainables.config import AugmentConfig, TrainConfig
+from trainables.config import TrainConfig
 from trainables.data.augment import Augmentation, augmented, draw_augmentation
 from trainables.errors import ConfigurationError
 from trainables.knowledge.parameters import load_parameters
+from trainables.settings import AugmentConfig
 from trainables.training.draws import Draws
 from trainables.training.fold import train_fold
 from trainables.training.job import mirrored_values

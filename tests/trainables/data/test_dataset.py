@@ -8,11 +8,11 @@ import torch
 
 from tests.trainables.data.test_cache import cohort
 from tests.videos import read_number, write_video
-from trainables.config import VideoConfig
 from trainables.data.cache import ingest_cohort
 from trainables.data.dataset import WindowDataset
 from trainables.data.windows import frame_indices
 from trainables.errors import StridefoldError
+from trainables.settings import VideoConfig
 
 
 @pytest.fixture(scope="module")

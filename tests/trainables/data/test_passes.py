@@ -10,9 +10,9 @@ import torch
 
 from tests.trainables.data.test_cache import cohort
 from tests.videos import read_number, write_video
-from trainables.config import OptimizerConfig, VideoConfig
 from trainables.data.cache import ingest, ingest_cohort, open_cached
 from trainables.data.dataset import WindowDataset
+from trainables.settings import OptimizerConfig, VideoConfig
 from trainables.study.files import file_sha256
 from trainables.study.passes import pass_name, spans, spans_of
 from trainables.tracking.track import Track, track_path

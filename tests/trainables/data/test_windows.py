@@ -6,7 +6,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.config import VideoConfig
 from trainables.data.windows import (
     frame_indices,
     heldout_windows,
@@ -14,6 +13,7 @@ from trainables.data.windows import (
     largest_shift,
     training_windows,
 )
+from trainables.settings import VideoConfig
 
 lengths = st.integers(0, 2000)
 videos = st.tuples(st.integers(1, 90), st.integers(1, 120), st.integers(1, 40), st.integers(1, 90)).map(

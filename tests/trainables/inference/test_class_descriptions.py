@@ -11,7 +11,7 @@ import pytest
 
 from tests.tiny_cohort import CONFIG, TinyCohort, make_cohort
 from trainables.inference.class_descriptions import describe_fold
-from trainables.inference.ensemble import holds
+from trainables.inference.predictions import holds
 from trainables.study.descriptions import CLASS_MEAN, CONTROLS, LEAST_SUBJECTS, OTHER_CLASS
 from trainables.study.records import FoldResult
 from trainables.training.fold import train_fold

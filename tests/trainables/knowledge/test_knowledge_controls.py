@@ -11,11 +11,11 @@ from torch import Tensor
 
 from tests.tiny import save_tiny_clip
 from tests.tiny_cohort import CONFIG, TASK, TinyCohort, make_cohort
-from trainables.config import NOTIONS, TextConfig
 from trainables.knowledge.controls import FOREIGN_PHRASES, derangement, with_knowledge
 from trainables.knowledge.tasks import Task, load_task, plain_task
 from trainables.model.backbone import load_backbone
 from trainables.model.knowledge_encoder import encode_notions, random_notions, whiten
+from trainables.settings import NOTIONS, TextConfig
 from trainables.training.distributed import Workers
 from trainables.training.fold import check_prompts, prepare, train_fold
 from trainables.training.frozen import FrozenFeatures

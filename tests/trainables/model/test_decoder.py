@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from tests.tiny import save_tiny_clip
 from tests.tiny_cohort import CONFIG, TinyCohort, make_cohort
-from trainables.config import DecoderConfig
 from trainables.inference.class_descriptions import describe_fold
 from trainables.inference.class_words import sentence
 from trainables.inference.reader import train_reader
@@ -22,6 +21,7 @@ from trainables.inference.subject_records import SubjectRecords
 from trainables.model.backbone import load_backbone
 from trainables.model.decoder import ParameterDecoder, SentenceGrammar
 from trainables.model.scaling import BINS
+from trainables.settings import DecoderConfig
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.records import DecodedValue, FoldResult
 from trainables.training.fold import fit_memory, train_fold

@@ -13,9 +13,9 @@ from torch.nn.functional import normalize
 from transformers import AutoModel, AutoTokenizer
 
 from tests.tiny_cohort import CONFIG, TinyCohort, make_cohort
-from trainables.config import TextConfig
 from trainables.knowledge.tasks import load_task
 from trainables.model.knowledge_encoder import encode_notions
+from trainables.settings import TextConfig
 from trainables.training.fold import train_fold
 from trainables.training.frozen import FrozenFeatures
 

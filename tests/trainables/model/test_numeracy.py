@@ -10,10 +10,10 @@ import torch
 from torch.nn import functional
 
 from tests.tiny_cohort import CONFIG, PARAMETERS, TinyCohort, make_cohort
-from trainables.config import ENCODINGS, NumeracyConfig
 from trainables.model.backbone import SMALL, FrozenText, TextEncoder, load_backbone
 from trainables.model.numbers import NumberEncoder, number_direction, sinusoids, spell
 from trainables.model.numeracy import NumericContrast, NumericMemory
+from trainables.settings import ENCODINGS, NumeracyConfig
 from trainables.training.fold import fit_memory, train_fold
 from trainables.training.job import FoldJob
 

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from tests.tiny import save_tiny_clip
-from trainables.config import TextConfig
 from trainables.errors import ConfigurationError
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
 from trainables.model.backbone import FrozenText, TextEncoder, load_backbone
 from trainables.model.text_prompts import ClassPrompts
+from trainables.settings import TextConfig
 
 
 @pytest.fixture(scope="module")

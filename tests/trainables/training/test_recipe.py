@@ -8,7 +8,8 @@ import torch
 
 from reports.numbers.controls import seed_scores
 from tests.tiny_cohort import CONFIG, RECIPE, TinyCohort, make_cohort
-from trainables.config import PUBLISHED, OptimizerConfig, TrainConfig
+from trainables.config import PUBLISHED, TrainConfig
+from trainables.settings import OptimizerConfig
 from trainables.study.metrics import score
 from trainables.study.records import FoldResult, trainings
 from trainables.training.distributed import Workers
