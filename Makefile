@@ -53,7 +53,7 @@ wheel: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow tests/test_wheel.py
 
 test: lint docs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15
 
 faults: $(INSTALLED)
 	$(BIN)/python -m pytest -m faults
