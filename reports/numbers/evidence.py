@@ -1,7 +1,7 @@
 """What decoded words rest on, over the folds: skill, attention, separation, controls, and what differs between classes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -153,18 +153,9 @@ def skill_rows(results: Sequence[FoldResult]) -> tuple[SkillRow, ...]:
         training = [s for d in found for s in d.training if s.parameter == name]
         if not own:
             continue
+        row = _skill_row(own, folds=len(found), printed=sum(name in skilled(d.training) for d in found))
         rows.append(
-            SkillRow(
-                parameter=name,
-                unit=own[0].unit,
-                error=_mean(s.error for s in own),
-                median_error=_mean(s.median_error for s in own),
-                skill=_mean(s.skill for s in own),
-                mixed=_mean_or_none(s.mixed for s in training),
-                named=_mean_or_none(s.named for s in own),
-                printed=sum(name in skilled(d.training) for d in found),
-                folds=len(found),
-            )
+            replace(row, mixed=_mean_or_none(s.mixed for s in training), named=_mean_or_none(s.named for s in own))
         )
     return tuple(rows)
 
@@ -175,20 +166,23 @@ def video_rows(results: Sequence[FoldResult]) -> tuple[SkillRow, ...]:
     rows = []
     for name in dict.fromkeys(s.parameter for skills in found for s in skills):
         own = [s for skills in found for s in skills if s.parameter == name]
-        rows.append(
-            SkillRow(
-                parameter=name,
-                unit=own[0].unit,
-                error=_mean(s.error for s in own),
-                median_error=_mean(s.median_error for s in own),
-                skill=_mean(s.skill for s in own),
-                mixed=None,
-                named=None,
-                printed=sum(s.skill > 0 for s in own),
-                folds=len(found),
-            )
-        )
+        rows.append(_skill_row(own, folds=len(found), printed=sum(s.skill > 0 for s in own)))
     return tuple(rows)
+
+
+def _skill_row(own: Sequence[ParameterSkill], *, folds: int, printed: int) -> SkillRow:
+    """Returns the mean over the folds of one parameter's errors and skill."""
+    return SkillRow(
+        parameter=own[0].parameter,
+        unit=own[0].unit,
+        error=_mean(s.error for s in own),
+        median_error=_mean(s.median_error for s in own),
+        skill=_mean(s.skill for s in own),
+        mixed=None,
+        named=None,
+        printed=printed,
+        folds=folds,
+    )
 
 
 def difference_sentence(differences: Sequence[Difference]) -> str:
