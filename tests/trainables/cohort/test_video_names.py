@@ -99,7 +99,7 @@ def test_what_following_links_does_not_allow(folder):
     for name, said in (
         ("../x.mp4", "leaves the manifest's"),
         ("/etc/passwd", "an absolute"),
-        ("zero.mp4", "no regular"),
+        ("zero.mp4", "not a regular"),
     ):
         with pytest.raises(CohortError, match=said):
             read(manifest(folder, *FOUR, f"E,{name},x"), follow_links=True)
