@@ -11,7 +11,7 @@ from trainables.cohort.labels import check_classes, check_spelling, label_column
 from trainables.cohort.numeric_columns import LEG, Numbers, Wanted, read_numbers
 from trainables.cohort.own_boxes import own_columns, read_own_boxes
 from trainables.cohort.problems import Problems
-from trainables.cohort.spelling import is_missing
+from trainables.cohort.spelling import is_missing, is_shortened
 from trainables.cohort.table import Table, column_name, read_table
 from trainables.cohort.video_files import VideoFile, inspect
 from trainables.errors import ConfigurationError
@@ -162,6 +162,10 @@ def _check_subjects(table: Table, labels: list[str], shown: str, label_per_video
                 row, column, "no subject", f"{says}; say whose video this is, so that folds can be subject-wise"
             )
             continue
+        if is_shortened(subject):
+            text = f"{subject!r} is a long number that a spreadsheet has shortened, so that several people may be one"
+            advice = "format the column as text, and export it again"
+            problems.at(row, column, "a shortened number", f"{text}; {advice}")
         row_before, before = first.setdefault(subject, (row, value))
         if value != before and not label_per_video:
             problems.at(
