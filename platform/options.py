@@ -254,3 +254,18 @@ def _prompts_of(path: Path) -> dict[str, str]:
 def home_path(text: str) -> Path:
     """Returns the path of an argument, with ~ as the home folder."""
     return Path(os.path.expanduser(text))
+
+
+def require_utf8(option: str, path: Path) -> None:
+    """Checks that tables and Ray can hold a path.
+
+    Raises:
+        ConfigurationError: A part of its name is in another encoding.
+    """
+    whole = str(path.absolute())
+    try:
+        whole.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{option} is in {os.fsencode(whole)!r}, a name that is not UTF-8, which no table can hold; rename the folder"
+        ) from None

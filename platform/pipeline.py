@@ -14,7 +14,7 @@ from platform.following import followed
 from platform.memory import worker_memory
 from platform.mlflow_runs import mirrored
 from platform.nested import open_nested, run_nested
-from platform.options import SearchOptions
+from platform.options import SearchOptions, require_utf8
 from platform.resources import ray_session
 from platform.sampling import check_space
 from platform.session import Session, frame_cache
@@ -90,6 +90,7 @@ def make_plan(options: SearchOptions, console: Console) -> Plan:
     Raises:
         StridefoldError: The first thing that is wrong.
     """
+    require_utf8("--study", options.study_folder())
     space, reference = load_space(options.space), options.reference()
     options = options.completed(space)
     check_space(space, reference, options.sampler or "tpe")
@@ -128,6 +129,7 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         console.say(f"no --cohort given: {options.subjects} simulated subjects, not patients")
         path = simulate_cohort(open_cache(options.cache) / name, subjects=options.subjects, seed=options.seed)
         close_folder(path.parent)
+    require_utf8("--cohort", path)
     label = options.label or (task.label if task else "diagnosis")
     cohort, task = read_manifest(
         path,
