@@ -167,6 +167,20 @@ def test_a_link_to_a_name_that_is_not_utf8_is_one_sentence(tmp_path: Path, capsy
     assert "\\xe9.mp4' is a name that is not UTF-8, which no table can hold; rename it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_a_character(tmp_path: Path, encoding: str) -> None:
+    """What cannot be written is escaped: a class called łagodny ends nothing."""
+    for number, subject in enumerate("ABCD"):
+        write_video(tmp_path / f"{subject}.mp4", seed=number)
+    rows = [f"{subject},{subject}.mp4,{label}" for subject, label in zip("ABCD", ["PD", "łagodny"] * 2, strict=True)]
+    (tmp_path / "cohort.csv").write_text("\n".join(["subject,video,diagnosis", *rows]), encoding="utf-8")
+    command = [sys.executable, "-m", "platform.cohort", "check", "cohort.csv", "--label", "diagnosis", "--folds", "2"]
+    surroundings = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, encoding=encoding)
+    assert done.returncode == 0, done.stderr
+    assert "2 \\u0142agodny" in done.stdout
+
+
 def test_a_cache_that_cannot_be_made_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a home folder that cannot be written, or where it was asked for."""
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
