@@ -13,9 +13,9 @@ from reports.numbers.calibration import share_interval
 from reports.numbers.nested import Nested
 from reports.numbers.statistics import Array
 from trainables.study.metrics import at_level
-from trainables.study.prediction_sets import COVERAGE, PredictionSets, SetRule, fewest, set_rule, unknown
+from trainables.study.prediction_sets import PredictionSets, SetRule, fewest, set_rule, unknown
 from trainables.study.records import Cohort, StudyRecord
-from trainables.study.vocabulary import LEVELS
+from trainables.study.vocabulary import COVERAGE, LEVELS
 
 Interval = tuple[float, float]
 
@@ -91,7 +91,7 @@ def study_sets(study: StudyRecord, cohort: Cohort, nested: Nested | None, trial:
     rare = tuple((name, n) for name, n in zip(cohort.classes, own, strict=False) if n < few)
     by_class = bool(own) and not rare
     if there[-1] < few:
-        refusal = f"a set with {coverage:.0%} coverage needs {few} subjects outside every outer fold, and there are {there[-1]}"
+        refusal = f"a set with {100 * coverage:.3g} % coverage needs {few} subjects outside every outer fold, and there are {there[-1]}"
         record = PredictionSets(trial=trial, refit=refit, coverage=coverage, refusal=refusal)
         return StudySets(record=record, fewest=few, rare=rare, measured=())
     rules = [_rule(predictions, level, cohort, coverage, by_class) for level in levels]

@@ -22,8 +22,6 @@ import polars as pl
 from trainables.study.formats import build, read_record, write_record
 
 NAME = "prediction_sets.json"
-COVERAGE = 0.9
-"""Of studies that were begun before there was --coverage."""
 UNKNOWN = "does not know"
 LEAST = 1e-6
 """A class whose people can be given a smaller probability than this belongs to every set."""
@@ -41,9 +39,8 @@ class SetRule:
     """Probability from which each class belongs to the set, 0-1."""
 
     def members(self, probabilities: Sequence[Sequence[float]] | Array) -> Array:
-        """Returns whether each class is in the set of each unit, bool [U, C]; probabilities are [U, C]."""
-        found: Array = np.asarray(probabilities, dtype=float) >= np.array(self.smallest)
-        return found
+        """Returns whether each class is in the set of each unit, bool [..., C]; probabilities are [..., C]."""
+        return np.greater_equal(np.asarray(probabilities, dtype=float), np.array(self.smallest))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +71,29 @@ class PredictionSets:
         """Returns the rule of a level; None where there is none."""
         return next((rule for rule in self.rules if rule.level == level), None)
 
+    @property
+    def percent(self) -> str:
+        """Returns the coverage for reading: '90 %'."""
+        return f"{100 * self.coverage:.3g} %"
+
+    def sentence(self) -> str:
+        """Returns what a reader of sets must know, as a clause."""
+        if not self.rules:
+            return f"there are no prediction sets: {self.refusal}"
+        of = "each class" if self.by_class else "all classes together"
+        share = "" if self.held is None else f" ({self.held:.0%} of those held out)"
+        return (
+            f"a {self.percent} set holds the true class of about {self.percent} of new people of {of} who are like the study's "
+            f"{self.subjects}{share}; one with no class or all of them is {UNKNOWN!r}"
+        )
+
     def of_model(self, trial: int, refit: str) -> Self:
         """Returns the sets of a study's model; without rules where they are those of another one."""
         if (self.trial, self.refit) == (trial, refit):
             return self
-        refusal = f"those of the study are of trial {self.trial}'s model; python -m platform.report STUDY computes them again"
+        refusal = (
+            f"those of the study are of trial {self.trial}'s model; python -m platform.report STUDY computes them again"
+        )
         return dataclasses.replace(self, trial=trial, refit=refit, rules=(), refusal=refusal)
 
     def save(self, folder: Path) -> None:
@@ -147,8 +162,7 @@ def rounded_down(value: float) -> float:
 
 def unknown(members: Array) -> Array:
     """Returns where the sets [..., C] say nothing: they hold no class, or all of them."""
-    found: Array = members.all(-1) | ~members.any(-1)
-    return found
+    return np.logical_or(members.all(-1), ~members.any(-1))
 
 
 def in_words(members: Sequence[int], classes: Sequence[str]) -> str:
