@@ -83,7 +83,7 @@ class PredictionSets:
         of = "each class" if self.by_class else "all classes together"
         share = "" if self.held is None else f" ({self.held:.0%} of those held out)"
         return (
-            f"a {self.percent} set holds the true class of about {self.percent} of new people of {of} who are like the study's "
+            f"a set of {self.percent} holds the true class of about {self.percent} of new people of {of} who are like the study's "
             f"{self.subjects}{share}; one with no class or all of them is {UNKNOWN!r}"
         )
 
