@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import wording
-from reports.documents.methods import methods
+from reports.documents.methods import methods, on_single_answers
 from reports.documents.model_card import model_card
 from reports.documents.pdf import write_pdf
 from reports.documents.pseudonyms import pseudonymised
@@ -290,7 +290,7 @@ def _cell(trial: TrialRecord, name: str) -> str:
 def _methods(analysis: Analysis) -> tuple[str, ...]:
     if analysis.results is None:
         return ()
-    return methods(
+    paragraphs = methods(
         as_read(analysis.results.trial.config, analysis.words),
         ordinal=analysis.ordinal,
         folds=len(analysis.splits.folds),
@@ -300,6 +300,7 @@ def _methods(analysis: Analysis) -> tuple[str, ...]:
         options=analysis.study.options,
         trials=len(analysis.leaderboard),
     )
+    return (*paragraphs, *on_single_answers(analysis.sets, analysis.decisions))
 
 
 def _given(analysis: Analysis) -> dict[str, str]:
