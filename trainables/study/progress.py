@@ -35,7 +35,9 @@ class FoldProgress:
         return 1.0 if self.phase == SCORING else 0.0
 
     def save(self, folder: Path) -> None:
-        write_json(folder / FILE, dataclasses.asdict(self))
+        write_json(
+            folder / FILE, dataclasses.asdict(self), durable=False
+        )  # for the eye: training does not wait for the disk
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
