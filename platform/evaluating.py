@@ -21,6 +21,7 @@ from trainables.inference.ensemble import Ensemble, load_frozen, score_videos
 from trainables.inference.exported import Estimate, ExportedModel, open_model
 from trainables.inference.second_cohort import refuse_copies, refuse_known, under_classes
 from trainables.knowledge.tasks import load_task, task_from_dict
+from trainables.simulation.cohort import is_simulated
 from trainables.study.metrics import mean_of_folds
 from trainables.study.prediction_sets import UNKNOWN
 from trainables.study.records import Cohort
@@ -73,6 +74,7 @@ def second_cohort(options: EvaluateOptions, ensemble: Ensemble, console: Console
         columns=options.column,
         attributes=options.attribute,
         only_scored=True,
+        simulated=is_simulated(options.cohort),
         label_per_video=options.label_per_video,
         follow_links=options.follow_links,
         on_note=lambda note: None if note.startswith(("gait parameters", "left out")) else console.say(f"  {note}"),
