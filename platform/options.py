@@ -11,7 +11,7 @@ from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 from trainables.model_kinds import BASELINES
 from trainables.study.files import file_sha256
-from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
+from trainables.study.vocabulary import COSTS, COVERAGE, READERS, RULES, parse_metric
 
 SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.steps": 100,
@@ -34,6 +34,7 @@ CONTINUES = (
     "outer_folds",
     "baselines",
     "refit",
+    "coverage",
     "allow_duplicate",
     "follow_links",
     "address",
@@ -93,6 +94,7 @@ class SearchOptions:
     fold_column: str | None = None
     outer_folds: int = 0
     baselines: tuple[str, ...] = ("untrained", "frozen_motion")
+    coverage: float = COVERAGE
     permutations: int = 0
     permutation_trials: int | None = None
     allow_duplicate: tuple[str, ...] = ()
@@ -146,6 +148,10 @@ class SearchOptions:
         if not 0 <= self.prune <= 0.5:
             raise ConfigurationError(
                 f"--prune is {self.prune}, but must be a p-value from 0 (never) to 0.5; 0.1 is usual"
+            )
+        if not 0.5 <= self.coverage <= 0.99:
+            raise ConfigurationError(
+                f"--coverage is {self.coverage}, but must be a share of people from 0.5 to 0.99; 0.9 is usual"
             )
         if self.choose not in RULES or (self.cost is not None and self.cost not in COSTS):
             raise ConfigurationError(

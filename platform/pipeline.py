@@ -30,7 +30,7 @@ from trainables.data.cache_folder import close_folder, open_cache
 from trainables.knowledge.parameters import load_parameters, with_video_parameters
 from trainables.knowledge.tasks import Task, load_task
 from trainables.model.backbone import Backbone, load_backbone
-from trainables.simulation.cohort import VERSION, simulate_cohort
+from trainables.simulation.cohort import VERSION, is_simulated, simulate_cohort
 from trainables.study.files import read_json
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import CODE_CHANGED, Cohort
@@ -145,7 +145,7 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         fold_column=options.fold_column,
         follow_links=options.follow_links,
         label_per_video=options.label_per_video,
-        simulated=options.cohort is None,
+        simulated=options.cohort is None or is_simulated(path),
         on_note=lambda note: console.say(f"  {note}"),
     )
     console.say(summary(cohort))

@@ -77,7 +77,7 @@ def read_manifest(
         named=tuple(map(column_name, named)),
         ignore=tuple(map(column_name, ignore)),
         attributes=tuple(map(column_name, attributes)),
-        own_file=own_parameters,
+        own_file=own_parameters or simulated,  # whoever wrote the table knows what it holds
     )
     numbers = read_numbers(table, wanted, label, labels, problems, note)
     described, descriptors = read_attributes(table, attributes, label, labels, problems, note)
