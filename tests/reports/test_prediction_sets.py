@@ -27,7 +27,7 @@ from trainables.study.prediction_sets import (
     smallest_probability,
     unknown,
 )
-from trainables.study.records import StudyRecord
+from trainables.study.records import Cohort, StudyRecord
 
 SHARES = st.lists(st.sampled_from([0.0, 0.05, 0.1, 0.25, 0.4, 0.5, 0.7, 0.9, 1.0]), min_size=1, max_size=40)
 COVERAGES = st.sampled_from([0.5, 0.75, 0.8, 0.9, 0.95])
@@ -192,6 +192,17 @@ def test_too_few_subjects_are_said(tmp_path: Path, per_class: int, coverage: flo
     assert said in page
     assert bool(results["prediction_sets"]["measured"]) == given
     assert bool(PredictionSets.load(study).rules) == given
+
+
+def test_labels_per_video_have_sets_of_videos_alone(tmp_path: Path) -> None:
+    """A subject with videos of several classes has no class that a set of its own could hold."""
+    study = add_outer_folds(make_study(tmp_path / "s", trials=2, per_class=20))
+    for folder in (study, study / "outer"):
+        dataclasses.replace(Cohort.load(folder), per_video_labels=True).save(folder)
+    dataclasses.replace(StudyRecord.load(study), metric="video/macro_f1").save(study)
+    found = analyse(study).sets
+    assert [rule.level for rule in found.record.rules] == [m.level for m in found.measured] == ["video"]
+    assert not found.record.by_class
 
 
 def test_without_outer_folds_there_are_no_sets(tmp_path: Path) -> None:
