@@ -126,7 +126,7 @@ def _of_cohort(analysis: Analysis) -> Shown:
     left_out = "the rows left out, with the reason" if analysis.cohort.excluded else "that no row was left out"
     shown = {
         "8a": ("In part: the label's column and the classes; how and when they were assessed is yours to say.", "cohort"),
-        "11": (f"In part: {left_out}; what is missing among the gait parameters is not shown.", "cohort"),
+        "11": (f"In part: {left_out}{_missing(analysis)}; why it is missing is yours to say.", "cohort"),
         "12a": ("In part: all videos of a subject are on one side of every fold, and the ledger shows who was tested in which; what else the data were used for is yours to say.", "cohort"),
         "16": ("In part: both are of one cohort, divided by subject; the ledger shows the classes of each test side.", "cohort"),
         "18f": ("In part: the version of the code; where it can be had is yours to say.", "provenance"),
@@ -141,6 +141,10 @@ def _of_cohort(analysis: Analysis) -> Shown:
             "comparisons",
         )
     return shown
+
+
+def _missing(analysis: Analysis) -> str:
+    return ", and the gait parameters that are missing by class and by fold" if analysis.missing else ""
 
 
 def _of_method(analysis: Analysis) -> Shown:

@@ -21,6 +21,7 @@ from reports.numbers.descriptions import Words, words
 from reports.numbers.detail import Detail, detail
 from reports.numbers.embedding_maps import Maps, lay_out
 from reports.numbers.ledger import Ledger, check_everything, check_predictions, ledger
+from reports.numbers.missing import Missing, missing
 from reports.numbers.nested import Nested, baseline_predictions, nested
 from reports.numbers.notices import study_notices
 from reports.numbers.null import Null, above_chance, permutation_null
@@ -97,6 +98,8 @@ class Analysis:
     cohort: Cohort
     splits: Splits
     ledger: Ledger
+    missing: Missing | None
+    """Which gait parameters were not measured; None where the cohort has none."""
     walkers: WalkerFlow | None
     """None where no walker was looked for."""
     leaderboard: tuple[TrialRecord, ...]
@@ -162,6 +165,7 @@ def analyse(folder: Path) -> Analysis:
         cohort=cohort,
         splits=splits,
         ledger=entries,
+        missing=missing(cohort, splits),
         walkers=walker_flow(cohort.videos, results.folds_done[0].config if results else {}),
         leaderboard=ranked(trials, folds),
         search=search,
