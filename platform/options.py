@@ -32,6 +32,7 @@ CONTINUES = (
     "permutations",
     "permutation_trials",
     "outer_folds",
+    "learning_curve",
     "baselines",
     "refit",
     "allow_duplicate",
@@ -92,6 +93,7 @@ class SearchOptions:
     fold: int | None = None
     fold_column: str | None = None
     outer_folds: int = 0
+    learning_curve: bool = False
     baselines: tuple[str, ...] = ("untrained", "frozen_motion")
     permutations: int = 0
     permutation_trials: int | None = None

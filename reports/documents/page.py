@@ -22,6 +22,7 @@ from reports.figures.calibration import draw_calibration
 from reports.figures.curves import draw_curves
 from reports.figures.embedding_maps import draw_numbers, draw_plane
 from reports.figures.filmstrips import FramesOf, filmstrip
+from reports.figures.learning import draw_learning_curve
 from reports.figures.parallel_coordinates import contour, parallel_coordinates
 from reports.figures.style import Drawing
 from reports.numbers.analysis import Analysis, analyse
@@ -245,6 +246,7 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
         "calibration": draw_calibration(analysis.shown.calibration)
         if analysis.shown and analysis.shown.calibration
         else None,
+        "learning": draw_learning_curve(analysis.learning) if analysis.learning else None,
         "parallel": parallel_coordinates(analysis.leaderboard, metric, len(analysis.splits.folds), analysis.search),
         "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
         "planes": [draw_plane(found.maps, i) for i in range(len(found.maps.planes))] if found and found.maps else [],

@@ -20,6 +20,7 @@ from reports.numbers.controls import (
 from reports.numbers.descriptions import Words, words
 from reports.numbers.detail import Detail, detail
 from reports.numbers.embedding_maps import Maps, lay_out
+from reports.numbers.learning import LearningCurve, learning_curve
 from reports.numbers.ledger import Ledger, check_everything, check_predictions, ledger
 from reports.numbers.missing import Missing, missing
 from reports.numbers.nested import Nested, baseline_predictions, nested
@@ -108,6 +109,8 @@ class Analysis:
     """None until a trial has finished every fold."""
     nested: Nested | None
     """None where no outer folds were asked for."""
+    learning: LearningCurve | None
+    """None where no learning curve was asked for, or none of the chosen trial is there yet."""
     front: tuple[TrialRecord, ...]
     """Trials that no other beats in score and cost; empty where the search had one objective."""
     words: Words
@@ -171,6 +174,7 @@ def analyse(folder: Path) -> Analysis:
         search=search,
         results=results,
         nested=outer,
+        learning=learning_curve(folder, study, cohort, splits, trial),
         front=pareto(trials, folds, cost) if cost else (),
         words=words(cohort, study.task, results.folds_done if results else ()),
         warnings=_warnings(results, outer, cohort.classes),
