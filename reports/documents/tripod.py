@@ -13,7 +13,7 @@ from typing import Any
 from reports.numbers.analysis import Analysis
 from reports.numbers.descriptions import as_read
 from trainables.config import TrainConfig
-from trainables.model_kinds import KINDS, METHOD
+from trainables.model_kinds import FROM_NUMBERS, KINDS, METHOD
 
 NOT_SUPPLIED = "Not supplied by the software"
 NOT_YET = "Not yet: no configuration has finished all folds."
@@ -162,7 +162,7 @@ def _of_method(analysis: Analysis) -> Shown:
         "15": ("In part: a probability for each class, averaged; the most probable class is the answer, without a threshold.", "methods"),
         "22": ("In part: every setting of the chosen configuration; who may have its weights is yours to say.", "answer"),
     }  # fmt: skip
-    if model != "parameters":
+    if model not in FROM_NUMBERS:
         scaled = ", and how numbers became sentences" if numbers else ""
         shown["7"] = ("In part: how videos were cut into windows; whether this suits all groups is yours to say.", "methods")  # fmt: skip
         shown["12b"] = (f"How videos became windows of frames{scaled}.", "methods")
@@ -285,7 +285,7 @@ def _cited_for_model(c: dict[str, Any]) -> dict[str, bool]:
     return {
         "method": knows,
         "extension": knows,
-        "clip": c["model"] != "parameters",
+        "clip": c["model"] not in FROM_NUMBERS,
         "vita_clip": trained and bool(c["video.n_global"] or c["video.local"] or c["video.summary"]),
         "coop": trained and c["text.n_ctx"] > 0,
         "kapt": knows and c["text.knowledge"],
