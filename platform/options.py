@@ -33,6 +33,7 @@ CONTINUES = (
     "permutation_trials",
     "outer_folds",
     "learning_curve",
+    "second_rating",
     "baselines",
     "refit",
     "allow_duplicate",
@@ -70,6 +71,7 @@ class SearchOptions:
     parameter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     attribute: tuple[str, ...] = ()
+    second_rating: str | None = None
     follow_links: bool = False
     label_per_video: bool = False
     track: str = "motion"

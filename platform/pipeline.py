@@ -141,6 +141,7 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         named=options.parameter,
         ignore=options.ignore,
         attributes=options.attribute,
+        second_rating=options.second_rating,
         own_parameters=bool(options.parameters),
         folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
         fold_column=options.fold_column,

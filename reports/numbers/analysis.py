@@ -26,6 +26,7 @@ from reports.numbers.missing import Missing, missing
 from reports.numbers.nested import Nested, baseline_predictions, nested
 from reports.numbers.notices import study_notices
 from reports.numbers.null import Null, above_chance, permutation_null
+from reports.numbers.raters import Raters, raters
 from reports.numbers.search import SearchStory, tell_search
 from reports.numbers.statistics import (
     Array,
@@ -111,6 +112,8 @@ class Analysis:
     """None where no outer folds were asked for."""
     learning: LearningCurve | None
     """None where no learning curve was asked for, or none of the chosen trial is there yet."""
+    raters: Raters | None
+    """None where the cohort has no second rating."""
     front: tuple[TrialRecord, ...]
     """Trials that no other beats in score and cost; empty where the search had one objective."""
     words: Words
@@ -174,6 +177,7 @@ def analyse(folder: Path) -> Analysis:
         search=search,
         results=results,
         nested=outer,
+        raters=_raters(study, cohort, results, outer),
         learning=learning_curve(folder, study, cohort, splits, trial),
         front=pareto(trials, folds, cost) if cost else (),
         words=words(cohort, study.task, results.folds_done if results else ()),
@@ -183,6 +187,12 @@ def analyse(folder: Path) -> Analysis:
             *study_notices(study, plan, outer, results),
         ),
     )
+
+
+def _raters(study: StudyRecord, cohort: Cohort, results: Results | None, outer: Nested | None) -> Raters | None:
+    """Returns the raters' agreement, with the predictions that the page details."""
+    shown = outer.detail if outer is not None and outer.detail is not None else results and results.detail
+    return raters(shown.predictions, cohort, ordinal=bool(study.task.get("ordinal"))) if shown else None
 
 
 def _warnings(results: Results | None, outer: Nested | None, classes: tuple[str, ...]) -> tuple[StudyWarning, ...]:

@@ -31,6 +31,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         "leaderboard": [_plain_trial(t) for t in analysis.leaderboard],
         "words": dataclasses.asdict(analysis.words),
         "nested": None if analysis.nested is None else _plain_nested(analysis.nested),
+        "raters": _plain(analysis.raters),
         "learning_curve": None
         if analysis.learning is None
         else dataclasses.asdict(analysis.learning) | {"reading": analysis.learning.reading},
