@@ -14,6 +14,7 @@ from reports import wording
 from reports.documents.methods import methods
 from reports.documents.model_card import model_card
 from reports.documents.pdf import write_pdf
+from reports.documents.probast import signals
 from reports.documents.pseudonyms import pseudonymised
 from reports.documents.tripod import checklist, references
 from reports.figures import scores as score_figures
@@ -129,6 +130,7 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
             compared=compared,
             strips=_filmstrips(analysis, filmstrips) if filmstrips else {},
             checklist=checklist(analysis),
+            signals=signals(analysis),
             references=references(analysis),
             steps=wording.contents(
                 compared,

@@ -269,6 +269,8 @@ LITERATURE = {
         citation="McKeith IG, Boeve BF, Dickson DW, et al. Diagnosis and management of dementia with Lewy bodies: Fourth consensus report of the DLB Consortium. Neurology 2017;89:88-100. doi:10.1212/WNL.0000000000004058"),
     "tripod": Reference(about="the checklist",
         citation="Collins GS, Moons KGM, Dhiman P, et al. TRIPOD+AI statement: updated guidance for reporting clinical prediction models that use regression or machine learning methods. BMJ 2024;385:e078378. doi:10.1136/bmj-2023-078378"),
+    "probast": Reference(about="the topics of quality and risk of bias",
+        citation="Moons KGM, Damen JAA, Kaul T, et al. PROBAST+AI: an updated quality, risk of bias, and applicability assessment tool for prediction models using regression or artificial intelligence methods. BMJ 2025;388:e082505. doi:10.1136/bmj-2024-082505"),
 }  # fmt: skip
 
 
@@ -321,4 +323,5 @@ def _cited_for_study(analysis: Analysis) -> dict[str, bool]:
         "updrs": "MDS-UPDRS" in f"{analysis.study.task.get('title')} {sources}",
         "lewy_bodies": "McKeith" in sources and "Neurology 2017" in sources,
         "tripod": True,
+        "probast": True,
     }

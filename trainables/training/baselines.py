@@ -31,7 +31,8 @@ def score_baseline(config: TrainConfig, job: FoldJob) -> FoldResult:
     started = time.perf_counter()
     model = config.kind.tunes or config.model
     read = _linear_probe(config, job) if model == "linear_probe" else _of_videos(model, job)
-    inverse_penalty, notes = UNTUNED, ()
+    inverse_penalty = UNTUNED
+    notes: tuple[str, ...] = ()
     if config.kind.tunes:
         inverse_penalty = tuned_inverse_penalty(read.known, read.labels, read.subjects)
         notes = (f"baseline {config.model}: C = {inverse_penalty:g}, chosen on the training subjects of the fold",)
