@@ -71,6 +71,12 @@ def add_cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) 
         help="columns that describe subjects, as age,sex,site: the model does not see them; results are shown by subgroup",
     )
     group.add_argument(
+        "--second-rating",
+        metavar="COLUMN",
+        help="column of a second rater's classes, in the values of the label: the page shows how far the raters agree, and the "
+        "model with each",
+    )
+    group.add_argument(
         "--follow-links",
         action=argparse.BooleanOptionalAction,
         default=False,

@@ -32,6 +32,8 @@ CONTINUES = (
     "permutations",
     "permutation_trials",
     "outer_folds",
+    "learning_curve",
+    "second_rating",
     "baselines",
     "refit",
     "coverage",
@@ -70,6 +72,7 @@ class SearchOptions:
     parameter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     attribute: tuple[str, ...] = ()
+    second_rating: str | None = None
     follow_links: bool = False
     label_per_video: bool = False
     track: str = "motion"
@@ -93,6 +96,7 @@ class SearchOptions:
     fold: int | None = None
     fold_column: str | None = None
     outer_folds: int = 0
+    learning_curve: bool = False
     baselines: tuple[str, ...] = ("untrained", "frozen_motion")
     coverage: float = COVERAGE
     permutations: int = 0

@@ -11,6 +11,7 @@ from platform.best_model import write_best
 from platform.config_file import write_config
 from platform.console import Console
 from platform.following import followed
+from platform.learning import run_learning_curve
 from platform.memory import worker_memory
 from platform.mlflow_runs import mirrored
 from platform.nested import open_nested, run_nested
@@ -60,6 +61,8 @@ def search(options: SearchOptions, console: Console) -> Path:
                 write_best(study, chosen, session)
                 write_report(study.folder, pdf=False)
                 study = run_baselines(study, session)
+                if options.learning_curve:
+                    run_learning_curve(study, chosen, session)
                 read_places(study, session)
                 if options.outer_folds:
                     run_nested(study, session)
@@ -140,6 +143,7 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         named=options.parameter,
         ignore=options.ignore,
         attributes=options.attribute,
+        second_rating=options.second_rating,
         own_parameters=bool(options.parameters),
         folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
         fold_column=options.fold_column,

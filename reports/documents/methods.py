@@ -7,7 +7,7 @@ from reports.numbers.decision_curve import DecisionCurve
 from reports.numbers.prediction_sets import StudySets
 from reports.wording import KNOWLEDGE_SOURCES, MODELS, metric, scientific, value
 from trainables.config import TrainConfig
-from trainables.model_kinds import KINDS, METHOD
+from trainables.model_kinds import FROM_NUMBERS, KINDS, METHOD
 
 
 def methods(
@@ -92,7 +92,7 @@ def _rules(options: dict[str, Any]) -> str:
 
 def _model(c: dict[str, Any], backbone: str, encoder: str | None) -> str:
     sentences = [f"The model was {MODELS.get(c['model'], c['model'])}."]
-    if c["model"] != "parameters":
+    if c["model"] not in FROM_NUMBERS:
         sentences.append(
             f"Its frozen backbone was the CLIP named {backbone}. Each video was cut into windows of {c['video.window']} frames at "
             f"30 frames per second, of which {c['video.frames']} evenly spaced frames were used; training windows began every "

@@ -14,6 +14,7 @@ from reports import wording
 from reports.documents.methods import methods, on_single_answers
 from reports.documents.model_card import model_card
 from reports.documents.pdf import write_pdf
+from reports.documents.probast import signals
 from reports.documents.pseudonyms import pseudonymised
 from reports.documents.tripod import checklist, references
 from reports.figures import scores as score_figures
@@ -23,6 +24,7 @@ from reports.figures.curves import draw_curves
 from reports.figures.decision_curve import draw_decision_curve
 from reports.figures.embedding_maps import draw_numbers, draw_plane
 from reports.figures.filmstrips import FramesOf, filmstrip
+from reports.figures.learning import draw_learning_curve
 from reports.figures.parallel_coordinates import contour, parallel_coordinates
 from reports.figures.style import Drawing
 from reports.numbers.analysis import Analysis, analyse
@@ -138,6 +140,7 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
             compared=compared,
             strips=_filmstrips(analysis, filmstrips) if filmstrips else {},
             checklist=checklist(analysis),
+            signals=signals(analysis),
             references=references(analysis),
             steps=wording.contents(
                 compared,
@@ -256,6 +259,7 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
         if analysis.shown and analysis.shown.calibration
         else None,
         "decisions": draw_decision_curve(analysis.decisions) if analysis.decisions else None,
+        "learning": draw_learning_curve(analysis.learning) if analysis.learning else None,
         "parallel": parallel_coordinates(analysis.leaderboard, metric, len(analysis.splits.folds), analysis.search),
         "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
         "planes": [draw_plane(found.maps, i) for i in range(len(found.maps.planes))] if found and found.maps else [],

@@ -22,11 +22,14 @@ from reports.numbers.decision_curve import DecisionCurve, decision_curve
 from reports.numbers.descriptions import Words, words
 from reports.numbers.detail import Detail, detail
 from reports.numbers.embedding_maps import Maps, lay_out
+from reports.numbers.learning import LearningCurve, learning_curve
 from reports.numbers.ledger import Ledger, check_everything, check_predictions, ledger
+from reports.numbers.missing import Missing, missing
 from reports.numbers.nested import Nested, baseline_predictions, nested
 from reports.numbers.notices import study_notices
 from reports.numbers.null import Null, above_chance, permutation_null
 from reports.numbers.prediction_sets import StudySets, study_sets
+from reports.numbers.raters import Raters, raters
 from reports.numbers.search import SearchStory, tell_search
 from reports.numbers.statistics import (
     Array,
@@ -100,6 +103,8 @@ class Analysis:
     cohort: Cohort
     splits: Splits
     ledger: Ledger
+    missing: Missing | None
+    """Which gait parameters were not measured; None where the cohort has none."""
     walkers: WalkerFlow | None
     """None where no walker was looked for."""
     leaderboard: tuple[TrialRecord, ...]
@@ -108,6 +113,10 @@ class Analysis:
     """None until a trial has finished every fold."""
     nested: Nested | None
     """None where no outer folds were asked for."""
+    learning: LearningCurve | None
+    """None where no learning curve was asked for, or none of the chosen trial is there yet."""
+    raters: Raters | None
+    """None where the cohort has no second rating."""
     front: tuple[TrialRecord, ...]
     """Trials that no other beats in score and cost; empty where the search had one objective."""
     words: Words
@@ -180,11 +189,14 @@ def analyse(folder: Path) -> Analysis:
         cohort=cohort,
         splits=splits,
         ledger=entries,
+        missing=missing(cohort, splits),
         walkers=walker_flow(cohort.videos, results.folds_done[0].config if results else {}),
         leaderboard=ranked(trials, folds),
         search=search,
         results=results,
         nested=outer,
+        raters=_raters(study, cohort, results, outer),
+        learning=learning_curve(folder, study, cohort, splits, trial),
         front=pareto(trials, folds, cost) if cost else (),
         words=words(cohort, study.task, results.folds_done if results else ()),
         warnings=_warnings(results, outer, cohort.classes),
@@ -193,6 +205,12 @@ def analyse(folder: Path) -> Analysis:
             *study_notices(study, plan, outer, results),
         ),
     )
+
+
+def _raters(study: StudyRecord, cohort: Cohort, results: Results | None, outer: Nested | None) -> Raters | None:
+    """Returns the raters' agreement, with the predictions that the page details."""
+    shown = outer.detail if outer is not None and outer.detail is not None else results and results.detail
+    return raters(shown.predictions, cohort, ordinal=bool(study.task.get("ordinal"))) if shown else None
 
 
 def _warnings(results: Results | None, outer: Nested | None, classes: tuple[str, ...]) -> tuple[StudyWarning, ...]:

@@ -7,6 +7,7 @@ import polars as pl
 
 from reports.numbers.calibration import Calibration, calibration, share_interval
 from reports.numbers.discrimination import OperatingPoint, Ranking, operating_points, rankings
+from reports.numbers.own_videos import OwnVideos, own_videos
 from reports.numbers.recalibration import Recalibration
 from reports.numbers.statistics import (
     ORDINAL,
@@ -45,6 +46,8 @@ class Detail:
     """AUROC and average precision of each class."""
     operating: tuple[OperatingPoint, ...]
     """Each class at a threshold from other subjects: of the inner folds, or of the other folds; empty with one fold."""
+    own_videos: OwnVideos | None
+    """Agreement between a subject's own videos; None where no subject has two."""
     recalibration: Recalibration | None = None
     """None where no inner folds have set a temperature."""
     mistakes: pl.DataFrame
@@ -109,6 +112,7 @@ def detail(predictions: pl.DataFrame, cohort: Cohort, metrics: tuple[str, ...]) 
         calibration=calibration(predictions),
         rankings=rankings(predictions, cohort.classes, unit, ordinal=ORDINAL[-1] in metrics),
         operating=_operating(predictions, cohort, unit),
+        own_videos=own_videos(predictions),
         mistakes=mistakes(predictions),
         wrong_videos=int((videos["true"] != videos["predicted"]).sum()),
     )

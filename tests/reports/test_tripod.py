@@ -241,7 +241,14 @@ def test_references_follow_the_study(searched, nested, begun):
     }
     assert {"the test over folds", "the correction for several comparisons", "the gait score"} <= _cited(searched)
     assert "dementia with Lewy bodies" not in _cited(searched)
-    assert _cited(begun) == {"the search", "workers", "trials side by side", "the gait score", "the checklist"}
+    assert _cited(begun) == {
+        "the search",
+        "workers",
+        "trials side by side",
+        "the gait score",
+        "the checklist",
+        "the topics of quality and risk of bias",
+    }
 
 
 def test_references_are_each_said_once_and_without_links(searched):

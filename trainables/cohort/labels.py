@@ -107,6 +107,11 @@ def read_labels(table: Table, label: str, task: Task | None, problems: Problems)
     return task, cells
 
 
+def class_value(cell: str, allowed: set[str]) -> str:
+    """Returns a cell as the classes are written: 2.0 as 2 where that is a class."""
+    return cell if cell in allowed else _whole(cell) or cell
+
+
 def _whole(cell: str) -> str | None:
     """Returns a whole number as Python writes it, None for another text."""
     return str(int(re.split("[.,]", cell)[0])) if WHOLE.fullmatch(cell) else None
