@@ -80,13 +80,14 @@ def leave(status: int) -> NoReturn:
 def _any_character() -> Iterator[None]:
     """Writes characters that the terminal's encoding lacks as escapes: a class's name would end a search otherwise."""
     output = sys.stdout
-    strict = isinstance(output, io.TextIOWrapper) and output.errors == "strict"
-    if strict:
-        output.reconfigure(errors="backslashreplace")
+    if not isinstance(output, io.TextIOWrapper) or output.errors != "strict":
+        yield
+        return
+    output.reconfigure(errors="backslashreplace")
     try:
         yield
     finally:
-        if strict and not output.closed:
+        if not output.closed:
             output.reconfigure(errors="strict")
 
 

@@ -30,7 +30,7 @@ class Pictures:
         self._path = path
         self._converter = VideoReformatter()  # kept, since it is costly to make
         self._size: tuple[int, int] | None = None
-        self._shown = UPRIGHT
+        self._shown: tuple[int, ...] = UPRIGHT
 
     def __call__(self, frame: av.VideoFrame) -> Callable[[], np.ndarray]:
         """Returns what makes the frame's picture, uint8 [H, W, 3].
