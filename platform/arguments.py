@@ -178,6 +178,13 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
         help="train the chosen configuration on 40, 60 and 80 %% of each fold's training subjects too: would more patients help?",
     )
     group.add_argument(
+        "--coverage",
+        type=float,
+        metavar="SHARE",
+        default=default.coverage,
+        help="share of new people whose prediction set is to hold their true class; sets are calibrated by the outer folds",
+    )
+    group.add_argument(
         "--baselines",
         type=names,
         metavar="A,B",

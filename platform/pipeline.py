@@ -15,7 +15,7 @@ from platform.learning import run_learning_curve
 from platform.memory import worker_memory
 from platform.mlflow_runs import mirrored
 from platform.nested import open_nested, run_nested
-from platform.options import SearchOptions
+from platform.options import SearchOptions, require_utf8
 from platform.resources import ray_session
 from platform.sampling import check_space
 from platform.session import Session, frame_cache
@@ -31,7 +31,7 @@ from trainables.data.cache_folder import close_folder, open_cache
 from trainables.knowledge.parameters import load_parameters, with_video_parameters
 from trainables.knowledge.tasks import Task, load_task
 from trainables.model.backbone import Backbone, load_backbone
-from trainables.simulation.cohort import VERSION, simulate_cohort
+from trainables.simulation.cohort import VERSION, is_simulated, simulate_cohort
 from trainables.study.files import read_json
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import CODE_CHANGED, Cohort
@@ -93,6 +93,7 @@ def make_plan(options: SearchOptions, console: Console) -> Plan:
     Raises:
         StridefoldError: The first thing that is wrong.
     """
+    require_utf8("--study", options.study_folder())
     space, reference = load_space(options.space), options.reference()
     options = options.completed(space)
     check_space(space, reference, options.sampler or "tpe")
@@ -131,6 +132,7 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         console.say(f"no --cohort given: {options.subjects} simulated subjects, not patients")
         path = simulate_cohort(open_cache(options.cache) / name, subjects=options.subjects, seed=options.seed)
         close_folder(path.parent)
+    require_utf8("--cohort", path)
     label = options.label or (task.label if task else "diagnosis")
     cohort, task = read_manifest(
         path,
@@ -147,7 +149,7 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         fold_column=options.fold_column,
         follow_links=options.follow_links,
         label_per_video=options.label_per_video,
-        simulated=options.cohort is None,
+        simulated=options.cohort is None or is_simulated(path),
         on_note=lambda note: console.say(f"  {note}"),
     )
     console.say(summary(cohort))

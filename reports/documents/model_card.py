@@ -9,7 +9,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from reports.documents.model_card_words import evidence_lines, skill_line
+from reports.documents.model_card_words import evidence_lines, sets_lines, skill_line
 from reports.numbers.analysis import Analysis, Results
 from reports.numbers.comparisons import Comparison
 from reports.numbers.descriptions import ClassWords
@@ -210,7 +210,7 @@ def _evaluation(analysis: Analysis, found: Results) -> str:
             f"Calibration over {_count(c.units, 'held-out ' + c.level)}: expected calibration error {c.expected_error:.2f}, "
             f"Brier score {c.brier:.2f}, log loss {c.log_loss:.2f}. No probability was recalibrated."
         )
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *map(inert, sets_lines(analysis.sets))])
 
 
 def _compared(comparisons: tuple[Comparison, ...]) -> list[str]:

@@ -1,6 +1,7 @@
 """Reads a study folder and computes every number of its page; nothing is drawn here."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,7 @@ from reports.numbers.controls import (
     shuffled,
     study_warnings,
 )
+from reports.numbers.decision_curve import DecisionCurve, decision_curve
 from reports.numbers.descriptions import Words, words
 from reports.numbers.detail import Detail, detail
 from reports.numbers.embedding_maps import Maps, lay_out
@@ -26,6 +28,7 @@ from reports.numbers.missing import Missing, missing
 from reports.numbers.nested import Nested, baseline_predictions, nested
 from reports.numbers.notices import study_notices
 from reports.numbers.null import Null, above_chance, permutation_null
+from reports.numbers.prediction_sets import StudySets, study_sets
 from reports.numbers.raters import Raters, raters
 from reports.numbers.search import SearchStory, tell_search
 from reports.numbers.statistics import (
@@ -128,6 +131,21 @@ class Analysis:
         if self.nested is not None and self.nested.detail is not None:
             return self.nested.detail
         return None if self.results is None else self.results.detail
+
+    @cached_property
+    def sets(self) -> StudySets | None:
+        """Returns the prediction sets of the chosen configuration; None until there is one."""
+        if self.results is None:
+            return None
+        return study_sets(self.study, self.cohort, self.nested, self.results.trial.number)
+
+    @cached_property
+    def decisions(self) -> DecisionCurve | None:
+        """Returns the decision curve of what the page details; None without two classes."""
+        if self.results is None or self.shown is None:
+            return None
+        kind = "selection" if self.shown is self.results.detail else "nested"
+        return decision_curve(self.shown, self.study, self.cohort, kind)
 
     @property
     def beyond_chance(self) -> bool | None:

@@ -43,6 +43,8 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         if analysis.plan is None
         else dataclasses.asdict(analysis.plan) | {"sha256": analysis.plan.sha256()},
         "sessions": analysis.study.sessions,
+        "prediction_sets": _plain(analysis.sets),
+        "decision_curve": _plain(analysis.decisions),
         "chosen": None,
     }
     if found is not None:
@@ -50,6 +52,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
             name: [dataclasses.asdict(p) for p in getattr(found, name)]
             for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups", "readable")
         }
+        parts |= {name: _plain(getattr(found.detail, name)) for name in ("rankings", "operating")}
         plain["chosen"] = parts | {
             "trial": found.trial.number,
             "config": found.trial.config,

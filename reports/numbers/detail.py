@@ -10,6 +10,7 @@ from reports.numbers.discrimination import OperatingPoint, Ranking, operating_po
 from reports.numbers.own_videos import OwnVideos, own_videos
 from reports.numbers.recalibration import Recalibration
 from reports.numbers.statistics import (
+    ORDINAL,
     RARE,
     Array,
     ClassScore,
@@ -94,7 +95,8 @@ def detail(predictions: pl.DataFrame, cohort: Cohort, metrics: tuple[str, ...]) 
     Args:
         predictions: One row per held-out window, as FoldResult.predictions, all folds together.
         cohort: Of the study, for its classes and whether labels are per video.
-        metrics: As in `metric_values`; the first is the study's.
+        metrics: As in `metric_values`; the first is the study's. With ORDINAL's last the classes have an order: the metric that
+            chose may be one for ordered classes where they have none.
     """
     classes, unit = len(cohort.classes), leading_unit(cohort)
     units, videos = (at_level(predictions, level) for level in (unit, "video"))
@@ -108,7 +110,7 @@ def detail(predictions: pl.DataFrame, cohort: Cohort, metrics: tuple[str, ...]) 
         counts=matrices.sum(0),
         classes=class_scores(matrices, cohort.classes),
         calibration=calibration(predictions),
-        rankings=rankings(predictions, cohort.classes, unit, ordinal="quadratic_kappa" in metrics),
+        rankings=rankings(predictions, cohort.classes, unit, ordinal=ORDINAL[-1] in metrics),
         operating=_operating(predictions, cohort, unit),
         own_videos=own_videos(predictions),
         mistakes=mistakes(predictions),

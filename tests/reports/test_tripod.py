@@ -234,7 +234,11 @@ def test_references_follow_the_study(searched, nested, begun):
     assert _cited(asked) - _cited(searched) == {"the sampler TPE", "the choice within one standard error"}
     best = dataclasses.replace(asked.study, options=asked.study.options | {"choose": "best"})
     assert "the test that stops a trial" in _cited(dataclasses.replace(asked, study=best))
-    assert _cited(nested) - _cited(searched) == {"nested cross-validation"}
+    assert _cited(nested) - _cited(searched) == {
+        "nested cross-validation",
+        "prediction sets",
+        "prediction sets where a person has several videos",
+    }
     assert {"the test over folds", "the correction for several comparisons", "the gait score"} <= _cited(searched)
     assert "dementia with Lewy bodies" not in _cited(searched)
     assert _cited(begun) == {

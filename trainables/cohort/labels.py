@@ -54,7 +54,10 @@ def with_label(
     A word like NA, or a dash, is not a label, unless the task has a class of that value.
     """
     cells, shown = table.cells[label], table.called(label)
-    signs = {"-", "–", "—"} if "+" in cells else set()  # a negative finding, where others are positive
+    positive = any(cell and set(cell) == {"+"} for cell in cells)
+    signs = {
+        cell for cell in cells if positive and set(cell) <= set("-–—−")
+    }  # negative findings, where others are positive
     values = set(task.value_index()) if task is not None else set()
     lacking = [is_missing(cell) and cell not in values | signs for cell in cells]
     words = Counter(cell for cell, lacks in zip(cells, lacking, strict=True) if lacks and cell)

@@ -12,7 +12,7 @@ from trainables.cohort.numeric_columns import LEG, Numbers, Wanted, read_numbers
 from trainables.cohort.own_boxes import own_columns, read_own_boxes
 from trainables.cohort.problems import Problems
 from trainables.cohort.second_rating import read_second_rating
-from trainables.cohort.spelling import is_missing
+from trainables.cohort.spelling import is_missing, is_shortened
 from trainables.cohort.table import Table, column_name, read_table
 from trainables.cohort.video_files import VideoFile, inspect
 from trainables.errors import ConfigurationError
@@ -80,7 +80,7 @@ def read_manifest(
         named=tuple(map(column_name, named)),
         ignore=tuple(map(column_name, ignore)),
         attributes=tuple(map(column_name, (*attributes, *([second_rating] if second_rating else [])))),
-        own_file=own_parameters,
+        own_file=own_parameters or simulated,  # whoever wrote the table knows what it holds
     )
     numbers = read_numbers(table, wanted, label, labels, problems, note)
     present = replace(whole, classes=tuple(c for c in whole.classes if c.value in labels))
@@ -167,6 +167,10 @@ def _check_subjects(table: Table, labels: list[str], shown: str, label_per_video
                 row, column, "no subject", f"{says}; say whose video this is, so that folds can be subject-wise"
             )
             continue
+        if is_shortened(subject):
+            text = f"{subject!r} is a long number that a spreadsheet has shortened, so that several people may be one"
+            advice = "format the column as text, and export it again"
+            problems.at(row, column, "a shortened number", f"{text}; {advice}")
         row_before, before = first.setdefault(subject, (row, value))
         if value != before and not label_per_video:
             problems.at(

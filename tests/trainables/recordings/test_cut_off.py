@@ -22,6 +22,9 @@ FORMATS = {
     "a.ogg": ("libvpx", {}),
     "a.ivf": ("libvpx", {}),
     "a.gif": ("gif", {}),
+    "a.nut": ("libx264", {}),
+    "a.mxf": ("mpeg2video", {}),
+    "a.apng": ("apng", {}),
     "live.mkv": ("libx264", {"live": "1"}),
     "live.webm": ("libvpx", {"live": "1"}),
 }
@@ -33,12 +36,13 @@ def whole(tmp_path_factory, request) -> Path:
     codec, options = FORMATS[request.param]
     folder = tmp_path_factory.mktemp("cut")
     if not options:
-        return write_video(folder / request.param, codec=codec, frames=90)
+        pix_fmt = "rgb24" if codec == "apng" else None
+        return write_video(folder / request.param, codec=codec, frames=90, pix_fmt=pix_fmt)
     encoded = write_video(folder / ("a.webm" if codec == "libvpx" else "a.mp4"), codec=codec, frames=90)
     return copied(encoded, folder / request.param, options=options)
 
 
-@pytest.mark.parametrize("part", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.8, 0.93])
 def test_cut_off(tmp_path, whole, part):
     """Every container that says how long it is, or its parts are, is refused where something is missing."""
     assert probe(whole).frames_at_30 == 90
@@ -48,6 +52,41 @@ def test_cut_off(tmp_path, whole, part):
         probe(path)
     with pytest.raises(VideoError):
         ingest(path, sha256="", box=None, size=32, folder=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.ivf"])
+def test_cut_off_anywhere(tmp_path, name):
+    """AVI and IVF state the length of their parts: no cut is taken for the end, also where most frames are there."""
+    whole = write_video(tmp_path / name, codec="mpeg4" if name == "a.avi" else "libvpx", frames=90)
+    size = whole.stat().st_size
+    assert check_parts(whole).missing == 0
+    for cut in range(size * 3 // 4, size - 9, 97):
+        path = tmp_path / f"cut{name}"
+        path.write_bytes(whole.read_bytes()[:cut])
+        assert check_parts(path).missing or cut == size, cut
+
+
+def test_cut_off_between_the_parts_of_a_fragment(tmp_path):
+    """A fragment's index without its frames, and a box of which the file holds not even the name, are missing parts."""
+    source = write_video(tmp_path / "a.mp4", frames=30)
+    content = copied(source, tmp_path / "f.mp4", options={"movflags": "frag_every_frame+empty_moov"}).read_bytes()
+    fragment = content.index(b"moof", len(content) // 2) - 4
+    frames = content.index(b"mdat", fragment) - 4
+    for cut in (frames, fragment + 4, fragment + 6, frames + 7):
+        path = tmp_path / "cut.mp4"
+        path.write_bytes(content[:cut])
+        with pytest.raises(VideoError, match=r"is cut off after \d+ frames"):
+            probe(path)
+
+
+def test_avi_of_unstated_or_rounded_length(tmp_path):
+    """An AVI written to a pipe states no length, and some writers count the part's own head: both are whole."""
+    path = write_video(tmp_path / "a.avi", codec="mpeg4")
+    content = bytearray(path.read_bytes())
+    for length in (0, 0xFFFFFFFF, len(content)):
+        content[4:8] = length.to_bytes(4, "little")
+        path.write_bytes(content)
+        assert probe(path).frames == 60
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
