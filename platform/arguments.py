@@ -175,7 +175,7 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
         "--learning-curve",
         action=argparse.BooleanOptionalAction,
         default=default.learning_curve,
-        help="train the chosen configuration on 40, 60 and 80 %% of each fold's training subjects too: would more patients help?",
+        help="train the chosen configuration on 0.4, 0.6 and 0.8 of each fold's training subjects too: would more patients help?",
     )
     group.add_argument(
         "--coverage",
