@@ -258,8 +258,8 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
         "calibration": draw_calibration(analysis.shown.calibration)
         if analysis.shown and analysis.shown.calibration
         else None,
-        "decisions": draw_decision_curve(analysis.decisions) if analysis.decisions else None,
         "learning": draw_learning_curve(analysis.learning) if analysis.learning else None,
+        "decisions": draw_decision_curve(analysis.decisions) if analysis.decisions else None,
         "parallel": parallel_coordinates(analysis.leaderboard, metric, len(analysis.splits.folds), analysis.search),
         "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
         "planes": [draw_plane(found.maps, i) for i in range(len(found.maps.planes))] if found and found.maps else [],

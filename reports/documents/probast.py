@@ -124,6 +124,8 @@ def _of_scores(analysis: Analysis) -> Shown:
         shown["shortcuts"] = ("Baselines that do not see the gait were scored on the same folds.", "comparisons")
     if found.subgroups:
         shown["groups"] = (f"Scores by {_counted(len(found.subgroups), 'attribute')}; their choice is yours to explain.", "subgroups")  # fmt: skip
+    if analysis.decisions is not None:
+        shown["utility"] = ("In part: net benefit by threshold; nobody acted on an answer.", "results")
     if analysis.raters is not None:
         shown["raters"] = (f"Two raters, kappa {analysis.raters.agreements[0].kappa:.2f}.", "results")
     if found.trial.config.get("optimizer.focal_gamma", 0) > 0 and found.loss_fall is not None:
