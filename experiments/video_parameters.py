@@ -28,8 +28,9 @@ from trainables.cohort.new_videos import read_manifest_videos
 from trainables.cohort.own_boxes import job_of
 from trainables.errors import StridefoldError
 from trainables.study.files import file_sha256
-from trainables.tracking.gait import KEYS, VARIABILITY, Measured
-from trainables.tracking.measuring import measured_or_error
+from trainables.tracking.gait import VARIABILITY, Measured
+from trainables.tracking.landmark_model import keep_weights
+from trainables.tracking.measuring import keys_of, measured_or_error
 
 GROUPS = ("healthy", "DLB", "AD")
 PICTURE = (384, 216)
@@ -41,12 +42,21 @@ UNITS = {
     "video_step_length": "leg",
     "video_walking_speed": "leg/s",
     VARIABILITY: "s",
+    "video_ankle_spread": "leg",
+    "video_knee_range": "degree",
+    "video_hip_range": "degree",
+    "video_arm_swing": "leg",
+    "video_trunk_lean": "degree",
 }
 TRUTH = {
     "video_cadence": ("cadence_steps_per_min", True),
     "video_step_time": ("step_time_s", True),
     "video_step_length": ("step_length_m", False),
     "video_walking_speed": ("walking_speed_m_per_s", False),
+    "video_ankle_spread": ("step_length_m", False),
+    "video_knee_range": ("knee_range_degree", True),
+    "video_arm_swing": ("arm_swing_m", False),
+    "video_trunk_lean": ("trunk_lean_degree", True),
 }
 """Column of motion capture for a parameter, and whether it is in the same unit."""
 VIEW = "view_degree"
@@ -71,16 +81,26 @@ def main() -> None:
     parser.add_argument("--motion-capture", type=Path, metavar="MANIFEST", help="videos of walkers who were captured")
     parser.add_argument("--passes", type=Path, metavar="MANIFEST", help="videos, several of a subject")
     parser.add_argument("--against", help="column of --passes with another measurement of the cadence")
+    parser.add_argument("--track", choices=("motion", "pose"), default="motion", help="(default motion)")
+    parser.add_argument(
+        "--pose-weights", type=Path, metavar="FOLDER", help="weights of the landmark model, for --track pose"
+    )
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep tracks and landmarks for the next run")
     parser.add_argument("--page", type=Path, help="page with Bland-Altman plots, .html")
     options = parser.parse_args()
     comparisons: list[Comparison] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.cache or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if options.track == "pose":
+            keep_weights(options.pose_weights, folder)
         if options.walkers:
-            comparisons.append(simulated(options.walkers, options.seed, Path(folder)))
+            comparisons.append(simulated(options.walkers, options.seed, options.track, folder))
         if options.motion_capture:
-            comparisons += captured(measured_videos(options.motion_capture, Path(folder)))
+            comparisons += captured(measured_videos(options.motion_capture, options.track, folder), options.track)
         if options.passes:
-            comparisons += repeated(measured_videos(options.passes, Path(folder)), options.against)
+            found = measured_videos(options.passes, options.track, folder)
+            comparisons += repeated(found, options.track, options.against)
     for comparison in comparisons:
         print(f"\n{table(comparison)}")
     if options.page:
@@ -88,9 +108,9 @@ def main() -> None:
         print(f"page: {options.page}")
 
 
-def simulated(walkers: int, seed: int, folder: Path) -> Comparison:
+def simulated(walkers: int, seed: int, tracker: str, folder: Path) -> Comparison:
     """Returns the agreement with the truth of simulated walkers, who walk to the right and to the left in turn."""
-    pairs: dict[str, list[Pair]] = {key: [] for key in KEYS}
+    pairs: dict[str, list[Pair]] = {key: [] for key in keys_of(tracker)}
     for number in range(walkers):
         group = GROUPS[number % len(GROUPS)]
         walker = cut_out(
@@ -99,24 +119,26 @@ def simulated(walkers: int, seed: int, folder: Path) -> Comparison:
         film = Film(width=PICTURE[0], height=PICTURE[1], seed=number)
         frames = [frame for frame, _ in crossing(walker, film, side=LARGE * film.height)]
         path = write(folder / f"{number}.mp4", frames)
-        found = measured({"path": path, "sha256": file_sha256(path)}, folder)
+        found = measured({"path": path, "sha256": file_sha256(path)}, tracker, folder)
         for key, value in found.values.items():
-            pairs[key].append((str(number), value, truth(walker.parameters, key)))
+            if (true := truth(walker.parameters, key)) is not None:
+                pairs[key].append((str(number), value, true))
         print(f"walker {number + 1}, {group}: {found.steps} steps, {shown(found)}", flush=True)
-    rows = [agreement(key, pairs[key], walkers) for key in KEYS]
+    rows = [agreement(key, both, walkers) for key, both in pairs.items() if both]
     return Comparison(title="Simulated walkers", note="A pair is the value from video and the truth.", found=rows)
 
 
-def truth(parameters: dict[str, float], key: str) -> float:
-    """Returns the true value of a parameter; of what walkways measure on each side, the mean of both."""
+def truth(parameters: dict[str, float], key: str) -> float | None:
+    """Returns the true value of a parameter, of what walkways measure on each side the mean of both; None where it is not known."""
     name = key.removeprefix("video_")
     for known in (key, name):
         if known in parameters:
             return parameters[known]
-    return float(np.mean([parameters[f"{name}_{side}"] for side in ("left", "right")]))
+    sides = [parameters[f"{name}_{side}"] for side in ("left", "right") if f"{name}_{side}" in parameters]
+    return float(np.mean(sides)) if sides else None
 
 
-def captured(videos: Videos) -> list[Comparison]:
+def captured(videos: Videos, tracker: str) -> list[Comparison]:
     """Returns the agreement with motion capture, for each view."""
     views = videos.table[VIEW].unique().sort(descending=True).to_list() if VIEW in videos.table.columns else [None]
     comparisons: list[Comparison] = []
@@ -124,7 +146,7 @@ def captured(videos: Videos) -> list[Comparison]:
         rows = [i for i in range(len(videos.table)) if view is None or videos.table[VIEW][i] == view]
         found: list[Agreement] = []
         for key, (column, same_unit) in TRUTH.items():
-            if column not in videos.table.columns:
+            if column not in videos.table.columns or key not in keys_of(tracker):
                 continue
             pairs = [
                 (videos.table["subject"][i], videos.found[i].values[key], float(videos.table[column][i]))
@@ -138,7 +160,7 @@ def captured(videos: Videos) -> list[Comparison]:
     return comparisons
 
 
-def repeated(videos: Videos, against: str | None) -> list[Comparison]:
+def repeated(videos: Videos, tracker: str, against: str | None) -> list[Comparison]:
     """Returns the agreement between the videos of one subject, and with another measurement of the cadence."""
     subjects, comparisons = videos.table["subject"].to_list(), []
     if against:
@@ -153,7 +175,7 @@ def repeated(videos: Videos, against: str | None) -> list[Comparison]:
         comparisons.append(Comparison(title=f"Cadence against {against}", note=note, found=found))
     twice = [(a, b) for a, b in itertools.combinations(range(len(subjects)), 2) if subjects[a] == subjects[b]]
     found = []
-    for key in KEYS:
+    for key in keys_of(tracker):
         both = [(videos.found[a].values, videos.found[b].values, subjects[a]) for a, b in twice]
         pairs = [(subject, a[key], b[key]) for a, b, subject in both if key in a and key in b]
         found.append(agreement(key, pairs, len(twice)))
@@ -174,24 +196,24 @@ def agreement(key: str, pairs: Sequence[Pair], of: int, *, same_unit: bool = Tru
     )
 
 
-def measured_videos(manifest: Path, folder: Path) -> Videos:
+def measured_videos(manifest: Path, tracker: str, folder: Path) -> Videos:
     """Returns a manifest's table with what its videos show, and prints it."""
     videos = read_manifest_videos(manifest)
     found = []
     for row in videos.iter_rows(named=True):
-        found.append(measured(row, folder))
+        found.append(measured(row, tracker, folder))
         print(f"{row['video']}: {found[-1].steps} steps, {shown(found[-1])}", flush=True)
     table = pl.read_csv(manifest, infer_schema_length=None)
     return Videos(table=table, found=found)
 
 
-def measured(row: dict[str, object], folder: Path) -> Measured:
+def measured(row: dict[str, object], tracker: str, folder: Path) -> Measured:
     """Returns what the video of a row shows.
 
     Raises:
         StridefoldError: It cannot be read.
     """
-    found = measured_or_error(job_of(row, "motion", folder))
+    found = measured_or_error(job_of(row, tracker, folder))
     if isinstance(found, StridefoldError):
         raise found
     return found

@@ -91,7 +91,7 @@ def test_a_filmed_walker(tmp_path: Path, facing: int) -> None:
     walker = cut_out(7, facing=facing)
     path = write(tmp_path / "a.mp4", [frame for frame, _ in crossing(walker, Film())])
     video = read_small(path, None)
-    track = follow_walker(video, "motion")
+    track = follow_walker(video)
     silhouette = silhouette_of(video, track.boxes, list(track.passes or ()))
     assert silhouette is not None
     found, true = measure(silhouette, list(track.passes or ())).values, walker.parameters
