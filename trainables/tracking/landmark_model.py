@@ -8,9 +8,9 @@ Source: Bazarevsky et al., BlazePose: On-device Real-time Body Pose tracking, 20
 """
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +92,7 @@ class LandmarkModel:
         Raises:
             ConfigurationError: They are not there, or LiteRT is not installed.
         """
-        if lacking := [name for name in WEIGHTS if not (folder / name).is_file()]:
-            raise ConfigurationError(
-                f"--track pose needs {' and '.join(lacking)} in {folder}; run platform.cohort track with --pose-weights FOLDER "
-                "once on this machine (docs/cohort.md says how to get them)"
-            )
+        _check(folder)
         self._detector, self._landmarks = (_network(folder / name) for name in (DETECTOR, LANDMARKS))
         self._anchors = np.array(list(_anchors()))  # [A, 2]
 
@@ -165,19 +161,27 @@ def keep_weights(given: Path | None, frames: Path) -> Path:
         kept.mkdir(mode=0o700, exist_ok=True)
         data = file.read_bytes()
         write_atomic(kept / name, lambda out, data=data: out.write(data))
-    LandmarkModel(kept)
+    _check(kept)
     return kept
+
+
+def _check(folder: Path) -> None:
+    """Raises a ConfigurationError where a folder does not hold the weights, or LiteRT is not installed."""
+    if lacking := [name for name in WEIGHTS if not (folder / name).is_file()]:
+        raise ConfigurationError(
+            f"--track pose needs {' and '.join(lacking)} in {folder}; run platform.cohort track with --pose-weights FOLDER "
+            "once on this machine (docs/cohort.md says how to get them)"
+        )
+    if find_spec("ai_edge_litert") is None:
+        raise ConfigurationError(
+            "--track pose needs LiteRT, which is not installed; run: pip install -c constraints.txt -e '.[pose]'"
+        )
 
 
 def _network(path: Path) -> Any:
     """Returns a function from a picture [N, N, 3] to the network's outputs."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        raise ConfigurationError(
-            "--track pose needs LiteRT, which is not installed; run: pip install -c constraints.txt -e '.[pose]'"
-        ) from None
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    from ai_edge_litert.interpreter import Interpreter  # an extra, and slow to load
+
     interpreter = Interpreter(str(path), num_threads=1)
     interpreter.allocate_tensors()
     given = interpreter.get_input_details()[0]["index"]
