@@ -94,7 +94,7 @@ def add_cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) 
         choices=TRACKERS,
         default=default.track,
         help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
-        "before a fixed camera, none takes the whole picture; boxes in the manifest are used in any case",
+        "before a fixed camera, pose finds a body's landmarks (extra pose; see docs/cohort.md), none takes the whole picture; boxes in the manifest are used in any case",
     )
     group.add_argument(
         "--allow-duplicate",

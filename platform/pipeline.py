@@ -189,7 +189,11 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
     """
     from platform.tuner import in_ray_tasks
 
+    from trainables.tracking.landmark_model import keep_weights
+
     cache = frame_cache(session.options)
+    if session.options.track == "pose":
+        keep_weights(None, cache)
     with session.console.ingest() as on_video:
         cohort = ingest_cohort(
             study.cohort,
