@@ -43,7 +43,11 @@ POD = record(
     "containers",
     automountServiceAccountToken=SWITCH,
     securityContext=record(
-        runAsNonRoot=SWITCH, runAsUser=NUMBER, runAsGroup=NUMBER, fsGroup=NUMBER, seccompProfile=record("type", type=TEXT)
+        runAsNonRoot=SWITCH,
+        runAsUser=NUMBER,
+        runAsGroup=NUMBER,
+        fsGroup=NUMBER,
+        seccompProfile=record("type", type=TEXT),
     ),
     tolerations=rows(record(key=TEXT, operator={"enum": ["Exists", "Equal"]}, effect=TEXT)),
     containers=rows(CONTAINER),
