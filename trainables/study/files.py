@@ -28,11 +28,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomic(path: Path, write: Callable[[IO[bytes]], Any], *, private: bool = False) -> None:
+def write_atomic(path: Path, write: Callable[[IO[bytes]], Any], *, private: bool = False, durable: bool = True) -> None:
     """Writes a file through a temporary one, fsync and rename: afterwards there is the old file or the whole new one.
 
     Args:
         private: Whether this user alone may read it (0600); else the process's file mode mask decides.
+        durable: Whether the file must outlive a power failure. The disk is waited for (fsync), a tenth of a second on some.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -44,7 +45,8 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], Any], *, private: bool
                     file.fileno(), 0o666 & ~_umask()
                 )  # mkstemp's 0600 would lock colleagues out of a shared folder
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -63,11 +65,10 @@ def write_text(path: Path, text: str) -> None:
     write_atomic(path, lambda file: file.write(text.encode()))
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Writes JSON atomically, without NaN: a number that is not finite is an error of the caller."""
-    write_text(
-        path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False, default=list) + "\n"
-    )
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False, default=list) + "\n"
+    write_atomic(path, lambda file: file.write(text.encode()), durable=durable)
 
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:

@@ -35,7 +35,8 @@ class FoldProgress:
         return 1.0 if self.phase == SCORING else 0.0
 
     def save(self, folder: Path) -> None:
-        write_json(folder / FILE, dataclasses.asdict(self))
+        """Writes the file without waiting for the disk: it is for the eye, and training goes on."""
+        write_json(folder / FILE, dataclasses.asdict(self), durable=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:

@@ -33,13 +33,16 @@ class Silhouette:
     """From the soles to the top of the head."""
 
 
-def silhouette_of(video: SmallVideo, boxes: Floats, passes: list[tuple[int, int]]) -> Silhouette | None:
+def silhouette_of(
+    video: SmallVideo, boxes: Floats, passes: list[tuple[int, int]], *, still: bool = False
+) -> Silhouette | None:
     """Returns what the silhouette shows in the frames of some passes; None before a camera that moves.
 
     Args:
         boxes: [F, 4] of the walker, in pixels of the video.
+        still: The picture does not move as a whole: where the walker fills it, sway cannot be told from walking.
     """
-    swayed = sway(video.frames)
+    swayed = np.zeros((len(video.frames), 2), dtype=np.int64) if still else sway(video.frames)
     if swayed is None:
         return None
     still = boxes / video.scale - np.tile(swayed, 2)  # [F, 4], where the walker is in the frames held still
