@@ -28,8 +28,8 @@ chroot "$root" chown -R user:user /home/user/stridefold
 for file in /etc/resolv.conf /etc/pip.conf /etc/xdg/pip /etc/ssl/certs/ca-certificates.crt; do
   [ ! -e "$file" ] || { mkdir -p "$root${file%/*}"; cp -rL "$file" "$root${file%/*}/"; }
 done
-# The folders, as pip's configuration names them: /opt/wheels, file:///opt/simple.
-folders=$(python3 -m pip config list | grep -oE "(file://)?/[^' ]+" | sed 's,^file://,,' | sort -u)
+# The folders that the configuration names: /opt/wheels; of file:///opt/index/simple also the files next to it.
+folders=$(python3 -m pip config list | grep -oE "(file://)?/[^' ]+" | sed -e 's,^file://,,' -e 's,/simple/*$,,' | sort -u)
 pip=$(env | grep '^PIP_' | sed "s/.*/'&'/" | tr '\n' ' ')
 
 # In namespaces of its own, whose processes and mounts end with it.

@@ -126,8 +126,14 @@ def run_into_time_limit(hosts: Hosts) -> None:
         p for node in NODES for p in hosts.processes(node) if "/ray/" in p or "ray::" in p or "platform.search" in p
     ]
     assert not left, left
-    kept = {node: hosts.run(node, "ls -A /tmp").stdout.split() for node in NODES}
-    assert not any(kept.values()), kept
+    # What PyTorch and Python's multiprocessing keep in /tmp is theirs.
+    kept = [
+        n
+        for node in NODES
+        for n in hosts.run(node, "ls -A /tmp").stdout.split()
+        if n.startswith(("ray", "stridefold", "tmp."))
+    ]
+    assert not kept, kept
     say("no process of Ray and no file of it is left on the nodes")
 
 
