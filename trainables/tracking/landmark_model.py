@@ -10,9 +10,10 @@ Source: Bazarevsky et al., BlazePose: On-device Real-time Body Pose tracking, 20
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,9 @@ def keep_weights(given: Path | None, frames: Path) -> Path:
         ConfigurationError: A file is missing or is another one, or LiteRT is not installed.
     """
     kept = frames / FOLDER
-    for name, sha256 in WEIGHTS.items() if given is not None else ():
+    for name, sha256 in WEIGHTS.items():
+        if given is None:
+            break
         file = given / name
         if not file.is_file():
             raise ConfigurationError(
@@ -159,10 +162,14 @@ def keep_weights(given: Path | None, frames: Path) -> Path:
                 "'Landmarks', says"
             )
         kept.mkdir(mode=0o700, exist_ok=True)
-        data = file.read_bytes()
-        write_atomic(kept / name, lambda out, data=data: out.write(data))
+        write_atomic(kept / name, partial(_copy, file))
     _check(kept)
     return kept
+
+
+def _copy(source: Path, out: IO[bytes]) -> None:
+    """Writes what a file holds."""
+    out.write(source.read_bytes())
 
 
 def _check(folder: Path) -> None:

@@ -45,14 +45,14 @@ def silhouette_of(
     swayed = np.zeros((len(video.frames), 2), dtype=np.int64) if still else sway(video.frames)
     if swayed is None:
         return None
-    still = boxes / video.scale - np.tile(swayed, 2)  # [F, 4], where the walker is in the frames held still
+    steady = boxes / video.scale - np.tile(swayed, 2)  # [F, 4], where the walker is in the frames held still
     used = np.zeros(len(boxes), dtype=bool)
     for first, last in passes:
         used[first:last] = True
     values = np.full((3, len(boxes)), np.nan)
     for index, mask in enumerate(masks(held_still(video.frames, swayed))):
-        if used[index] and not np.isnan(still[index]).any():
-            values[:, index] = _measured(mask, still[index])
+        if used[index] and not np.isnan(steady[index]).any():
+            values[:, index] = _measured(mask, steady[index])
     values[1] += swayed[:, 0]
     return Silhouette(spread=values[0] * video.scale, trunk=values[1] * video.scale, height=values[2] * video.scale)
 
