@@ -23,6 +23,7 @@ from platform.sites import read_places
 from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study, permuted
 
+from reports.documents.kept_drawings import KeptDrawings
 from reports.documents.page import write_report
 from search_spaces import Space, load_space
 from trainables.cohort.manifest import read_manifest
@@ -40,7 +41,7 @@ from trainables.training.fold import check_prompts
 
 def search(options: SearchOptions, console: Console) -> Path:
     """Checks everything, then trains, chooses, explains, compares and reports; returns the study's folder."""
-    started = time.monotonic()
+    started, drawings = time.monotonic(), KeptDrawings()
     plan = make_plan(options, console)
     options, space, cohort, task, backbone = plan.options, plan.space, plan.cohort, plan.task, plan.backbone
     with lock(options.study_folder()):
@@ -59,7 +60,7 @@ def search(options: SearchOptions, console: Console) -> Path:
                 chosen = session.search(study, "search")
                 describe(study, chosen, session)
                 write_best(study, chosen, session)
-                write_report(study.folder, pdf=False)
+                write_report(study.folder, pdf=False, kept=drawings)
                 study = run_baselines(study, session)
                 if options.learning_curve:
                     run_learning_curve(study, chosen, session)
@@ -68,7 +69,7 @@ def search(options: SearchOptions, console: Console) -> Path:
                     run_nested(study, session)
                 null = tuple(run_permutation(study, n, session) for n in range(options.permutations))
             finish(study, null, time.monotonic() - started)
-    page = write_report(study.folder)
+    page = write_report(study.folder, kept=drawings)
     show(study, chosen, console)
     console.say(f"report: {page}")
     console.say(f"next: python -m platform.predict {shlex.quote(str(study.folder))} VIDEO ...")

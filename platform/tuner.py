@@ -1,6 +1,7 @@
 """Optuna proposes, Ray Tune runs: the study's database and its fold results are the truth, Tune keeps nothing."""
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,8 @@ from trainables.study.metrics import log_loss, score
 from trainables.study.progress import forget_all
 from trainables.study.records import FoldResult
 
+IN_FLIGHT = 2048
+"""Videos that are with Ray at once: each waiting looks at all of them, and 100,000 would take hours to look at."""
 INTERRUPTED = "the search was stopped during this trial, and tried its parameters again"
 
 
@@ -171,8 +174,12 @@ def in_ray_tasks(jobs: Sequence[Any], function: Callable[[Any], Any] = ingest_or
         function: What is done with a job: a video is decoded into the frame cache, or as `following.py` says.
     """
     task = ray.remote(function).options(num_cpus=1, scheduling_strategy="SPREAD")
-    waiting = {task.remote(job): index for index, job in enumerate(jobs)}
-    while waiting:
+    waiting: dict[ray.ObjectRef, int] = {}
+    coming = iter(enumerate(jobs))
+    while True:
+        waiting |= {task.remote(job): index for index, job in itertools.islice(coming, IN_FLIGHT - len(waiting))}
+        if not waiting:
+            return
         (done,), _ = ray.wait(list(waiting), num_returns=1)
         yield waiting.pop(done), ray.get(done)
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import wording
+from reports.documents.kept_drawings import KeptDrawings
 from reports.documents.methods import methods, on_single_answers
 from reports.documents.model_card import model_card
 from reports.documents.pdf import write_pdf
@@ -41,7 +42,14 @@ from trainables.study.prediction_sets import NAME as PREDICTION_SETS
 MINUS, DASH = "−", "–"
 
 
-def write_report(study: Path, *, share: bool = False, filmstrips: FramesOf | None = None, pdf: bool = True) -> Path:
+def write_report(
+    study: Path,
+    *,
+    share: bool = False,
+    filmstrips: FramesOf | None = None,
+    pdf: bool = True,
+    kept: KeptDrawings | None = None,
+) -> Path:
     """Writes report.html, results.json, predictions.parquet and model_card.md of a study; returns the page's path.
 
     predictions.parquet has the nested predictions where there are any; those of the search's own folds, by which the
@@ -54,6 +62,7 @@ def write_report(study: Path, *, share: bool = False, filmstrips: FramesOf | Non
         share: Write into the study's folder `shared`, with pseudonyms for subjects and videos.
         filmstrips: Gives the frames of a wrong video to show: faces. None shows none.
         pdf: Print the page to report.pdf too, where a Chromium is installed.
+        kept: Of the page before, where the study's page was written before; saves drawing the same again.
 
     Raises:
         StridefoldError: The folder is not a study, or a file in it is missing or damaged.
@@ -66,7 +75,7 @@ def write_report(study: Path, *, share: bool = False, filmstrips: FramesOf | Non
     if share:
         analysis, folder = pseudonymised(analysis, study), study / "shared"
     with _rarely_collected():
-        page = render(analysis, filmstrips)
+        page = render(analysis, filmstrips, kept)
     if analysis.results is not None:
         assert analysis.shown is not None
         write_parquet(folder / "predictions.parquet", named_predictions(analysis, analysis.shown.predictions))
@@ -120,7 +129,7 @@ def environment() -> Environment:
     return made
 
 
-def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
+def render(analysis: Analysis, filmstrips: FramesOf | None = None, kept: KeptDrawings | None = None) -> str:
     """Returns the page as HTML text."""
     nested = analysis.nested is not None and analysis.nested.estimate is not None
     compared = nested or (analysis.results is not None and bool(analysis.results.comparisons))
@@ -133,7 +142,7 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None) -> str:
             found=analysis.results,
             shown=analysis.shown,
             answer=_answer(analysis),
-            drawings=_drawings(analysis),
+            drawings=_drawings(analysis, kept or KeptDrawings()),
             leaders=_leaders(analysis),
             methods=_methods(analysis),
             wording=wording,
@@ -237,7 +246,7 @@ def _only_answer(analysis: Analysis) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
-def _drawings(analysis: Analysis) -> dict[str, Any]:
+def _drawings(analysis: Analysis, kept: KeptDrawings) -> dict[str, Any]:
     found, metric = analysis.results, analysis.study.metric
     answer = _answer(analysis)
     scores = [s for axis in analysis.search.slices for _, s, _ in axis.points]
@@ -249,7 +258,7 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
         "intervals": score_figures.intervals(analysis.shown.levels[0]) if analysis.shown else None,
         "permutation": score_figures.permutation(found.null, permuted, metric) if found and found.null else None,
         "folds": score_figures.folds(found.folds) if found else None,
-        "training": draw_curves(found.folds_done) if found else (),
+        "training": kept.of(draw_curves, found.folds_done) if found else (),
         "history": search_figures.history(
             analysis.leaderboard, analysis.search, metric, chance, len(analysis.splits.folds)
         ),
@@ -262,9 +271,11 @@ def _drawings(analysis: Analysis) -> dict[str, Any]:
         "decisions": draw_decision_curve(analysis.decisions) if analysis.decisions else None,
         "parallel": parallel_coordinates(analysis.leaderboard, metric, len(analysis.splits.folds), analysis.search),
         "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
-        "planes": [draw_plane(found.maps, i) for i in range(len(found.maps.planes))] if found and found.maps else [],
-        "numbers": draw_numbers(found.maps) if found and found.maps else None,
-        "decoded": [score_figures.decoded(c, i) for i, c in enumerate(analysis.words.classes)],
+        "planes": [kept.of(draw_plane, found.maps, i) for i in range(len(found.maps.planes))]
+        if found and found.maps
+        else [],
+        "numbers": kept.of(draw_numbers, found.maps) if found and found.maps else None,
+        "decoded": [kept.of(score_figures.decoded, c, i) for i, c in enumerate(analysis.words.classes)],
     }
     return drawings
 

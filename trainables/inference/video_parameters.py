@@ -105,7 +105,8 @@ def fit_videos(config: TrainConfig, job: FoldJob, seed: int) -> tuple[VideoHead,
         return None
     center, scale = statistics.mean(0), statistics.std(0).clamp(min=1e-6)
     inputs = (statistics - center) / scale
-    errors = [[_held_out_errors(inputs, values[:, p], parts, penalty) for p in chosen] for penalty in PENALTIES]
+    gram = inputs @ inputs.T / inputs.shape[1]
+    errors = list(zip(*(_held_out_errors(gram, values[:, p], parts) for p in chosen), strict=True))  # by penalty
     best = int(np.argmax([np.median([1 - error / median for error, median in row]) for row in errors]))
     weight, bias = torch.zeros(inputs.shape[1], values.shape[1], dtype=torch.float64), np.full(values.shape[1], np.nan)
     for p in chosen:
@@ -175,17 +176,30 @@ def estimate_videos(
     return dict(zip(kept["video"].to_list(), estimates(ensemble.cohort, heads, statistics), strict=True))
 
 
-def _held_out_errors(inputs: Tensor, values: np.ndarray, parts: np.ndarray, penalty: float) -> tuple[float, float]:
-    """Returns the mean absolute errors of ridge regression and of the median, each part held out once."""
+def _held_out_errors(gram: Tensor, values: np.ndarray, parts: np.ndarray) -> list[tuple[float, float]]:
+    """Returns for each of PENALTIES the mean absolute errors of `_ridge` and of the median, each part held out once.
+
+    Args:
+        gram: Products of the videos' inputs over the number of statistics, [N, N]; all that the regression needs of them.
+        values: [N], NaN where not measured.
+    """
     measured, off, median_off = np.isfinite(values), [], []
+    penalties = torch.tensor(PENALTIES, dtype=gram.dtype)[:, None, None]
     for part in np.unique(parts):
-        fitted, held = measured & (parts != part), measured & (parts == part)
-        if not held.any() or fitted.sum() < 2:
+        fitted, held = (np.flatnonzero(measured & side) for side in (parts != part, parts == part))
+        if not len(held) or len(fitted) < 2:
             continue
-        weight, bias = _ridge(inputs[fitted], values[fitted], penalty)
-        off += np.abs((inputs[held] @ weight).numpy() + bias - values[held]).tolist()
-        median_off += np.abs(np.median(values[fitted]) - values[held]).tolist()
-    return float(np.mean(off)), max(float(np.mean(median_off)), 1e-12)
+        inner, across = gram[fitted][:, fitted], gram[held][:, fitted]
+        means = inner.mean(0)
+        kernel = inner - means - means[:, None] + means.mean()  # as of inputs less their mean over the fitted videos
+        across = across - across.mean(1, keepdim=True) - means + means.mean()
+        wanted = torch.from_numpy(values[fitted] - values[fitted].mean())
+        ridge = torch.linalg.solve(kernel + penalties * torch.eye(len(fitted), dtype=gram.dtype), wanted[:, None])
+        said = (across @ ridge)[..., 0].numpy() + values[fitted].mean()  # [penalties, held]
+        off.append(np.abs(said - values[held]))
+        median_off.append(np.abs(np.median(values[fitted]) - values[held]))
+    median = max(float(np.concatenate(median_off).mean()), 1e-12)
+    return [(float(error), median) for error in np.concatenate(off, axis=1).mean(1)]
 
 
 def _ridge(inputs: Tensor, values: np.ndarray, penalty: float) -> tuple[Tensor, float]:

@@ -142,6 +142,7 @@ class ParameterDecoder(nn.Module):
                 n_embd=config.width,
                 n_layer=config.layers,
                 n_head=config.heads,
+                activation_function="gelu_pytorch_tanh",  # GPT-2's own function in one kernel instead of eight
                 resid_pdrop=0.0,
                 embd_pdrop=0.0,
                 attn_pdrop=0.0,
