@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install demo example test lint docs wheel faults cluster-test slurm-test mlflow-test bench
+.PHONY: help install demo example test lint docs wheel faults cluster-test slurm-test mlflow-test fresh-test bench
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
 	@echo "make example the same, and its page as reports/example.html"
@@ -18,6 +18,7 @@ help:
 	@echo "make cluster-test  cluster.yaml on simulated hosts, which are lost in mid-search; as root"
 	@echo "make mlflow-test   --mlflow against a real MLflow server, in an environment of its own"
 	@echo "make slurm-test    slurm/search.sbatch on a real SLURM with two simulated nodes; as root"
+	@echo "make fresh-test    installation and a search on a Debian with Python and make alone; as root"
 
 install: $(INSTALLED)
 
@@ -63,6 +64,11 @@ cluster-test: $(INSTALLED)
 
 slurm-test: $(INSTALLED)
 	$(BIN)/python -m tests.slurm
+
+# Needs debootstrap; a few minutes and 3 GB for each of the two.
+fresh-test:
+	sh tests/fresh/run.sh readme
+	sh tests/fresh/run.sh image
 
 # The whole of MLflow, whose server the tests then start, in an environment of its own.
 mlflow-test: $(INSTALLED)

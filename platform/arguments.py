@@ -172,6 +172,19 @@ def _evaluation_options(parser: argparse.ArgumentParser, default: SearchOptions)
         "once by its choice; 0 is off",
     )
     group.add_argument(
+        "--learning-curve",
+        action=argparse.BooleanOptionalAction,
+        default=default.learning_curve,
+        help="train the chosen configuration on 0.4, 0.6 and 0.8 of each fold's training subjects too: would more patients help?",
+    )
+    group.add_argument(
+        "--coverage",
+        type=float,
+        metavar="SHARE",
+        default=default.coverage,
+        help="share of new people whose prediction set is to hold their true class; sets are calibrated by the outer folds",
+    )
+    group.add_argument(
         "--baselines",
         type=names,
         metavar="A,B",

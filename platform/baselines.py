@@ -6,15 +6,16 @@ from platform.study import Study
 import polars as pl
 
 from trainables.errors import ConfigurationError, StridefoldError
+from trainables.model_kinds import FROM_NUMBERS
 from trainables.study.metrics import score
 from trainables.study.records import Cohort, FoldResult
 
 
 def check_baselines(names: tuple[str, ...], cohort: Cohort) -> None:
     """Raises a ConfigurationError where the cohort lacks what a baseline needs."""
-    if "parameters" in names and not cohort.parameters:
+    if (asked := [name for name in FROM_NUMBERS if name in names]) and not cohort.parameters:
         raise ConfigurationError(
-            "--baselines parameters needs numeric columns, but the cohort has none; leave it out of the list"
+            f"--baselines {asked[0]} needs numeric columns, but the cohort has none; leave it out of the list"
         )
     if "attributes" in names and not cohort.attributes:
         raise ConfigurationError(

@@ -1,5 +1,6 @@
 """What every command has in common: its errors are one sentence, and a signal ends it with one line and what it has kept."""
 
+import io
 import logging
 import os
 import signal
@@ -28,13 +29,18 @@ def run(command: Callable[[], int], console: Console, *, stopped: str = "stopped
         stopped: what is said where a signal ends it, a second one at once.
         kept: what is said of finished work where a file cannot be read or written.
     """
-    with as_found(quiet=logging.ERROR), _signals(stopped) as received:
+    with as_found(quiet=logging.ERROR), _any_character(), _signals(stopped) as received:
         try:
             return command()
         except StridefoldError as error:
             problem: Exception = error
         except OSError as error:
             problem = StridefoldError(f"{sentence(error)}{f'; {kept}' if kept else ''}")
+        except UnicodeEncodeError as error:
+            if error.reason != "surrogates not allowed":
+                raise
+            name = os.fsencode(str(error.object))
+            problem = StridefoldError(f"{name!r} is a name that is not UTF-8, which no table can hold; rename it")
         except KeyboardInterrupt:
             received.append(signal.SIGINT)  # where it is not the handler's: outside the main thread
         except SystemExit as error:
@@ -68,6 +74,21 @@ def leave(status: int) -> NoReturn:
     if status > 128:
         os._exit(status)
     sys.exit(status)
+
+
+@contextmanager
+def _any_character() -> Iterator[None]:
+    """Writes characters that the terminal's encoding lacks as escapes: a class's name would end a search otherwise."""
+    output = sys.stdout
+    if not isinstance(output, io.TextIOWrapper) or output.errors != "strict":
+        yield
+        return
+    output.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        if not output.closed:
+            output.reconfigure(errors="strict")
 
 
 @contextmanager

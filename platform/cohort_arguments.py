@@ -71,6 +71,12 @@ def add_cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) 
         help="columns that describe subjects, as age,sex,site: the model does not see them; results are shown by subgroup",
     )
     group.add_argument(
+        "--second-rating",
+        metavar="COLUMN",
+        help="column of a second rater's classes, in the values of the label: the page shows how far the raters agree, and the "
+        "model with each",
+    )
+    group.add_argument(
         "--follow-links",
         action=argparse.BooleanOptionalAction,
         default=False,
@@ -88,7 +94,7 @@ def add_cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) 
         choices=TRACKERS,
         default=default.track,
         help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
-        "before a fixed camera, none takes the whole picture; boxes in the manifest are used in any case",
+        "before a fixed camera, pose finds a body's landmarks (extra pose; see docs/cohort.md), none takes the whole picture; boxes in the manifest are used in any case",
     )
     group.add_argument(
         "--allow-duplicate",

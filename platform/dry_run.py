@@ -112,6 +112,8 @@ def _work_lines(options: SearchOptions, work: Workload, splits: Splits, inner: l
         lines.append(
             f"permuted labels: {options.permutations} x {trials} trials x {_folds(splits, options)} = {work.permuted} folds more"
         )
+    if work.learning:
+        lines.append(f"learning curve: {work.learning} folds more of the chosen configuration, with fewer subjects")
     if work.baselines:
         lines.append("baselines: " + ", ".join(f"{count} folds of {name}" for name, count in work.baselines.items()))
     return lines

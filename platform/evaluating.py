@@ -21,7 +21,9 @@ from trainables.inference.ensemble import Ensemble, load_frozen, score_videos
 from trainables.inference.exported import Estimate, ExportedModel, open_model
 from trainables.inference.second_cohort import refuse_copies, refuse_known, under_classes
 from trainables.knowledge.tasks import load_task, task_from_dict
+from trainables.simulation.cohort import is_simulated
 from trainables.study.metrics import mean_of_folds
+from trainables.study.prediction_sets import UNKNOWN
 from trainables.study.records import Cohort
 from trainables.study.vocabulary import tracker_of
 
@@ -40,7 +42,7 @@ def evaluate(options: EvaluateOptions, console: Console) -> int:
     cache = open_frames(options.cache)
     with console.ingest() as on_video:
         cohort, predictions, copies = _on_machine(options, ensemble, cohort, trained, cache, on_video)
-    found = evaluation(cohort, predictions, source(ensemble, options), (*checks, *copies))
+    found = evaluation(cohort, predictions, source(ensemble, options), (*checks, *copies), ensemble.sets)
     page = write_evaluation(options.folder, found)
     show(found, console)
     console.say(f"page: {page}")
@@ -72,6 +74,7 @@ def second_cohort(options: EvaluateOptions, ensemble: Ensemble, console: Console
         columns=options.column,
         attributes=options.attribute,
         only_scored=True,
+        simulated=is_simulated(options.cohort),
         label_per_video=options.label_per_video,
         follow_links=options.follow_links,
         on_note=lambda note: None if note.startswith(("gait parameters", "left out")) else console.say(f"  {note}"),
@@ -162,5 +165,11 @@ def show(found: Evaluation, console: Console) -> None:
     for one in found.subgroups:
         if one.gap is not None:
             console.say(f"  by {one.attribute}: a gap of {one.gap:.3f} between groups (p = {one.adjusted:.3f}, Holm)")
+    for m in found.sets[:1]:
+        low, high = m.held_interval
+        console.say(
+            f"  {m.held:.0%} ({low:.0%} to {high:.0%}) of {m.units} {m.level}s have their class in a set that was made to hold "
+            f"{found.promised.percent if found.promised else ''}; {m.unknown:.0%} of the sets say {UNKNOWN!r}"
+        )
     for line in found.checks:
         console.say(f"  {line}")

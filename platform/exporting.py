@@ -139,6 +139,7 @@ def model_record(ensemble: Ensemble, analysis: Analysis, name: str, cache: str) 
         versions=record.versions,
         estimate=estimate(analysis),
         likeness=likeness_of(ensemble, cache),
+        sets=None if analysis.sets is None else analysis.sets.record,
         calibration=None if calibrated is None else {key: getattr(calibrated, key) for key in shown},
     )
 

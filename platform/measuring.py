@@ -12,15 +12,19 @@ from trainables.cohort.new_videos import read_manifest_videos
 from trainables.cohort.own_boxes import job_of
 from trainables.errors import CohortError, ConfigurationError
 from trainables.recordings.containers import VideoError
-from trainables.tracking.gait import KEYS, Measured
-from trainables.tracking.measuring import measured_or_error
+from trainables.tracking.gait import Measured
+from trainables.tracking.landmark_model import keep_weights
+from trainables.tracking.measuring import keys_of, measured_or_error
 
 NAMED = 3
 """Videos that a line names; the rest are counted."""
 
 
-def measure(options: SearchOptions, out: Path, console: Console) -> int:
+def measure(options: SearchOptions, out: Path, console: Console, pose_weights: Path | None = None) -> int:
     """Measures every walker, writes the manifest and a table of qualities next to it, and says what could not be measured.
+
+    Args:
+        pose_weights: Folder of the landmark model's weights, where they are not kept from an earlier time.
 
     Raises:
         CohortError: Lists every video that cannot be read; nothing is written then.
@@ -32,6 +36,8 @@ def measure(options: SearchOptions, out: Path, console: Console) -> int:
     manifest = Path(options.cohort or "")
     videos = read_manifest_videos(manifest, follow_links=options.follow_links, columns=options.column)
     cache = frame_cache(options)
+    if options.track == "pose":
+        keep_weights(pose_weights, cache)
     jobs = [job_of(row, options.track, cache) for row in videos.iter_rows(named=True)]
     results: dict[int, Measured | VideoError] = {}
     with ray_session(options), console.progress("measuring walkers", len(jobs)) as on_video:
@@ -44,17 +50,20 @@ def measure(options: SearchOptions, out: Path, console: Console) -> int:
     if problems := [f"{names[i]} {r.problem}" for i, r in sorted(results.items()) if isinstance(r, VideoError)]:
         raise CohortError(str(manifest), problems)
     found = [one for _, one in sorted(results.items()) if isinstance(one, Measured)]
-    write_measured(manifest, out, KEYS, [one.values for one in found])
+    keys = keys_of(options.track)
+    write_measured(manifest, out, keys, [one.values for one in found])
     qualities = out.with_name(f"{out.stem}-quality.csv")
-    write_qualities(qualities, videos["subject"].to_list(), names, found)
-    for line in told(names, found):
+    write_qualities(qualities, videos["subject"].to_list(), names, found, keys)
+    for line in told(names, found, keys):
         console.say(line)
     console.say(f"manifest: {out}")
     console.say(f"qualities: {qualities}")
     return 0
 
 
-def write_qualities(path: Path, subjects: Sequence[str], names: Sequence[str], found: Sequence[Measured]) -> None:
+def write_qualities(
+    path: Path, subjects: Sequence[str], names: Sequence[str], found: Sequence[Measured], keys: Sequence[str]
+) -> None:
     """Writes one row per video and parameter: its quality from 0 to 1, the steps that were counted, and why it is missing."""
     rows = [
         (
@@ -66,14 +75,14 @@ def write_qualities(path: Path, subjects: Sequence[str], names: Sequence[str], f
             one.missing.get(key, ""),
         )
         for subject, name, one in zip(subjects, names, found, strict=True)
-        for key in KEYS
+        for key in keys
     ]
     write_rows(path, ("subject", "video", "parameter", "quality", "steps", "missing"), rows)
 
 
-def told(names: Sequence[str], found: Sequence[Measured]) -> list[str]:
+def told(names: Sequence[str], found: Sequence[Measured], keys: Sequence[str]) -> list[str]:
     """Returns in how many videos each parameter was measured, and why it was not in others."""
-    lines = [f"  {key}: {sum(key in one.values for one in found)} of {len(found)} videos" for key in KEYS]
+    lines = [f"  {key}: {sum(key in one.values for one in found)} of {len(found)} videos" for key in keys]
     reasons: dict[str, list[str]] = {}
     for name, one in zip(names, found, strict=True):
         for reason in dict.fromkeys(one.missing.values()):

@@ -11,7 +11,7 @@ from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 from trainables.model_kinds import BASELINES
 from trainables.study.files import file_sha256
-from trainables.study.vocabulary import COSTS, READERS, RULES, parse_metric
+from trainables.study.vocabulary import COSTS, COVERAGE, READERS, RULES, parse_metric
 
 SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.steps": 100,
@@ -32,8 +32,11 @@ CONTINUES = (
     "permutations",
     "permutation_trials",
     "outer_folds",
+    "learning_curve",
+    "second_rating",
     "baselines",
     "refit",
+    "coverage",
     "allow_duplicate",
     "follow_links",
     "address",
@@ -69,6 +72,7 @@ class SearchOptions:
     parameter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     attribute: tuple[str, ...] = ()
+    second_rating: str | None = None
     follow_links: bool = False
     label_per_video: bool = False
     track: str = "motion"
@@ -92,7 +96,9 @@ class SearchOptions:
     fold: int | None = None
     fold_column: str | None = None
     outer_folds: int = 0
+    learning_curve: bool = False
     baselines: tuple[str, ...] = ("untrained", "frozen_motion")
+    coverage: float = COVERAGE
     permutations: int = 0
     permutation_trials: int | None = None
     allow_duplicate: tuple[str, ...] = ()
@@ -146,6 +152,10 @@ class SearchOptions:
         if not 0 <= self.prune <= 0.5:
             raise ConfigurationError(
                 f"--prune is {self.prune}, but must be a p-value from 0 (never) to 0.5; 0.1 is usual"
+            )
+        if not 0.5 <= self.coverage <= 0.99:
+            raise ConfigurationError(
+                f"--coverage is {self.coverage}, but must be a share of people from 0.5 to 0.99; 0.9 is usual"
             )
         if self.choose not in RULES or (self.cost is not None and self.cost not in COSTS):
             raise ConfigurationError(
@@ -254,3 +264,18 @@ def _prompts_of(path: Path) -> dict[str, str]:
 def home_path(text: str) -> Path:
     """Returns the path of an argument, with ~ as the home folder."""
     return Path(os.path.expanduser(text))
+
+
+def require_utf8(option: str, path: Path) -> None:
+    """Checks that tables and Ray can hold a path.
+
+    Raises:
+        ConfigurationError: A part of its name is in another encoding.
+    """
+    whole = str(path.absolute())
+    try:
+        whole.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{option} is in {os.fsencode(whole)!r}, a name that is not UTF-8, which no table can hold; rename the folder"
+        ) from None

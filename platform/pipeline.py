@@ -11,10 +11,11 @@ from platform.best_model import write_best
 from platform.config_file import write_config
 from platform.console import Console
 from platform.following import followed
+from platform.learning import run_learning_curve
 from platform.memory import worker_memory
 from platform.mlflow_runs import mirrored
 from platform.nested import open_nested, run_nested
-from platform.options import SearchOptions
+from platform.options import SearchOptions, require_utf8
 from platform.resources import ray_session
 from platform.sampling import check_space
 from platform.session import Session, frame_cache
@@ -31,7 +32,7 @@ from trainables.data.cache_folder import close_folder, open_cache
 from trainables.knowledge.parameters import load_parameters, with_video_parameters
 from trainables.knowledge.tasks import Task, load_task
 from trainables.model.backbone import Backbone, load_backbone
-from trainables.simulation.cohort import VERSION, simulate_cohort
+from trainables.simulation.cohort import VERSION, is_simulated, simulate_cohort
 from trainables.study.files import read_json
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import CODE_CHANGED, Cohort
@@ -61,6 +62,8 @@ def search(options: SearchOptions, console: Console) -> Path:
                 write_best(study, chosen, session)
                 write_report(study.folder, pdf=False, kept=drawings)
                 study = run_baselines(study, session)
+                if options.learning_curve:
+                    run_learning_curve(study, chosen, session)
                 read_places(study, session)
                 if options.outer_folds:
                     run_nested(study, session)
@@ -91,6 +94,7 @@ def make_plan(options: SearchOptions, console: Console) -> Plan:
     Raises:
         StridefoldError: The first thing that is wrong.
     """
+    require_utf8("--study", options.study_folder())
     space, reference = load_space(options.space), options.reference()
     options = options.completed(space)
     check_space(space, reference, options.sampler or "tpe")
@@ -129,6 +133,7 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         console.say(f"no --cohort given: {options.subjects} simulated subjects, not patients")
         path = simulate_cohort(open_cache(options.cache) / name, subjects=options.subjects, seed=options.seed)
         close_folder(path.parent)
+    require_utf8("--cohort", path)
     label = options.label or (task.label if task else "diagnosis")
     cohort, task = read_manifest(
         path,
@@ -139,12 +144,13 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         named=options.parameter,
         ignore=options.ignore,
         attributes=options.attribute,
+        second_rating=options.second_rating,
         own_parameters=bool(options.parameters),
         folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
         fold_column=options.fold_column,
         follow_links=options.follow_links,
         label_per_video=options.label_per_video,
-        simulated=options.cohort is None,
+        simulated=options.cohort is None or is_simulated(path),
         on_note=lambda note: console.say(f"  {note}"),
     )
     console.say(summary(cohort))
@@ -184,7 +190,11 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
     """
     from platform.tuner import in_ray_tasks
 
+    from trainables.tracking.landmark_model import keep_weights
+
     cache = frame_cache(session.options)
+    if session.options.track == "pose":
+        keep_weights(None, cache)
     with session.console.ingest() as on_video:
         cohort = ingest_cohort(
             study.cohort,

@@ -23,6 +23,7 @@ from trainables.inference.predictions import Prediction
 from trainables.inference.video_parameters import Estimate
 from trainables.recordings.decode import RATE
 from trainables.study.files import write_json, write_text
+from trainables.study.prediction_sets import in_words
 from trainables.study.training_version import TRAINING_VERSION, source_hash
 from trainables.study.vocabulary import LEVELS
 
@@ -110,9 +111,16 @@ def as_table(ensemble: Ensemble, shown: list[Prediction]) -> tuple[list[str], li
         columns = {"subject": [p.subject or "" for p in shown]} | columns
     if len(ensemble.folds) > 1:
         columns["folds that agree"] = [f"{p.agreeing} of {len(p.by_fold)}" for p in shown]
+    if ensemble.sets is not None and ensemble.sets.rules:
+        columns[f"{ensemble.sets.percent} set"] = [set_in_words(p, classes) or "" for p in shown]
     probabilities = [[f"{p.probabilities[i]:.3f}" for p in shown] for i in range(len(classes))]
     header = [*columns, *classes]
     return header, [list(row) for row in zip(*columns.values(), *probabilities, strict=True)]
+
+
+def set_in_words(p: Prediction, classes: tuple[str, ...]) -> str | None:
+    """Returns a prediction's set, as 'healthy or AD' or 'does not know'; None where the model has none."""
+    return None if p.answers is None else in_words(p.answers, classes)
 
 
 def description(p: Prediction, classes: tuple[str, ...], ensemble: Ensemble) -> str:
@@ -162,6 +170,8 @@ def cautions(ensemble: Ensemble, seen: list[Seen], far: tuple[Unlike, ...] = ())
         lines.append(
             "note: the source text of the trainers is not the study's; their version is, so they compute the same"
         )
+    if ensemble.sets is not None:
+        lines.append(f"note: {ensemble.sets.sentence()}")
     unlike = (one.sentence() for one in far if one.unlike)
     return [*lines, *(caution(s) for s in seen), *unlike, f"warning: {NOTICE}"]
 
@@ -229,6 +239,8 @@ def as_document(
             "label_value": values[p.predicted],
             "probabilities": dict(zip(classes, p.probabilities, strict=True)),
             "folds_agreeing": p.agreeing,
+            "set": None if p.answers is None else [classes[index] for index in p.answers],
+            "set_in_words": set_in_words(p, classes),
             "by_fold": [
                 {"fold": fold, "probabilities": dict(zip(classes, own, strict=True))}
                 for fold, own in zip(ensemble.folds, p.by_fold, strict=True)
@@ -251,6 +263,7 @@ def as_document(
         "backbone": {"name": record.backbone["name"], "sha256": record.backbone["sha256"]},
         "in_study": [dataclasses.asdict(s) for s in seen],
         "unlike_training": plain(far),
+        "prediction_sets": None if ensemble.sets is None else dataclasses.asdict(ensemble.sets),
         **{f"{level}s": [entry(p) for p in found if p.level == level] for level in LEVELS},
     }
 
@@ -270,6 +283,7 @@ def as_rows(ensemble: Ensemble, found: list[Prediction]) -> pl.DataFrame:
             **{f"probability of {name}": value for name, value in zip(classes, p.probabilities, strict=True)},
             "folds": len(p.by_fold),
             "folds_agreeing": p.agreeing,
+            "set": set_in_words(p, classes),
             "description": p.description and p.description.decoded.sentence,
             "description_fold": p.description and p.description.fold,
             "description_cosine": p.description and p.description.similarity,

@@ -85,7 +85,10 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
         "permutations",
         "permutation_trials",
         "outer_folds",
+        "learning_curve",
+        "second_rating",
         "refit",
+        "coverage",
         "allow_duplicate",
         "workers",
         "cpus_per_worker",
@@ -201,7 +204,7 @@ def permuted(study: Study, number: int, options: SearchOptions) -> Study:
             problem = error
             continue
         folder = study.folder / "permutations" / str(number)
-        return _part(study, cohort, folder, f"permutation-{number}", functools.partial(_same, splits))
+        return part_of(study, cohort, folder, f"permutation-{number}", functools.partial(_same, splits))
     raise ConfigurationError(f"--permutations: none of {SHUFFLES} shuffles of the labels has folds ({problem})")
 
 
@@ -224,7 +227,7 @@ def outer_study(study: Study, options: SearchOptions) -> Study:
             by_column=options.fold_column is not None,
         )
 
-    outer = _part(study, study.cohort, study.folder / "outer", "outer", splits)
+    outer = part_of(study, study.cohort, study.folder / "outer", "outer", splits)
     if (begun := len(outer.splits.folds)) != options.outer_folds:
         raise ConfigurationError(
             f"{study.folder} was begun with --outer-folds {begun}, but now it is {options.outer_folds}; "
@@ -242,7 +245,7 @@ def inner_study(outer: Study, fold: Fold, options: SearchOptions) -> Study:
     videos = outer.cohort.videos.filter(pl.col("subject").is_in(list(fold.train)))
     cohort = dataclasses.replace(outer.cohort, videos=videos)
     try:
-        return _part(
+        return part_of(
             outer, cohort, outer.folder / str(fold.index), f"{fold.index}", lambda: splits_for(cohort, options)
         )
     except ConfigurationError as error:
@@ -255,10 +258,10 @@ def refit_study(study: Study) -> Study:
     """Returns a study with one fold that trains on every subject and holds none out, in best/refit."""
     everyone = Fold(index=0, train=tuple(study.cohort.subjects()["subject"].to_list()), test=())
     splits = Splits(method="all subjects", folds=(everyone,), held_out=0)
-    return _part(study, study.cohort, study.folder / "best" / "refit", "refit", lambda: splits)
+    return part_of(study, study.cohort, study.folder / "best" / "refit", "refit", lambda: splits)
 
 
-def _part(study: Study, cohort: Cohort, folder: Path, name: str, splits_of: Callable[[], Splits]) -> Study:
+def part_of(study: Study, cohort: Cohort, folder: Path, name: str, splits_of: Callable[[], Splits]) -> Study:
     """Returns a study inside a study, on another cohort or with folds of its own; one that was begun goes on.
 
     It keeps the study's options, but for --refit: of the parts, only inner studies of outer folds are predicted with.

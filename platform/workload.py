@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trainables.config import TrainConfig
 from trainables.data.windows import heldout_windows, training_windows
 from trainables.model_kinds import KINDS
+from trainables.study.learning_records import SHARES
 
 if TYPE_CHECKING:
     from trainables.inference.timing import Times
@@ -34,11 +35,13 @@ class Workload:
     """Folds whose classes are put into words."""
     refits: int
     """Models trained on every subject."""
+    learning: int = 0
+    """Of the learning curve."""
 
     @property
     def clips(self) -> int:
         """Trainings of the model itself."""
-        return self.search + self.nested + self.permuted + self.refits
+        return self.search + self.nested + self.permuted + self.refits + self.learning
 
 
 def workload(options: SearchOptions, folds: int, inner: Sequence[int]) -> Workload:
@@ -55,6 +58,7 @@ def workload(options: SearchOptions, folds: int, inner: Sequence[int]) -> Worklo
         baselines=dict.fromkeys(options.baselines, folds + len(inner)),
         described=folds + sum(inner) + refits,
         refits=refits * options.training_seeds,
+        learning=len(SHARES) * folds * options.training_seeds if options.learning_curve else 0,
     )
 
 

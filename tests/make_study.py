@@ -29,6 +29,7 @@ from trainables.study.descriptions import (
 from trainables.study.files import digest, write_parquet
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import best, read_trials
+from trainables.study.learning_records import ALL, LearningPoint, LearningRecord, part_folder
 from trainables.study.metrics import log_loss, score
 from trainables.study.outer_records import OuterResult
 from trainables.study.records import (
@@ -119,6 +120,26 @@ def add_baselines(folder: Path, **skills: float) -> Path:
             result.save(folder / "folds" / result.key)
             keys.setdefault(name, []).append(result.key)
     dataclasses.replace(study, baselines=keys).save(folder)
+    return folder
+
+
+def add_learning_curve(folder: Path, **skills: float) -> Path:
+    """Gives a study a learning curve of its best trial, of some skill at each share, as `share_40=0.2`; returns the study."""
+    study, cohort, splits = StudyRecord.load(folder), Cohort.load(folder), Splits.load(folder / "splits.json")
+    trial = best(read_trials(folder, study.name), len(splits.folds))
+    assert trial is not None
+    config, points = TrainConfig.from_flat(trial.config), []
+    for name, skill in skills.items():
+        share, keys = int(name.removeprefix("share_")), []
+        for fold in splits.folds:
+            result = _fold(config, cohort, fold, skill, np.random.default_rng([fold.index, share]))
+            result.save(part_folder(folder, share, fold.index) / "folds" / result.key)
+            keys.append(result.key)
+        subjects = tuple(len(fold.train) * share // 100 for fold in splits.folds)
+        points.append(LearningPoint(share=share, subjects=subjects, keys=tuple(keys)))
+    everyone = tuple(len(fold.train) for fold in splits.folds)
+    points.append(LearningPoint(share=ALL, subjects=everyone, keys=trial.folds))
+    LearningRecord(trial=trial.number, points=tuple(points)).save(folder)
     return folder
 
 

@@ -37,6 +37,8 @@ class TrainConfig:
         "vita_clip",
         "linear_probe",
         "parameters",
+        "tuned_linear_probe",
+        "tuned_parameters",
         "attributes",
         "recording",
         "single_frame",

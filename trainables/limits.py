@@ -36,6 +36,8 @@ def usable_memory(system: System = SYSTEM) -> int:
     free = [_available(system.memory)]
     for folder in _folders(system, "memory"):
         limit = _number(folder / "memory.max") or _number(folder / "memory.limit_in_bytes") or UNLIMITED
+        # Above memory.high nothing is killed, but everything is slowed down until memory is given back.
+        limit = min(limit, _number(folder / "memory.high") or UNLIMITED)
         if limit < UNLIMITED:
             used = _number(folder / "memory.current") or _number(folder / "memory.usage_in_bytes") or 0
             free.append(max(0, limit - used + _reclaimable(folder / "memory.stat")))

@@ -16,6 +16,8 @@ class ModelKind:
     """Whether it takes optimiser steps."""
     shortcut: bool = False
     """Whether it scores without looking at the gait; a model that is not better may have learned what it knows."""
+    tunes: str | None = None
+    """The baseline that it is with its penalty chosen inside each fold; None for those that choose nothing."""
     left_out: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Settings that it overrides, which switch off parts of the method."""
 
@@ -28,6 +30,8 @@ KINDS: Mapping[str, ModelKind] = MappingProxyType(
         "frozen_motion": ModelKind(network=True, trained=False, left_out={"motion.readout": "statistics"}),
         "parameters": ModelKind(network=False, trained=False),
         "linear_probe": ModelKind(network=False, trained=False),
+        "tuned_parameters": ModelKind(network=False, trained=False, tunes="parameters"),
+        "tuned_linear_probe": ModelKind(network=False, trained=False, tunes="linear_probe"),
         "vita_clip": ModelKind(
             network=True,
             trained=True,
@@ -43,5 +47,7 @@ KINDS: Mapping[str, ModelKind] = MappingProxyType(
         "single_frame": ModelKind(network=False, trained=False, shortcut=True),
     }
 )
+FROM_NUMBERS = ("parameters", "tuned_parameters")
+"""Kinds that see the gait parameters and no video."""
 BASELINES = tuple(name for name in KINDS if name != METHOD)
 SHORTCUTS = tuple(name for name, kind in KINDS.items() if kind.shortcut)

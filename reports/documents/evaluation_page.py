@@ -16,6 +16,7 @@ STEPS = (
     ("checks", "Nobody of the training is here"),
     ("scores", "Scores"),
     ("calibration", "Calibration"),
+    ("sets", "Prediction sets"),
     ("subgroups", "Subgroups"),
 )
 

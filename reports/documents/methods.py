@@ -1,10 +1,13 @@
 """The methods paragraphs, made from the chosen configuration and nothing else."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from reports.numbers.decision_curve import DecisionCurve
+from reports.numbers.prediction_sets import StudySets
 from reports.wording import KNOWLEDGE_SOURCES, MODELS, metric, scientific, value
 from trainables.config import TrainConfig
-from trainables.model_kinds import KINDS, METHOD
+from trainables.model_kinds import FROM_NUMBERS, KINDS, METHOD
 
 
 def methods(
@@ -52,6 +55,23 @@ def methods(
     )
 
 
+def on_single_answers(sets: StudySets | None, decisions: DecisionCurve | None) -> Iterator[str]:
+    """Yields a paragraph on prediction sets and on the decision curve, where there are any."""
+    if sets is not None and sets.measured:
+        record = sets.record
+        of = "within each class" if record.by_class else "over all classes together"
+        yield (
+            f"Prediction sets with a coverage of {record.percent} {of} were made by split conformal prediction from the nested "
+            "probabilities of the true class; each subject had the same weight, however many videos there were (Lee, Barber and Willett "
+            "2023). Coverage was measured on each outer fold with sets calibrated by the other outer folds."
+        )
+    if decisions is not None:
+        yield (
+            f"Net benefit was computed for acting on the class {decisions.label} at thresholds from {decisions.thresholds[0]:g} to "
+            f"{decisions.thresholds[-1]:g} (Vickers and Elkin 2006)."
+        )
+
+
 def _rules(options: dict[str, Any]) -> str:
     """Returns sentences, each with a space behind it, about how trials were stopped and chosen, and what was nested."""
     sentences = []
@@ -72,7 +92,7 @@ def _rules(options: dict[str, Any]) -> str:
 
 def _model(c: dict[str, Any], backbone: str, encoder: str | None) -> str:
     sentences = [f"The model was {MODELS.get(c['model'], c['model'])}."]
-    if c["model"] != "parameters":
+    if c["model"] not in FROM_NUMBERS:
         sentences.append(
             f"Its frozen backbone was the CLIP named {backbone}. Each video was cut into windows of {c['video.window']} frames at "
             f"30 frames per second, of which {c['video.frames']} evenly spaced frames were used; training windows began every "

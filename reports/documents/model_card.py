@@ -9,14 +9,14 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from reports.documents.model_card_words import evidence_lines, skill_line
+from reports.documents.model_card_words import evidence_lines, sets_lines, skill_line
 from reports.numbers.analysis import Analysis, Results
 from reports.numbers.comparisons import Comparison
 from reports.numbers.descriptions import ClassWords
 from reports.numbers.statistics import Level, Score
 from reports.numbers.subgroups import Subgroups
 from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
-from trainables.model_kinds import KINDS
+from trainables.model_kinds import FROM_NUMBERS, KINDS
 from trainables.study.vocabulary import parse_metric
 
 LICENSE = (
@@ -78,8 +78,8 @@ def _label(text: str) -> str:
 def _front_matter(analysis: Analysis) -> str:
     """Returns the head of the card as the hub's own library writes it; its values are not rounded."""
     model = _model(analysis)
-    task = "tabular-classification" if model == "parameters" else "video-classification"
-    tags = ["gait-analysis", "research-only", *(["clip"] if model != "parameters" else [])]
+    task = "tabular-classification" if model in FROM_NUMBERS else "video-classification"
+    tags = ["gait-analysis", "research-only", *(["clip"] if model not in FROM_NUMBERS else [])]
     about: dict[str, Any] = {
         "library_name": "stridefold",
         "license": "other",
@@ -131,8 +131,8 @@ def _what(analysis: Analysis) -> str:
     title = inert(str(study.task.get("title") or study.name))
     classes = ", ".join(inert(name) for name in analysis.cohort.classes)
     backbone = f", with the frozen CLIP named {inert(_backbone(str(study.backbone.get('name', 'a CLIP'))))}"
-    built = f"{MODELS.get(model, inert(model))}{backbone if model != 'parameters' else ''}"
-    given = "the measured gait parameters of a video" if model == "parameters" else "a video of a walking person"
+    built = f"{MODELS.get(model, inert(model))}{backbone if model not in FROM_NUMBERS else ''}"
+    given = "the measured gait parameters of a video" if model in FROM_NUMBERS else "a video of a walking person"
     what = f"The model is {built}" if analysis.results else f"The model will be {built} or a simpler one"
     return (
         f"# {sentence(title)}\n\n**{NOTICE}**\n\n{f'{SIMULATED} ' if analysis.cohort.simulated else ''}{what}. It was made by the study "
@@ -210,7 +210,7 @@ def _evaluation(analysis: Analysis, found: Results) -> str:
             f"Calibration over {_count(c.units, 'held-out ' + c.level)}: expected calibration error {c.expected_error:.2f}, "
             f"Brier score {c.brier:.2f}, log loss {c.log_loss:.2f}. No probability was recalibrated."
         )
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *map(inert, sets_lines(analysis.sets))])
 
 
 def _compared(comparisons: tuple[Comparison, ...]) -> list[str]:

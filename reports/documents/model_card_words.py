@@ -6,6 +6,7 @@ import numpy as np
 
 from reports.numbers.descriptions import Words
 from reports.numbers.evidence import ClassEvidence
+from reports.numbers.prediction_sets import StudySets
 
 
 def skill_line(words: Words) -> str:
@@ -35,4 +36,23 @@ def evidence_lines(found: ClassEvidence) -> Iterator[str]:
     yield (
         f"{100 * found.own:.0f} % of the query's weight is on the class's own subjects (chance {100 * found.chance:.0f} %); effective "
         f"number of subjects at least {found.effective:.1f}"
+    )
+
+
+def sets_lines(found: StudySets | None) -> Iterator[str]:
+    """Yields what prediction sets promise and held, or why there are none; nothing before a model is chosen."""
+    if found is None:
+        return
+    record = found.record
+    if record.refusal:
+        yield f"There are no prediction sets: {record.refusal}."
+        return
+    m = found.measured[0]
+    low, high = m.held_interval
+    classes = ", ".join(f"{c.label} {100 * c.held:.0f} % of {c.units}" for c in m.classes if c.held is not None)
+    yield (
+        f"Prediction sets (conformal, {record.percent} of new people {'of each class' if record.by_class else 'of all classes together'}): "
+        f"of the {m.units} {m.level}s of the outer folds {100 * m.held:.0f} % ({100 * low:.0f} to {100 * high:.0f} %) had their class in "
+        f"the set that the other folds' people gave ({classes}); {100 * m.unknown:.0f} % of the sets were empty or held all classes, "
+        "which means that the model does not know."
     )

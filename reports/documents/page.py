@@ -12,17 +12,20 @@ from markupsafe import Markup
 
 from reports import wording
 from reports.documents.kept_drawings import KeptDrawings
-from reports.documents.methods import methods
+from reports.documents.methods import methods, on_single_answers
 from reports.documents.model_card import model_card
 from reports.documents.pdf import write_pdf
+from reports.documents.probast import signals
 from reports.documents.pseudonyms import pseudonymised
 from reports.documents.tripod import checklist, references
 from reports.figures import scores as score_figures
 from reports.figures import search as search_figures
 from reports.figures.calibration import draw_calibration
 from reports.figures.curves import draw_curves
+from reports.figures.decision_curve import draw_decision_curve
 from reports.figures.embedding_maps import draw_numbers, draw_plane
 from reports.figures.filmstrips import FramesOf, filmstrip
+from reports.figures.learning import draw_learning_curve
 from reports.figures.parallel_coordinates import contour, parallel_coordinates
 from reports.figures.style import Drawing
 from reports.numbers.analysis import Analysis, analyse
@@ -34,6 +37,7 @@ from trainables.errors import ConfigurationError
 from trainables.model_kinds import METHOD
 from trainables.study.files import write_json, write_parquet, write_text
 from trainables.study.leaderboard import TrialRecord
+from trainables.study.prediction_sets import NAME as PREDICTION_SETS
 
 MINUS, DASH = "−", "–"
 
@@ -79,6 +83,7 @@ def write_report(
         selection.unlink(missing_ok=True)
         if analysis.shown is not analysis.results.detail:
             write_parquet(selection, named_predictions(analysis, analysis.results.predictions))
+    _write_sets(analysis, folder)
     write_json(folder / "results.json", numbers(analysis))
     write_text(folder / "model_card.md", model_card(analysis))
     write_text(folder / "report.html", page)
@@ -86,6 +91,13 @@ def write_report(
     if pdf:
         write_pdf(folder / "report.html")
     return folder / "report.html"
+
+
+def _write_sets(analysis: Analysis, folder: Path) -> None:
+    """Writes the prediction sets of the chosen configuration, which `platform.predict` reads; none before there is one."""
+    (folder / PREDICTION_SETS).unlink(missing_ok=True)
+    if analysis.sets is not None:
+        analysis.sets.record.save(folder)
 
 
 @contextmanager
@@ -137,6 +149,7 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None, kept: KeptDra
             compared=compared,
             strips=_filmstrips(analysis, filmstrips) if filmstrips else {},
             checklist=checklist(analysis),
+            signals=signals(analysis),
             references=references(analysis),
             steps=wording.contents(
                 compared,
@@ -254,6 +267,8 @@ def _drawings(analysis: Analysis, kept: KeptDrawings) -> dict[str, Any]:
         "calibration": draw_calibration(analysis.shown.calibration)
         if analysis.shown and analysis.shown.calibration
         else None,
+        "learning": draw_learning_curve(analysis.learning) if analysis.learning else None,
+        "decisions": draw_decision_curve(analysis.decisions) if analysis.decisions else None,
         "parallel": parallel_coordinates(analysis.leaderboard, metric, len(analysis.splits.folds), analysis.search),
         "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
         "planes": [kept.of(draw_plane, found.maps, i) for i in range(len(found.maps.planes))]
@@ -290,7 +305,7 @@ def _cell(trial: TrialRecord, name: str) -> str:
 def _methods(analysis: Analysis) -> tuple[str, ...]:
     if analysis.results is None:
         return ()
-    return methods(
+    paragraphs = methods(
         as_read(analysis.results.trial.config, analysis.words),
         ordinal=analysis.ordinal,
         folds=len(analysis.splits.folds),
@@ -300,6 +315,7 @@ def _methods(analysis: Analysis) -> tuple[str, ...]:
         options=analysis.study.options,
         trials=len(analysis.leaderboard),
     )
+    return (*paragraphs, *on_single_answers(analysis.sets, analysis.decisions))
 
 
 def _given(analysis: Analysis) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 from reports.numbers.analysis import Analysis
 from reports.numbers.descriptions import as_read
 from trainables.config import TrainConfig
-from trainables.model_kinds import KINDS, METHOD
+from trainables.model_kinds import FROM_NUMBERS, KINDS, METHOD
 
 NOT_SUPPLIED = "Not supplied by the software"
 NOT_YET = "Not yet: no configuration has finished all folds."
@@ -126,7 +126,7 @@ def _of_cohort(analysis: Analysis) -> Shown:
     left_out = "the rows left out, with the reason" if analysis.cohort.excluded else "that no row was left out"
     shown = {
         "8a": ("In part: the label's column and the classes; how and when they were assessed is yours to say.", "cohort"),
-        "11": (f"In part: {left_out}; what is missing among the gait parameters is not shown.", "cohort"),
+        "11": (f"In part: {left_out}{_missing(analysis)}; why it is missing is yours to say.", "cohort"),
         "12a": ("In part: all videos of a subject are on one side of every fold, and the ledger shows who was tested in which; what else the data were used for is yours to say.", "cohort"),
         "16": ("In part: both are of one cohort, divided by subject; the ledger shows the classes of each test side.", "cohort"),
         "18f": ("In part: the version of the code; where it can be had is yours to say.", "provenance"),
@@ -141,6 +141,10 @@ def _of_cohort(analysis: Analysis) -> Shown:
             "comparisons",
         )
     return shown
+
+
+def _missing(analysis: Analysis) -> str:
+    return ", and the gait parameters that are missing by class and by fold" if analysis.missing else ""
 
 
 def _of_method(analysis: Analysis) -> Shown:
@@ -158,7 +162,7 @@ def _of_method(analysis: Analysis) -> Shown:
         "15": ("In part: a probability for each class, averaged; the most probable class is the answer, without a threshold.", "methods"),
         "22": ("In part: every setting of the chosen configuration; who may have its weights is yours to say.", "answer"),
     }  # fmt: skip
-    if model != "parameters":
+    if model not in FROM_NUMBERS:
         scaled = ", and how numbers became sentences" if numbers else ""
         shown["7"] = ("In part: how videos were cut into windows; whether this suits all groups is yours to say.", "methods")  # fmt: skip
         shown["12b"] = (f"How videos became windows of frames{scaled}.", "methods")
@@ -257,6 +261,12 @@ LITERATURE = {
         citation="Guo C, Pleiss G, Sun Y, Weinberger KQ. On Calibration of Modern Neural Networks. ICML 2017. arXiv:1706.04599"),
     "brier": Reference(about="the Brier score",
         citation="Brier GW. Verification of forecasts expressed in terms of probability. Monthly Weather Review 1950;78:1-3"),
+    "sets": Reference(about="prediction sets",
+        citation="Vovk V, Gammerman A, Shafer G. Algorithmic Learning in a Random World. Springer 2005"),
+    "sets_of_people": Reference(about="prediction sets where a person has several videos",
+        citation="Lee Y, Barber RF, Willett R. Distribution-free inference with hierarchical data. 2023. arXiv:2306.06342"),
+    "decisions": Reference(about="the decision curve",
+        citation="Vickers AJ, Elkin EB. Decision curve analysis: a novel method for evaluating prediction models. Medical Decision Making 2006;26:565-574. doi:10.1177/0272989X06295361"),
     "umap": Reference(about="the maps by UMAP",
         citation="McInnes L, Healy J, Melville J. UMAP: Uniform Manifold Approximation and Projection for Dimension Reduction. 2018. arXiv:1802.03426"),
     "updrs": Reference(about="the gait score",
@@ -265,6 +275,8 @@ LITERATURE = {
         citation="McKeith IG, Boeve BF, Dickson DW, et al. Diagnosis and management of dementia with Lewy bodies: Fourth consensus report of the DLB Consortium. Neurology 2017;89:88-100. doi:10.1212/WNL.0000000000004058"),
     "tripod": Reference(about="the checklist",
         citation="Collins GS, Moons KGM, Dhiman P, et al. TRIPOD+AI statement: updated guidance for reporting clinical prediction models that use regression or machine learning methods. BMJ 2024;385:e078378. doi:10.1136/bmj-2023-078378"),
+    "probast": Reference(about="the topics of quality and risk of bias",
+        citation="Moons KGM, Damen JAA, Kaul T, et al. PROBAST+AI: an updated quality, risk of bias, and applicability assessment tool for prediction models using regression or artificial intelligence methods. BMJ 2025;388:e082505. doi:10.1136/bmj-2024-082505"),
 }  # fmt: skip
 
 
@@ -281,7 +293,7 @@ def _cited_for_model(c: dict[str, Any]) -> dict[str, bool]:
     return {
         "method": knows,
         "extension": knows,
-        "clip": c["model"] != "parameters",
+        "clip": c["model"] not in FROM_NUMBERS,
         "vita_clip": trained and bool(c["video.n_global"] or c["video.local"] or c["video.summary"]),
         "coop": trained and c["text.n_ctx"] > 0,
         "kapt": knows and c["text.knowledge"],
@@ -311,10 +323,13 @@ def _cited_for_study(analysis: Analysis) -> dict[str, bool]:
         "kappa": found is not None and any(s.metric == "quadratic_kappa" for s in found.levels[0].scores),
         "calibration": calibrated,
         "brier": calibrated,
+        **dict.fromkeys(("sets", "sets_of_people"), analysis.sets is not None and bool(analysis.sets.measured)),
+        "decisions": analysis.decisions is not None,
         "umap": found is not None and found.maps is not None and any(p.method == "UMAP" for p in found.maps.planes),
         "nadeau_bengio": compared,
         "holm": compared,
         "updrs": "MDS-UPDRS" in f"{analysis.study.task.get('title')} {sources}",
         "lewy_bodies": "McKeith" in sources and "Neurology 2017" in sources,
         "tripod": True,
+        "probast": True,
     }

@@ -1,6 +1,7 @@
 """Reads a study folder and computes every number of its page; nothing is drawn here."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -17,13 +18,18 @@ from reports.numbers.controls import (
     shuffled,
     study_warnings,
 )
+from reports.numbers.decision_curve import DecisionCurve, decision_curve
 from reports.numbers.descriptions import Words, words
 from reports.numbers.detail import Detail, detail
 from reports.numbers.embedding_maps import Maps, lay_out
+from reports.numbers.learning import LearningCurve, learning_curve
 from reports.numbers.ledger import Ledger, check_everything, check_predictions, ledger
+from reports.numbers.missing import Missing, missing
 from reports.numbers.nested import Nested, baseline_predictions, nested
 from reports.numbers.notices import study_notices
 from reports.numbers.null import Null, above_chance, permutation_null
+from reports.numbers.prediction_sets import StudySets, study_sets
+from reports.numbers.raters import Raters, raters
 from reports.numbers.search import SearchStory, tell_search
 from reports.numbers.statistics import (
     Array,
@@ -97,6 +103,8 @@ class Analysis:
     cohort: Cohort
     splits: Splits
     ledger: Ledger
+    missing: Missing | None
+    """Which gait parameters were not measured; None where the cohort has none."""
     walkers: WalkerFlow | None
     """None where no walker was looked for."""
     leaderboard: tuple[TrialRecord, ...]
@@ -105,6 +113,10 @@ class Analysis:
     """None until a trial has finished every fold."""
     nested: Nested | None
     """None where no outer folds were asked for."""
+    learning: LearningCurve | None
+    """None where no learning curve was asked for, or none of the chosen trial is there yet."""
+    raters: Raters | None
+    """None where the cohort has no second rating."""
     front: tuple[TrialRecord, ...]
     """Trials that no other beats in score and cost; empty where the search had one objective."""
     words: Words
@@ -119,6 +131,21 @@ class Analysis:
         if self.nested is not None and self.nested.detail is not None:
             return self.nested.detail
         return None if self.results is None else self.results.detail
+
+    @cached_property
+    def sets(self) -> StudySets | None:
+        """Returns the prediction sets of the chosen configuration; None until there is one."""
+        if self.results is None:
+            return None
+        return study_sets(self.study, self.cohort, self.nested, self.results.trial.number)
+
+    @cached_property
+    def decisions(self) -> DecisionCurve | None:
+        """Returns the decision curve of what the page details; None without two classes."""
+        if self.results is None or self.shown is None:
+            return None
+        kind = "selection" if self.shown is self.results.detail else "nested"
+        return decision_curve(self.shown, self.study, self.cohort, kind)
 
     @property
     def beyond_chance(self) -> bool | None:
@@ -162,11 +189,14 @@ def analyse(folder: Path) -> Analysis:
         cohort=cohort,
         splits=splits,
         ledger=entries,
+        missing=missing(cohort, splits),
         walkers=walker_flow(cohort.videos, results.folds_done[0].config if results else {}),
         leaderboard=ranked(trials, folds),
         search=search,
         results=results,
         nested=outer,
+        raters=_raters(study, cohort, results, outer),
+        learning=learning_curve(folder, study, cohort, splits, trial),
         front=pareto(trials, folds, cost) if cost else (),
         words=words(cohort, study.task, results.folds_done if results else ()),
         warnings=_warnings(results, outer, cohort.classes),
@@ -175,6 +205,12 @@ def analyse(folder: Path) -> Analysis:
             *study_notices(study, plan, outer, results),
         ),
     )
+
+
+def _raters(study: StudyRecord, cohort: Cohort, results: Results | None, outer: Nested | None) -> Raters | None:
+    """Returns the raters' agreement, with the predictions that the page details."""
+    shown = outer.detail if outer is not None and outer.detail is not None else results and results.detail
+    return raters(shown.predictions, cohort, ordinal=bool(study.task.get("ordinal"))) if shown else None
 
 
 def _warnings(results: Results | None, outer: Nested | None, classes: tuple[str, ...]) -> tuple[StudyWarning, ...]:

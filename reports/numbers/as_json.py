@@ -25,11 +25,16 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         | {"training_seconds": analysis.training_seconds},
         "classes": analysis.cohort.classes,
         "cohort": dataclasses.asdict(analysis.ledger) | {"excluded": analysis.cohort.excluded},
+        "missing": _plain(analysis.missing),
         "walkers": None if analysis.walkers is None else dataclasses.asdict(analysis.walkers),
         "search": dataclasses.asdict(analysis.search),
         "leaderboard": [_plain_trial(t) for t in analysis.leaderboard],
         "words": dataclasses.asdict(analysis.words),
         "nested": None if analysis.nested is None else _plain_nested(analysis.nested),
+        "raters": _plain(analysis.raters),
+        "learning_curve": None
+        if analysis.learning is None
+        else dataclasses.asdict(analysis.learning) | {"reading": analysis.learning.reading},
         "pareto": [t.number for t in analysis.front],
         "warnings": [dataclasses.asdict(w) for w in analysis.warnings],
         "notices": analysis.notices,
@@ -38,6 +43,8 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         if analysis.plan is None
         else dataclasses.asdict(analysis.plan) | {"sha256": analysis.plan.sha256()},
         "sessions": analysis.study.sessions,
+        "prediction_sets": _plain(analysis.sets),
+        "decision_curve": _plain(analysis.decisions),
         "chosen": None,
     }
     if found is not None:
@@ -45,6 +52,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
             name: [dataclasses.asdict(p) for p in getattr(found, name)]
             for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups", "readable")
         }
+        parts |= {name: _plain(getattr(found.detail, name)) for name in ("rankings", "operating")}
         plain["chosen"] = parts | {
             "trial": found.trial.number,
             "config": found.trial.config,
@@ -63,6 +71,7 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
             "loss_fall": None if found.loss_fall is None else dataclasses.asdict(found.loss_fall),
             "curves": [{"fold": r.fold, "points": curve(r)} for r in found.folds_done],
             "calibration": None if found.calibration is None else dataclasses.asdict(found.calibration),
+            "own_videos": _plain(found.detail.own_videos),
             "maps": None if found.maps is None else found.maps.plain(),
             "class_windows": found.class_windows,
             "mistakes": found.mistakes.to_dicts(),

@@ -7,8 +7,10 @@ import polars as pl
 
 from reports.numbers.calibration import Calibration, calibration, share_interval
 from reports.numbers.discrimination import OperatingPoint, Ranking, operating_points, rankings
+from reports.numbers.own_videos import OwnVideos, own_videos
 from reports.numbers.recalibration import Recalibration
 from reports.numbers.statistics import (
+    ORDINAL,
     RARE,
     Array,
     ClassScore,
@@ -44,6 +46,8 @@ class Detail:
     """AUROC and average precision of each class."""
     operating: tuple[OperatingPoint, ...]
     """Each class at a threshold from other subjects: of the inner folds, or of the other folds; empty with one fold."""
+    own_videos: OwnVideos | None
+    """Agreement between a subject's own videos; None where no subject has two."""
     recalibration: Recalibration | None = None
     """None where no inner folds have set a temperature."""
     mistakes: pl.DataFrame
@@ -91,7 +95,8 @@ def detail(predictions: pl.DataFrame, cohort: Cohort, metrics: tuple[str, ...]) 
     Args:
         predictions: One row per held-out window, as FoldResult.predictions, all folds together.
         cohort: Of the study, for its classes and whether labels are per video.
-        metrics: As in `metric_values`; the first is the study's.
+        metrics: As in `metric_values`; the first is the study's. With ORDINAL's last the classes have an order: the metric that
+            chose may be one for ordered classes where they have none.
     """
     classes, unit = len(cohort.classes), leading_unit(cohort)
     units, videos = (at_level(predictions, level) for level in (unit, "video"))
@@ -105,8 +110,9 @@ def detail(predictions: pl.DataFrame, cohort: Cohort, metrics: tuple[str, ...]) 
         counts=matrices.sum(0),
         classes=class_scores(matrices, cohort.classes),
         calibration=calibration(predictions),
-        rankings=rankings(predictions, cohort.classes, unit, ordinal="quadratic_kappa" in metrics),
+        rankings=rankings(predictions, cohort.classes, unit, ordinal=ORDINAL[-1] in metrics),
         operating=_operating(predictions, cohort, unit),
+        own_videos=own_videos(predictions),
         mistakes=mistakes(predictions),
         wrong_videos=int((videos["true"] != videos["predicted"]).sum()),
     )

@@ -8,9 +8,11 @@ from typing import Any
 import polars as pl
 
 from reports.numbers.calibration import Calibration, calibration
+from reports.numbers.prediction_sets import SetCoverage, set_coverage
 from reports.numbers.statistics import ClassScore, Level, class_scores, level_scores, metrics_of, subject_matrices
 from reports.numbers.subgroups import Subgroups, subgroups
 from trainables.study.metrics import at_level, log_loss
+from trainables.study.prediction_sets import PredictionSets
 from trainables.study.records import Cohort
 from trainables.study.vocabulary import LEVELS, parse_metric
 
@@ -71,12 +73,22 @@ class Evaluation:
     calibration: Calibration | None
     subgroups: tuple[Subgroups, ...]
     drop: Drop | None
+    promised: PredictionSets | None
+    """The model's prediction sets; None where it has none."""
+    sets: tuple[SetCoverage, ...]
+    """What they hold here, for subjects and videos; empty where there are none."""
     checks: tuple[str, ...]
     """What was checked so that nobody of the training is scored here, one sentence each."""
     predictions: pl.DataFrame
 
 
-def evaluation(cohort: Cohort, predictions: pl.DataFrame, source: Source, checks: tuple[str, ...]) -> Evaluation:
+def evaluation(
+    cohort: Cohort,
+    predictions: pl.DataFrame,
+    source: Source,
+    checks: tuple[str, ...],
+    sets: PredictionSets | None = None,
+) -> Evaluation:
     """Returns the evaluation of a model on a cohort whose class indices are the model's.
 
     Args:
@@ -84,6 +96,7 @@ def evaluation(cohort: Cohort, predictions: pl.DataFrame, source: Source, checks
         predictions: The ensemble's, one row per window, as PREDICTIONS.
         source: The model.
         checks: What was checked of the overlap with the training.
+        sets: The model's prediction sets.
     """
     classes = len(cohort.classes)
     level_name, name = parse_metric(source.metric)
@@ -104,9 +117,22 @@ def evaluation(cohort: Cohort, predictions: pl.DataFrame, source: Source, checks
         calibration=calibration(predictions),
         subgroups=subgroups(predictions, cohort.videos, cohort.attributes, classes),
         drop=_drop(source, next(one for one in levels if one.level == level_name), name),
+        promised=sets,
+        sets=_held(cohort, predictions, sets),
         checks=checks,
         predictions=predictions,
     )
+
+
+def _held(cohort: Cohort, predictions: pl.DataFrame, sets: PredictionSets | None) -> tuple[SetCoverage, ...]:
+    """Returns what the model's sets hold here; a subject whose videos have several labels has no set of its own."""
+    held = []
+    for rule in sets.rules if sets is not None else ():
+        if rule.level == "video" or not cohort.per_video_labels:
+            units = at_level(predictions, rule.level)
+            members = rule.members(units["probabilities"].to_list())
+            held.append(set_coverage(units, members, cohort.classes, rule.level))
+    return tuple(held)
 
 
 def _drop(source: Source, level: Level, metric: str) -> Drop | None:
@@ -160,5 +186,9 @@ def as_results_json(found: Evaluation) -> dict[str, Any]:
         "calibration": None if found.calibration is None else plain(found.calibration),
         "subgroups": [plain(s) for s in found.subgroups],
         "drop": None if found.drop is None else plain(found.drop),
+        "prediction_sets": {
+            "record": None if found.promised is None else plain(found.promised),
+            "measured": [plain(m) for m in found.sets],
+        },
         "checks": found.checks,
     }

@@ -106,8 +106,9 @@ def check_predictions(results: tuple[FoldResult, ...], cohort: Cohort, splits: S
 
 
 def check_everything(folder: Path) -> int:
-    """Checks a study and the studies inside it (outer folds, permutations), as `check_folder`; returns the folds checked."""
-    inside = (*folder.glob("outer"), *folder.glob("outer/*"), *folder.glob("permutations/*"))
+    """Checks a study and the studies inside it (outer folds, permutations, learning curve), as `check_folder`; returns the folds checked."""
+    places = ("outer", "outer/*", "permutations/*", "learning/*/*")
+    inside = [place for pattern in places for place in folder.glob(pattern)]
     whole = [place for place in inside if (place / "study.json").exists() and (place / "ledger.parquet").exists()]
     return sum(check_folder(place) for place in (folder, *whole))
 

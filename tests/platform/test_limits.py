@@ -77,6 +77,12 @@ def test_the_smallest_limit_of_memory_counts_less_what_is_used(tmp_path: Path) -
     assert usable_memory(v2(tmp_path, "/job/step", files)) == 11 * GIB
 
 
+def test_a_group_that_is_slowed_down_has_that_as_its_limit(tmp_path: Path) -> None:
+    """systemd's MemoryHigh kills nothing, but a process above it hardly moves."""
+    files = {"job/memory.max": str(16 * GIB), "job/memory.high": str(4 * GIB), "job/memory.current": str(GIB)}
+    assert usable_memory(v2(tmp_path, "/job", files)) == 3 * GIB
+
+
 def test_a_group_that_is_full_leaves_nothing_and_not_less(tmp_path: Path) -> None:
     """More used than allowed, as while the kernel frees some, is not a negative number."""
     files = {"memory.max": str(GIB), "memory.current": str(2 * GIB)}

@@ -2,12 +2,15 @@
 
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from platform.arguments import parse_search
 from platform.cohort import main as cohort
+from platform.console import Console
+from platform.pipeline import make_plan
 from platform.predict import parse_predict
 from platform.report import main as report
 
@@ -19,6 +22,7 @@ from optuna.trial import TrialState
 from reports.documents.page import write_report
 from tests.make_study import make_study
 from tests.tiny import write_place
+from tests.videos import write_video
 from trainables.data.cache_folder import open_cache
 from trainables.errors import StridefoldError
 from trainables.study.files import read_parquet, write_parquet
@@ -137,6 +141,44 @@ def test_a_models_folder_is_absolute_and_everything_else_as_it_is(
     assert parse_search(["--backbone", "openai/clip-vit-base-patch16"]).backbone == "openai/clip-vit-base-patch16"
     assert parse_search(["--knowledge-encoder", "clip"]).knowledge_encoder == "clip"
     assert parse_search(["--knowledge-encoder", "encoder#mean"]).knowledge_encoder == f"{tmp_path / 'encoder'}#mean"
+
+
+def test_a_name_that_is_not_utf8_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Old archives hold such names; polars and Ray take none, so it is said before anything is computed."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "cohort.csv").write_text("subject,video,diagnosis\n")
+    expected = r"is in b'/.*caf\\xe9.*', a name that is not UTF-8, which no table can hold; rename the folder"
+    with pytest.raises(StridefoldError, match=f"^--study {expected}"):
+        make_plan(parse_search(["--study", str(folder / "study")]), Console(plain=True))
+    assert cohort(["check", str(folder / "cohort.csv"), "--label", "diagnosis"]) == 1
+    assert re.search(f"^error: --cohort {expected}", capsys.readouterr().err, re.MULTILINE)
+
+
+def test_a_link_to_a_name_that_is_not_utf8_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table names the link in UTF-8, but the file itself is called otherwise."""
+    for subject in "ABCD":
+        write_video(tmp_path / f"{subject}.mp4", seed=ord(subject))
+    os.rename(tmp_path / "A.mp4", tmp_path / os.fsdecode(b"\xe9.mp4"))
+    (tmp_path / "A.mp4").symlink_to(os.fsdecode(b"\xe9.mp4"))
+    rows = [f"{subject},{subject}.mp4,{'xy'[subject > 'B']}" for subject in "ABCD"]
+    (tmp_path / "cohort.csv").write_text("\n".join(["subject,video,diagnosis", *rows]))
+    assert cohort(["check", str(tmp_path / "cohort.csv"), "--label", "diagnosis", "--folds", "2"]) == 1
+    assert "\\xe9.mp4' is a name that is not UTF-8, which no table can hold; rename it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_a_character(tmp_path: Path, encoding: str) -> None:
+    """What cannot be written is escaped: a class called łagodny ends nothing."""
+    for number, subject in enumerate("ABCD"):
+        write_video(tmp_path / f"{subject}.mp4", seed=number)
+    rows = [f"{subject},{subject}.mp4,{label}" for subject, label in zip("ABCD", ["PD", "łagodny"] * 2, strict=True)]
+    (tmp_path / "cohort.csv").write_text("\n".join(["subject,video,diagnosis", *rows]), encoding="utf-8")
+    command = [sys.executable, "-m", "platform.cohort", "check", "cohort.csv", "--label", "diagnosis", "--folds", "2"]
+    surroundings = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, encoding=encoding)
+    assert done.returncode == 0, done.stderr
+    assert "2 \\u0142agodny" in done.stdout
 
 
 def test_a_cache_that_cannot_be_made_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

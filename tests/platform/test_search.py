@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -19,7 +20,8 @@ from tests.trainables.training.test_progress import read_events, scalars
 from trainables.config import TrainConfig
 from trainables.ray_loop import open_jobs
 from trainables.study.leaderboard import TrialRecord, best, read_trials
-from trainables.study.metrics import mean_of_models
+from trainables.study.learning_records import LearningRecord, point_predictions
+from trainables.study.metrics import mean_of_models, score
 from trainables.study.outer_records import OuterResult
 from trainables.study.progress import FILE
 from trainables.study.records import FoldResult, Splits, StudyRecord
@@ -142,7 +144,7 @@ def test_everything_a_search_can_be_asked_for_comes_together(place: Path) -> Non
     )
     study = place / "studies" / "all"
     asked = ("--space", f"{space}:suggest", "--sampler", "grid", "--trials", "5", "--concurrency", "1", "--folds", "2")
-    more = ("--baselines", "parameters,linear_probe", "--outer-folds", "2", "--choose", "one_se")
+    more = ("--baselines", "parameters,linear_probe,tuned_parameters", "--outer-folds", "2", "--choose", "one_se")
     done = run(place, "--study", "all", *asked, *more, "--cohort", str(large_cohort(place)))
     assert done.returncode == 0, done.stdout + done.stderr
     reference, *others = read_trials(study, "all")
@@ -191,7 +193,7 @@ def test_outer_subjects_are_scored_as_the_study_predicts(place: Path) -> None:
         assert_frame_equal(scored.predictions, mean_of_models(scored.by_model))
     nested = json.loads((outer.parent / "results.json").read_text())["nested"]
     assert nested["optimism_low"] <= nested["optimism"] <= nested["optimism_high"]
-    again = run(place, *options, "--refit", "all", "--cohort", str(large_cohort(place)))
+    again = run(place, *options, "--refit", "all", "--learning-curve", "--cohort", str(large_cohort(place)))
     assert again.returncode == 0, again.stdout + again.stderr
     refitted = [OuterResult.load(outer, fold) for fold in range(2)]
     assert [(r.refit, r.by_model, len(r.scorings)) for r in refitted] == [("all", None, 2)] * 2
@@ -199,6 +201,22 @@ def test_outer_subjects_are_scored_as_the_study_predicts(place: Path) -> None:
     results = json.loads((outer.parent / "results.json").read_text())
     assert results["nested"]["estimate"] is not None
     assert [session["refit"] for session in results["sessions"]] == ["folds", "all"]
+    shares_of_the_subjects(outer.parent, results, again.stdout)
+
+
+def shares_of_the_subjects(study: Path, results: dict[str, Any], said: str) -> None:
+    """The learning curve has a point for each share, scored on the study's own held-out subjects by models of fewer subjects."""
+    points = results["learning_curve"]["points"]
+    assert [p["share"] for p in points] == [40, 60, 80, 100]
+    assert [p["subjects"] for p in points] == [2, 4, 4, 6]  # of three of each class
+    assert points[-1]["score"]["value"] == pytest.approx(results["chosen"]["score"])
+    record, splits = LearningRecord.load(study), Splits.load(study / "splits.json")
+    for point in record.points:
+        held_out = point_predictions(study, (0, 1), point)
+        assert set(held_out["subject"]) == {s for fold in splits.folds for s in fold.test}
+        assert f"learning curve: {score(held_out, 'subject/macro_f1', 2):.3f} with " in said
+    assert len({key for point in record.points for key in point.keys}) == 8
+    assert "Would more patients help?" in (study / "report.html").read_text(encoding="utf-8")
 
 
 def large_cohort(place: Path) -> Path:

@@ -6,7 +6,9 @@ from collections import Counter
 from pathlib import Path
 from platform.baselines import check_baselines
 from platform.cohort import main
+from platform.console import Console
 from platform.options import SearchOptions
+from platform.pipeline import gather_cohort
 from platform.sites import places
 from platform.study import Study, inner_study, open_study, outer_study, permuted
 
@@ -15,7 +17,7 @@ import pytest
 
 from search_spaces import load_space
 from trainables.cohort.manifest import read_manifest
-from trainables.errors import ConfigurationError
+from trainables.errors import CohortError, ConfigurationError
 from trainables.knowledge.parameters import load_parameters
 
 
@@ -46,6 +48,17 @@ def test_the_command_writes_sites(walkers: Path, tmp_path: Path, capsys) -> None
     assert max(pairs.values()) >= 5  # 9 subjects of a group over 3 sites are 3 each without a bias
     assert main(["simulate", str(tmp_path / "x"), "--sites", "3", "--site-bias", "2"]) == 1
     assert "site_bias" in capsys.readouterr().err
+
+
+def test_a_folder_of_simulated_walkers_is_known_as_such(tmp_path: Path, capsys) -> None:
+    """Its page says so under --cohort too, and parameters that separate its groups by design are no fault."""
+    given = [str(tmp_path / "w"), "--subjects", "36", "--seconds", "4", "--size", "32", "--sites", "3", "--seed", "4"]
+    assert main(["simulate", *given]) == 0
+    cohort, _ = gather_cohort(SearchOptions(cohort=str(tmp_path / "w/cohort.csv")), Console())
+    assert cohort.simulated
+    (tmp_path / "w/simulated.json").unlink()
+    with pytest.raises(CohortError, match="double_support_time_left alone nearly separates"):
+        gather_cohort(SearchOptions(cohort=str(tmp_path / "w/cohort.csv")), Console())
 
 
 def test_leave_one_site_out_is_nested(walkers: Path, tmp_path: Path) -> None:

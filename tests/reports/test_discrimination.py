@@ -1,5 +1,9 @@
 """AUROC, average precision and operating points against scikit-learn and cases worked out by hand."""
 
+import dataclasses
+import json
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from reports.documents.page import write_report
+from reports.numbers.analysis import analyse
 from reports.numbers.discrimination import operating_points, rankings, weighted_auroc, weighted_average_precision
 from reports.numbers.statistics import wilson
+from tests.make_study import make_study
+from trainables.study.metrics import at_level
+from trainables.study.records import StudyRecord
 
 ROWS = st.lists(
     st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.7, 0.9]), st.booleans(), st.integers(0, 3)), min_size=2, max_size=30
@@ -77,3 +86,27 @@ def test_thresholds_come_from_other_subjects():
     assert point.sensitivity_interval == pytest.approx(wilson(1, 2))
     nobody = operating_points([scored.head(2)], [setting], ("a", "b"), "subject")[1]
     assert (nobody.specificity, nobody.specificity_interval) == (None, None)
+
+
+def test_a_study_without_outer_folds_has_them_in_its_results(tmp_path: Path):
+    """results.json has the rankings and operating points of the search's own folds, and the page shows them."""
+    study = make_study(tmp_path / "s", trials=2)
+    page = write_report(study, pdf=False).read_text(encoding="utf-8")
+    chosen = json.loads((study / "results.json").read_text())["chosen"]
+    units = at_level(analyse(study).results.predictions, "subject")
+    auroc = sk.roc_auc_score(units["true"] == 0, units["probabilities"].list.get(0))
+    found = chosen["rankings"][0]
+    assert found["auroc"] == pytest.approx(auroc)
+    assert f"{auroc:.2f}</td>" in page
+    assert [r["label"] for r in chosen["rankings"][4:]] == ["at least slight impairment", "at least mild impairment"]
+    assert [len(o["thresholds"]) for o in chosen["operating"]] == [3, 3, 3]
+
+
+def test_classes_without_an_order_have_no_cuts(tmp_path: Path):
+    """Also where the metric that chose is one for ordered classes."""
+    study = make_study(tmp_path / "s", trials=2)
+    record = StudyRecord.load(study)
+    plain = dataclasses.replace(record, task=record.task | {"ordinal": False}, metric="subject/quadratic_kappa")
+    plain.save(study)
+    labels = [r.label for r in analyse(study).results.detail.rankings]
+    assert labels == ["normal gait", "slight impairment", "mild impairment", "mean"]

@@ -234,10 +234,21 @@ def test_references_follow_the_study(searched, nested, begun):
     assert _cited(asked) - _cited(searched) == {"the sampler TPE", "the choice within one standard error"}
     best = dataclasses.replace(asked.study, options=asked.study.options | {"choose": "best"})
     assert "the test that stops a trial" in _cited(dataclasses.replace(asked, study=best))
-    assert _cited(nested) - _cited(searched) == {"nested cross-validation"}
+    assert _cited(nested) - _cited(searched) == {
+        "nested cross-validation",
+        "prediction sets",
+        "prediction sets where a person has several videos",
+    }
     assert {"the test over folds", "the correction for several comparisons", "the gait score"} <= _cited(searched)
     assert "dementia with Lewy bodies" not in _cited(searched)
-    assert _cited(begun) == {"the search", "workers", "trials side by side", "the gait score", "the checklist"}
+    assert _cited(begun) == {
+        "the search",
+        "workers",
+        "trials side by side",
+        "the gait score",
+        "the checklist",
+        "the topics of quality and risk of bias",
+    }
 
 
 def test_references_are_each_said_once_and_without_links(searched):

@@ -20,10 +20,10 @@ from trainables.study.records import StudyRecord
 
 SEARCH = [
     "--cohort", "/shared/cohort/cohort.csv", "--backbone", "/shared/clip", "--studies", "/shared/studies", "--cache", "/shared/cache",
-    "--folds", "2", "--frames", "2", "--prune", "0", "--baselines", "none", "--trials", "3",
+    "--folds", "2", "--frames", "2", "--prune", "0", "--baselines", "none", "--trials", "2",
     *(word for setting in ("decoder.width=32", "decoder.layers=1", "decoder.steps=20") for word in ("--set", setting)),
 ]  # fmt: skip
-EPOCHS = 110
+EPOCHS = 400
 """So that a fold takes some seconds."""
 
 
@@ -103,9 +103,9 @@ def run_into_time_limit(hosts: Hosts) -> None:
     said = log(hosts, job)
     assert "stopped; the same command goes on from here" in said, said
     assert "is queued again, and goes on from here" in said, said
-    assert len(before) < 6, "the search was too fast for its time limit"
+    assert len(before) < 4, "the search was too fast for its time limit"
     say(
-        f"the time limit: stopped cleanly and queued again after {time.monotonic() - limited:.0f} s, {len(before)} of 6 folds finished"
+        f"the time limit: stopped cleanly and queued again after {time.monotonic() - limited:.0f} s, {len(before)} of 4 folds finished"
     )
     until(lambda: not any(trains(hosts, node) for node in NODES), 60)
     hosts.run("laptop", f"scontrol update JobId={job} TimeLimit=30")
@@ -114,19 +114,26 @@ def run_into_time_limit(hosts: Hosts) -> None:
     assert found["JobState"] == "COMPLETED", found
     assert found["ExitCode"] == "0:0", found
     assert {key: after[key] for key in before} == before, "a finished fold was trained again"
-    assert len(after) == 6, after
+    assert len(after) == 4, after
     trials = [t for t in read_trials(study, "first") if t.state == "COMPLETE"]
-    assert len(trials) == 3, trials
+    assert len(trials) == 2, trials
     assert StudyRecord.load(study).finished is not None
     assert "finished folds are reused" in log(hosts, job)
     say(
-        f"the next run: COMPLETED, 3 trials x 2 folds, no finished fold trained again; {time.monotonic() - started:.0f} s in all"
+        f"the next run: COMPLETED, 2 trials x 2 folds, no finished fold trained again; {time.monotonic() - started:.0f} s in all"
     )
     left = [
         p for node in NODES for p in hosts.processes(node) if "/ray/" in p or "ray::" in p or "platform.search" in p
     ]
     assert not left, left
-    assert hosts.run("w1", "ls /tmp").stdout.split() == hosts.run("w2", "ls /tmp").stdout.split() == []
+    # What PyTorch and Python's multiprocessing keep in /tmp is theirs.
+    kept = [
+        n
+        for node in NODES
+        for n in hosts.run(node, "ls -A /tmp").stdout.split()
+        if n.startswith(("ray", "stridefold", "tmp."))
+    ]
+    assert not kept, kept
     say("no process of Ray and no file of it is left on the nodes")
 
 

@@ -54,7 +54,10 @@ def with_label(
     A word like NA, or a dash, is not a label, unless the task has a class of that value.
     """
     cells, shown = table.cells[label], table.called(label)
-    signs = {"-", "–", "—"} if "+" in cells else set()  # a negative finding, where others are positive
+    positive = any(cell and set(cell) == {"+"} for cell in cells)
+    signs = {
+        cell for cell in cells if positive and set(cell) <= set("-–—−")
+    }  # negative findings, where others are positive
     values = set(task.value_index()) if task is not None else set()
     lacking = [is_missing(cell) and cell not in values | signs for cell in cells]
     words = Counter(cell for cell, lacks in zip(cells, lacking, strict=True) if lacks and cell)
@@ -102,6 +105,11 @@ def read_labels(table: Table, label: str, task: Task | None, problems: Problems)
             )
     check_spelling(list(allowed), f"column {shown}: labels", problems, look)
     return task, cells
+
+
+def class_value(cell: str, allowed: set[str]) -> str:
+    """Returns a cell as the classes are written: 2.0 as 2 where that is a class."""
+    return cell if cell in allowed else _whole(cell) or cell
 
 
 def _whole(cell: str) -> str | None:

@@ -11,7 +11,8 @@ from trainables.cohort.labels import check_classes, check_spelling, label_column
 from trainables.cohort.numeric_columns import LEG, Numbers, Wanted, read_numbers
 from trainables.cohort.own_boxes import own_columns, read_own_boxes
 from trainables.cohort.problems import Problems
-from trainables.cohort.spelling import is_missing
+from trainables.cohort.second_rating import read_second_rating
+from trainables.cohort.spelling import is_missing, is_shortened
 from trainables.cohort.table import Table, column_name, read_table
 from trainables.cohort.video_files import VideoFile, inspect
 from trainables.errors import ConfigurationError
@@ -33,6 +34,7 @@ def read_manifest(
     named: tuple[str, ...] = (),
     ignore: tuple[str, ...] = (),
     attributes: tuple[str, ...] = (),
+    second_rating: str | None = None,
     own_parameters: bool = False,
     only_scored: bool = False,
     fold_column: str | None = None,
@@ -52,6 +54,7 @@ def read_manifest(
         named: Other columns of numbers that are gait parameters too.
         ignore: Columns that are not used, though they may be known.
         attributes: Columns that describe subjects or videos, as age, sex and site; the model does not see them.
+        second_rating: Column of another rater's classes; the model does not see it.
         own_parameters: Whether the user's own parameter file lists `parameters`, and so vouches for each.
         only_scored: Whether nothing is trained on the cohort, so that a class may have one subject or none.
         fold_column: Column that names the fold in which a subject is held out; it becomes the cohort's column fold.
@@ -76,10 +79,12 @@ def read_manifest(
         known=parameters,
         named=tuple(map(column_name, named)),
         ignore=tuple(map(column_name, ignore)),
-        attributes=tuple(map(column_name, attributes)),
-        own_file=own_parameters,
+        attributes=tuple(map(column_name, (*attributes, *([second_rating] if second_rating else [])))),
+        own_file=own_parameters or simulated,  # whoever wrote the table knows what it holds
     )
     numbers = read_numbers(table, wanted, label, labels, problems, note)
+    present = replace(whole, classes=tuple(c for c in whole.classes if c.value in labels))
+    ratings = read_second_rating(table, second_rating, label, present, label_per_video, problems, note)
     described, descriptors = read_attributes(table, attributes, label, labels, problems, note)
     _say_leg(numbers, table, simulated, note)
     files = _files(path.parent.resolve(), table, numbers.fps, problems, on_file, follow_links)
@@ -92,7 +97,6 @@ def read_manifest(
     if labels_are_sound and not only_scored:
         check_classes(table, whole, labels, table.called(label), 2 if fold_column else folds, problems)
     problems.check()
-    present = replace(whole, classes=tuple(c for c in whole.classes if c.value in labels))
     if task is not None and (absent := [c.name for c in whole.classes if c.value not in labels]):
         note(f"no subject has class {', '.join(map(repr, absent))}; it is left out")
     cohort = Cohort(
@@ -108,6 +112,7 @@ def read_manifest(
             numbers.columns
             | own_columns(own)
             | descriptors
+            | ratings
             | ({"fold": pl.Series(table.cells["fold"])} if fold_column else {}),
         ),
         excluded=tuple(excluded),
@@ -162,6 +167,10 @@ def _check_subjects(table: Table, labels: list[str], shown: str, label_per_video
                 row, column, "no subject", f"{says}; say whose video this is, so that folds can be subject-wise"
             )
             continue
+        if is_shortened(subject):
+            text = f"{subject!r} is a long number that a spreadsheet has shortened, so that several people may be one"
+            advice = "format the column as text, and export it again"
+            problems.at(row, column, "a shortened number", f"{text}; {advice}")
         row_before, before = first.setdefault(subject, (row, value))
         if value != before and not label_per_video:
             problems.at(

@@ -95,7 +95,7 @@ def check_parameter(
     if far := _far_codes(measured, negative=False):
         rows = rows_in_words([table.rows[i] for i in far])
         note(
-            f"column {column}: {table.cells[parameter.key][far[0]]} in row {rows} is far from all other values; "
+            f"column {column}: {table.cells[parameter.key][far[0]]} in row{'s' if len(far) > 1 else ''} {rows} is far from all other values; "
             "if it stands for 'not measured', leave the cell empty"
         )
 

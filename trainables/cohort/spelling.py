@@ -12,11 +12,16 @@ def word_set(text: str) -> frozenset[str]:
 MISSING = word_set("""na n/a n.a. n.-a. n.a #na #n/a #n/a-n/a <na> nan -nan nat null (null) \\n - -- --- – — . .. ... ? ?? ??? missing
     (missing) unknown unk undefined unavailable 1.#ind -1.#ind 1.#qnan -1.#qnan n/k k.a. k.-a. k.a keine-angabe unbekannt
     fehlend fehlt inconnu manquant desconocido sconosciuto mancante not-available not-applicable not-known not-recorded
-    not-measured not-done no-data no-value""")
+    not-measured not-done no-data no-value n.d. n/d n\\a n.v. n.v.t. #nv tbd tba tbc pending empty blank no-label unlabeled
+    unlabelled missing-data not-assessed not-collected not-determined not-evaluated not-examined not-given not-obtained
+    not-performed not-specified not-stated not-tested nicht-erhoben nicht-erfasst nicht-bekannt keine-daten
+    non-disponible no-disponible non-renseigné""")
 """Words that tables hold where nothing is known, in small letters, a hyphen for a space: those of pandas, R, SPSS, Excel,
 SQL and BIDS, and what people type."""
 NONE = frozenset({"none", "nil"})
 """Words that are the lowest class of many scales, and are written for missing values too."""
+SIGNS = re.compile(r"[-?.*/\\~#_–—−]+|\.[a-z]")
+"""Signs alone, however many, and the special missing values .a to .z of SAS and Stata."""
 BROKEN = frozenset({"#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!", "#spill!", "#calc!"})
 """What a spreadsheet writes for a formula that failed."""
 BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
@@ -47,7 +52,8 @@ def tidy(cell: str) -> str:
 def is_missing(cell: str) -> bool:
     """Returns whether a cell says that its value is not known, in a word, a sign, or by being empty."""
     word = "-".join(seen(unicodedata.normalize("NFKC", cell)).casefold().split())
-    return not word or word in MISSING
+    close = re.sub(r"-?([./])-?", r"\1", word)  # n / a
+    return not word or bool({word, close} & MISSING) or SIGNS.fullmatch(word) is not None
 
 
 def is_unmeasured(cell: str) -> bool:
@@ -68,8 +74,22 @@ def look(text: str) -> str:
 
 
 def look_of_id(text: str) -> str:
-    """Returns the look of an identifier, to which leading zeros make no difference: P01 is P1, and 007 is 7."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", look(text))
+    """Returns the look of an identifier: P01, P-1 and P 1 are P1, 007 and +7 are 7, and 1E3 is 1000.
+
+    Leading zeros make no difference, nor what stands between a letter and a digit, white space around punctuation, a sign
+    at the end, and how a spreadsheet writes a number or another script its digits.
+    """
+    drawn = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in look(text))
+    drawn = re.sub(r" ?([.,;:/]) ?", r"\1", drawn).rstrip(" .,;:").lstrip("+")
+    if re.fullmatch(r"\d+(\.\d+)?e\+?\d{1,2}", drawn) and float(drawn).is_integer():
+        drawn = str(int(float(drawn)))
+    drawn = re.sub(r"(?<=[^\W\d]) (?=\d)|(?<=\d) (?=[^\W\d])", "", drawn)
+    return re.sub(r"(?<!\d)0+(?=\d)", "", drawn)
+
+
+def is_shortened(text: str) -> bool:
+    """Returns whether an identifier is a long number as a spreadsheet shows it, 1.23457E+11, with its last digits lost."""
+    return re.fullmatch(r"\d[.,]\d+E\+\d{2}", text) is not None
 
 
 def written(text: str) -> str:

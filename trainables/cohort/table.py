@@ -132,6 +132,13 @@ def _read_csv(path: Path, problems: Problems) -> Table:
         problems.add("it is empty; its first row must name the columns, then comes one row per video")
         return _EMPTY
     header, rows = records[first], []
+    following = [record for record in records[first + 1 :] if any(record)]
+    if sum(map(bool, header)) == 1 and following and all(sum(map(bool, record)) > 1 for record in following):
+        title = next(filter(None, header))
+        problems.add(
+            f"row {first + 1} is {title!r}, a title above the table; delete it, so that the columns' names come first"
+        )
+        return _EMPTY
     for number, record in enumerate(records[first + 1 :], start=first + 2):
         if not any(record):
             continue

@@ -31,7 +31,7 @@ from trainables.study.records import Cohort
 from trainables.tracking.course import Passes
 from trainables.tracking.track import Track, track_path, track_video
 
-PREPROCESSING = 3
+PREPROCESSING = 4
 """Counts up whenever the same video would give other pixels."""
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels of the upright frame; right and bottom are the first pixels outside."""

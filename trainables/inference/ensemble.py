@@ -24,6 +24,7 @@ from trainables.model.gait_clip import GaitCLIP, build
 from trainables.model_kinds import KINDS
 from trainables.study.leaderboard import TrialRecord, chosen, read_trials
 from trainables.study.passes import spans_of
+from trainables.study.prediction_sets import PredictionSets
 from trainables.study.records import Cohort, FoldResult, Splits, StudyRecord, trainings
 from trainables.training.checkpoint import load_weights
 from trainables.training.draws import windows_of
@@ -49,6 +50,8 @@ class Ensemble:
     splits: Splits
     trial: TrialRecord
     folds: tuple[int, ...]
+    sets: PredictionSets | None = None
+    """Prediction sets of all folds together; None where none were computed, and of one fold alone."""
 
     @property
     def refitted(self) -> bool:
@@ -115,10 +118,12 @@ def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
             f"the chosen trial {trial.number} is the baseline {trial.config['model']!r}, which keeps no weights; "
             "predict from a study whose chosen trial is a video CLIP"
         )
+    stored = PredictionSets.load(study) if fold is None else None
+    sets = stored and stored.of_model(trial.number, record.options.get("refit", "folds"))
     if fold is None and record.options.get("refit") == "all":
-        return _refitted(study, record, cohort, trial)
+        return replace(_refitted(study, record, cohort, trial), sets=sets)
     folds = tuple(range(count)) if fold is None else (fold,)
-    return Ensemble(folder=study, record=record, cohort=cohort, splits=splits, trial=trial, folds=folds)
+    return Ensemble(folder=study, record=record, cohort=cohort, splits=splits, trial=trial, folds=folds, sets=sets)
 
 
 def _refitted(study: Path, record: StudyRecord, cohort: Cohort, trial: TrialRecord) -> Ensemble:

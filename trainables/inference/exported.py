@@ -31,6 +31,7 @@ from trainables.study.descriptions import ClassDescription, FoldDescriptions
 from trainables.study.files import write_text
 from trainables.study.formats import build, read_record, write_record
 from trainables.study.leaderboard import TrialRecord
+from trainables.study.prediction_sets import PredictionSets
 from trainables.study.records import PREDICTIONS, Cohort, DecodedClass, Fold, FoldResult, Splits, StudyRecord, trainings
 from trainables.study.vocabulary import UNTRACKED
 from trainables.training.checkpoint import load_weights, save_weights
@@ -109,6 +110,8 @@ class ModelRecord:
     estimate: Estimate | None = None
     likeness: Likeness | None = None
     """Where the training videos lie; None where their features were not at hand."""
+    sets: PredictionSets | None = None
+    """Prediction sets of all folds together, with probabilities of two digits."""
     calibration: dict[str, float] | None = None
     """expected_error, brier and log_loss of held-out videos, as the study's page has them."""
 
@@ -188,6 +191,7 @@ def open_model(folder: Path, fold: int | None = None) -> Ensemble:
             folds=tuple(f"fold-{i}" for i in range(count)),
         ),
         folds=tuple(range(count)) if fold is None else (fold,),
+        sets=model.sets if fold is None else None,
     )
 
 

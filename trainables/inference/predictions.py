@@ -40,6 +40,8 @@ class Prediction:
     """Class index."""
     agreeing: int
     """Folds whose own class is the predicted one."""
+    answers: tuple[int, ...] | None
+    """Prediction set: indices of the classes that it may well be; None where the model has no sets of this level."""
     description: Description | None
     """None where no fold has words for the predicted class that hold."""
 
@@ -72,6 +74,7 @@ def _prediction(
 ) -> Prediction:
     """Returns the prediction of one unit, of each fold's probabilities and cosines, both [F, C]."""
     mean = by_fold.mean(0)
+    rule = ensemble.sets.rule(level) if ensemble.sets is not None else None
     predicted = int(mean.argmax())
     cosines = dict(zip(ensemble.folds, similarity[:, predicted].tolist(), strict=True))
     return Prediction(
@@ -83,6 +86,7 @@ def _prediction(
         by_fold=tuple(map(tuple, by_fold.tolist())),
         predicted=predicted,
         agreeing=int((by_fold.argmax(-1) == predicted).sum()),
+        answers=None if rule is None else tuple(np.flatnonzero(rule.members(mean)).tolist()),
         description=nearest_description(results, ensemble.cohort.classes[predicted], cosines),
     )
 

@@ -30,6 +30,7 @@ class Pictures:
         self._path = path
         self._converter = VideoReformatter()  # kept, since it is costly to make
         self._size: tuple[int, int] | None = None
+        self._shown: tuple[int, ...] = UPRIGHT
 
     def __call__(self, frame: av.VideoFrame) -> Callable[[], np.ndarray]:
         """Returns what makes the frame's picture, uint8 [H, W, 3].
@@ -68,9 +69,15 @@ class Pictures:
         return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
     def _matrix(self, frame: av.VideoFrame) -> tuple[int, ...]:
-        """Returns the signs of a, b, c, d by which a pixel at (x, y) is shown at (a x + c y, b x + d y)."""
-        if Type.DISPLAYMATRIX not in frame.side_data:
-            return UPRIGHT
+        """Returns the signs of a, b, c, d by which a pixel at (x, y) is shown at (a x + c y, b x + d y).
+
+        A stream of H.264 or HEVC may say it with its first frame alone; it holds until another is stated (H.264, D.2.27).
+        """
+        if Type.DISPLAYMATRIX in frame.side_data:
+            self._shown = self._stated(frame)
+        return self._shown
+
+    def _stated(self, frame: av.VideoFrame) -> tuple[int, ...]:
         a, b, _, c, d = struct.unpack_from("=5i", bytes(frame.side_data[Type.DISPLAYMATRIX]))  # type: ignore[typeddict-item]
         straight, across = min(abs(a), abs(d)), min(abs(b), abs(c))
         if max(abs(b), abs(c)) <= SKEW * straight:

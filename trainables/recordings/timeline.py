@@ -130,7 +130,8 @@ def _read(path: Path) -> _Packets:
             if shows(packet):
                 shown.append((_number(packet.pts), _number(packet.dts), end, packet.is_keyframe))
         if not shown:
-            problem = "is cut off before its first frame" if corrupt else "holds no frames"
+            cut = corrupt or check_parts(path).missing
+            problem = "is cut off before its first frame" if cut else "holds no frames"
             raise VideoError(path, f"{problem}; copy or export it again")
         pts, dts, ends, key = (np.array(column) for column in zip(*shown, strict=True))
         stated = 0.0 if names & CLOCKED else float((stream.duration or 0) * (stream.time_base or 0))

@@ -29,6 +29,7 @@ from trainables.simulation.sites import at_site, draw_sites
 from trainables.simulation.walker import Floats, Footfalls, Gait, draw_footfalls, joint_tracks, measure
 
 FPS = 30
+MANIFEST = "cohort.csv"
 MARKER = "simulated.json"
 """Written last: a folder that has it holds a finished cohort."""
 VERSION = 2
@@ -128,6 +129,11 @@ class Walk:
         return render(self.joints, self.subject.look, self.view, size, _generator(*self.stream))
 
 
+def is_simulated(manifest: Path) -> bool:
+    """Returns whether a manifest is one that `simulate_cohort` wrote, as long as it lies where it was written."""
+    return manifest.name == MANIFEST and (manifest.parent / MARKER).is_file()
+
+
 def simulate_cohort(
     folder: Path,
     *,
@@ -159,7 +165,7 @@ def simulate_cohort(
     )
     folder = Path(folder)
     if _is_finished(folder, settings):
-        return folder / "cohort.csv"
+        return folder / MANIFEST
     folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -172,7 +178,7 @@ def simulate_cohort(
                 raise
     finally:
         shutil.rmtree(making, ignore_errors=True)
-    return folder / "cohort.csv"
+    return folder / MANIFEST
 
 
 def draw_subjects(settings: Settings) -> list[Subject]:
@@ -314,7 +320,7 @@ def _make(folder: Path, settings: Settings) -> None:
 
     with ThreadPoolExecutor(max_workers=usable_cpus()) as pool:
         rows = [row for of_subject in pool.map(film, enumerate(subjects, start=1)) for row in of_subject]
-    with (folder / "cohort.csv").open("w", newline="", encoding="utf-8") as file:
+    with (folder / MANIFEST).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -32,6 +32,8 @@ from trainables.study.training_version import TRAINING_VERSION
 PREDICTIONS = pl.Schema([("fold", pl.Int64()), ("subject", pl.String()), ("video", pl.String()), ("window", pl.Int64()),
                          ("true", pl.Int64()), ("probabilities", pl.List(pl.Float64()))])  # fmt: skip
 """Columns of held-out predictions, one row per window; window is its first frame."""
+SECOND_RATING = "second rating"
+"""The cohort's column of a second rater's class indices, where there is one; training and baselines do not see it."""
 CODE_CHANGED = (
     "the source text of the trainers was changed while this study was under way; the version of what they compute ({version}) "
     "was not, so all folds count as computed alike"

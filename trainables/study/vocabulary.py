@@ -11,10 +11,12 @@ RULES = ("best", "one_se")
 """How a trial is chosen: the best score, or the cheapest within one standard error of it."""
 COSTS = ("trained_parameters", "seconds")
 """What a configuration costs: weights that are trained, or seconds of training and scoring over all folds."""
+COVERAGE = 0.9
+"""Share of new people whose prediction set is to hold their true class, where nothing else was asked for."""
 READERS = ("pyav", "decord")
 """What reads videos; decord runs in a process of its own, checked against PyAV."""
-TRACKERS = ("none", "motion")
-"""What looks for the walker in a video: nothing, or what moves before a fixed camera."""
+TRACKERS = ("none", "motion", "pose")
+"""What looks for the walker in a video: nothing, what moves before a fixed camera, or landmarks of the body."""
 UNTRACKED = "none"
 TRACK_VERSION = 2
 """Counts up whenever the same video would get another track, and so other frames."""

@@ -62,16 +62,21 @@ def find_walker(video: SmallVideo) -> Found:
         return found
     height = float(np.nanmedian(found.boxes[:, 3] - found.boxes[:, 1]))
     if height < SMALLEST:
-        return Found(problem=f"shows a walker {height:.0f} pixels tall, but {SMALLEST} are needed; {_NEXT}")
+        return Found(problem=f"shows a walker {height:.0f} pixels tall, but {SMALLEST} are needed; {NEXT}")
     return replace(found, boxes=found.boxes + np.tile(swayed, 2) * video.scale)
 
 
-_NEXT = "give the walker's box in the manifest, cut the video, leave its row out, or use whole pictures (--track none)"
+NEXT = "give the walker's box in the manifest, cut the video, leave its row out, or use whole pictures (--track none)"
+
+
+def is_square(width: int, height: int) -> bool:
+    """Returns whether a picture is a square, as somebody makes who cuts around a walker."""
+    return max(width, height) <= SQUARE * min(width, height)
 
 
 def why_whole(width: int, height: int) -> str:
     """Returns why nobody needs to be looked for in a picture of this size; nothing where somebody does."""
-    if max(width, height) <= SQUARE * min(width, height):
+    if is_square(width, height):
         return "the picture is a square, as cut around a walker"
     if min(width, height) < LEAST_PICTURE:
         return f"the picture has {width} x {height} pixels, too few to cut a walker out"
@@ -82,7 +87,7 @@ def _across(video: SmallVideo, walkers: list[Figure]) -> Found:
     """Returns the boxes of somebody who walks across the picture, once or several times."""
     walker = max(walkers, key=lambda f: f.area)
     if rivals := _rivals(walker, walkers):
-        return Found(problem=f"shows {_people(walker, rivals)} people who walk at the same time; {_NEXT}")
+        return Found(problem=f"shows {_people(walker, rivals)} people who walk at the same time; {NEXT}")
     return Found(boxes=_boxes(video, _same_person(walker, walkers)))
 
 
@@ -91,13 +96,23 @@ def _in_place(video: SmallVideo) -> Found:
     figures = follow(over_a_stride(masks(video.frames)))
     walker = max(figures, key=lambda f: f.area, default=None)
     if walker is None or len(walker.frames) < SHORTEST:
-        return Found(problem=f"shows nobody who walks: nothing as large as a person moves in it; {_NEXT}")
+        return Found(problem=f"shows nobody who walks: nothing as large as a person moves in it; {NEXT}")
     boxes = _boxes(video, _same_person(walker, figures))
     if walker.growth < GROWS:
         low, high = np.nanquantile(boxes, (0.05, 0.95), axis=0)
         boxes[:] = (*low[:2], *high[2:])
         return Found(boxes=boxes, in_place=True)
     return Found(boxes=boxes)
+
+
+def box_in_square(video: SmallVideo) -> NDArray[np.float64] | None:
+    """Returns one box [4] around all that moves in a picture that was cut around a walker; None where nothing as large does."""
+    figures = follow(over_a_stride(masks(video.frames)))
+    walker = max(figures, key=lambda f: f.area, default=None)
+    if walker is None or len(walker.frames) < SHORTEST:
+        return None
+    low, high = np.quantile(np.array(walker.boxes), (0.05, 0.95), axis=0)
+    return np.asarray([*low[:2], *high[2:]]) * video.scale
 
 
 def _boxes(video: SmallVideo, figures: list[Figure]) -> NDArray[np.float64]:

@@ -33,23 +33,26 @@ class Silhouette:
     """From the soles to the top of the head."""
 
 
-def silhouette_of(video: SmallVideo, boxes: Floats, passes: list[tuple[int, int]]) -> Silhouette | None:
+def silhouette_of(
+    video: SmallVideo, boxes: Floats, passes: list[tuple[int, int]], *, still: bool = False
+) -> Silhouette | None:
     """Returns what the silhouette shows in the frames of some passes; None before a camera that moves.
 
     Args:
         boxes: [F, 4] of the walker, in pixels of the video.
+        still: The picture does not move as a whole: where the walker fills it, sway cannot be told from walking.
     """
-    swayed = sway(video.frames)
+    swayed = np.zeros((len(video.frames), 2), dtype=np.int64) if still else sway(video.frames)
     if swayed is None:
         return None
-    still = boxes / video.scale - np.tile(swayed, 2)  # [F, 4], where the walker is in the frames held still
+    steady = boxes / video.scale - np.tile(swayed, 2)  # [F, 4], where the walker is in the frames held still
     used = np.zeros(len(boxes), dtype=bool)
     for first, last in passes:
         used[first:last] = True
     values = np.full((3, len(boxes)), np.nan)
     for index, mask in enumerate(masks(held_still(video.frames, swayed))):
-        if used[index] and not np.isnan(still[index]).any():
-            values[:, index] = _measured(mask, still[index])
+        if used[index] and not np.isnan(steady[index]).any():
+            values[:, index] = _measured(mask, steady[index])
     values[1] += swayed[:, 0]
     return Silhouette(spread=values[0] * video.scale, trunk=values[1] * video.scale, height=values[2] * video.scale)
 

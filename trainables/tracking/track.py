@@ -7,7 +7,6 @@ may be taken from, null for frames that are not used), and kind, note and proble
 """
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,15 +22,14 @@ from trainables.study.files import digest, write_atomic
 from trainables.study.vocabulary import TRACK_VERSION
 from trainables.tracking.course import EDGE, Course, Passes, course_of
 from trainables.tracking.foreground import LONGER_SIDE, SmallVideo, read_small
+from trainables.tracking.landmarks import landmarks_of
 from trainables.tracking.motion_tracker import IN_PLACE_MARGIN, Found, fills_picture, find_walker, why_whole
+from trainables.tracking.pose_tracker import find_by_landmarks
 
 FOLDER = "tracks"
 """Within the frame cache's folder."""
 Kind = Literal["followed", "in place", "whole picture", "own boxes"]
 SIDES = ("left", "top", "right", "bottom")
-
-FINDERS: dict[str, Callable[[SmallVideo], Found]] = {"motion": find_walker}
-"""What looks for the walker, by the name of the tracker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +123,8 @@ def track_video(
 
     Args:
         fps: Frames per second that replace the file's own.
-        tracker: One of FINDERS.
-        folder: Of the frame cache.
+        tracker: motion or pose.
+        folder: Of the frame cache; with the model's weights, for pose.
         own: Boxes that the user gave, which win.
 
     Raises:
@@ -135,16 +133,19 @@ def track_video(
     """
     place = track_path(sha256, fps, tracker, folder, own=own)
     if (track := Track.load(place)) is None:
-        track = _new_track(path, fps, tracker) if own is None else follow_boxes(path, fps, own)
+        track = _new_track(path, sha256, fps, tracker, folder) if own is None else follow_boxes(path, fps, own)
         track.save(place)
     return track
 
 
-def _new_track(path: Path, fps: float | None, tracker: str) -> Track:
+def _new_track(path: Path, sha256: str, fps: float | None, tracker: str, folder: Path) -> Track:
     info = probe(path, fps=fps)
     if note := why_whole(info.width, info.height):
         return Track(kind="whole picture", frames=count_frames(path, fps=fps), states=(), passes=None, note=note)
-    return follow_walker(read_small(path, fps), tracker)
+    if tracker == "pose":
+        found = landmarks_of(path, sha256, fps, folder)
+        return _of_found(find_by_landmarks(found), len(found.points), found.width, found.height)
+    return follow_walker(read_small(path, fps))
 
 
 def follow_boxes(path: Path, fps: float | None, own: OwnBoxes) -> Track:
@@ -159,19 +160,21 @@ def follow_boxes(path: Path, fps: float | None, own: OwnBoxes) -> Track:
     return _of_course("own boxes", course, crops=course.crops)
 
 
-def follow_walker(video: SmallVideo, tracker: str) -> Track:
-    """Returns the track of a video whose frames are at hand."""
-    frames = len(video.frames)
-    found = FINDERS[tracker](video)
+def follow_walker(video: SmallVideo) -> Track:
+    """Returns the track of a video whose frames are at hand, by what moves in them."""
+    return _of_found(find_walker(video), len(video.frames), video.width, video.height)
+
+
+def _of_found(found: Found, frames: int, width: int, height: int) -> Track:
     if found.problem:
         return Track(kind="followed", frames=frames, states=(), passes=(), problem=found.problem)
     if found.boxes is None:
         return Track(kind="whole picture", frames=frames, states=(), passes=None, note=found.note)
     if found.in_place:
-        return _in_place(video, found.boxes)
-    course = course_of(found.boxes, video.width, video.height, EDGE * video.scale)
+        return _in_place(found.boxes, width, height)
+    course = course_of(found.boxes, width, height, EDGE * max(max(width, height) / LONGER_SIDE, 1.0))
     side = int(course.crops[0, 2] - course.crops[0, 0])
-    if fills_picture(side, video.width, video.height):
+    if fills_picture(side, width, height):
         return _of_course("whole picture", course, crops=None, note="the walker fills the picture")
     return _of_course("followed", course, crops=course.crops)
 
@@ -197,14 +200,14 @@ def _of_course(kind: Kind, course: Course, crops: NDArray[np.int64] | None, note
     )
 
 
-def _in_place(video: SmallVideo, boxes: NDArray[np.float64]) -> Track:
+def _in_place(boxes: NDArray[np.float64], width: int, height: int) -> Track:
     """Returns the track of somebody who walks in one place: one square for all frames, all of which are used."""
     frames = len(boxes)
     left, top, right, bottom = boxes[0]
     side = round(IN_PLACE_MARGIN * max(right - left, bottom - top))
     corner = np.round([(left + right - side) / 2, (top + bottom - side) / 2]).astype(np.int64)
-    corner[1] = corner[1].clip(min(0, video.height - side), max(0, video.height - side))
-    fills = fills_picture(side, video.width, video.height)
+    corner[1] = corner[1].clip(min(0, height - side), max(0, height - side))
+    fills = fills_picture(side, width, height)
     return Track(
         kind="whole picture" if fills else "in place",
         frames=frames,

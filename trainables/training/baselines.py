@@ -1,7 +1,7 @@
 """What a simpler method makes of the same fold: the numbers alone, frozen video features alone, or a shortcut."""
 
 import time
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from trainables.study.records import FoldResult
 from trainables.training.draws import windows_of
 from trainables.training.job import FoldJob, load, parameter_values
 from trainables.training.shortcuts import shortcut_features
+from trainables.training.tuning import UNTUNED, logistic_regression, tuned_inverse_penalty
 
 BATCH = 16
 
@@ -24,12 +25,18 @@ def score_baseline(config: TrainConfig, job: FoldJob) -> FoldResult:
 
     'parameters' is a logistic regression on the numeric columns of a video (median imputation, scaling), one prediction
     a video. 'linear_probe' is one on the mean frame feature of the frozen backbone, one prediction a window. The shortcuts are
-    the same on what `shortcut_features` returns, one prediction a video.
+    the same on what `shortcut_features` returns, one prediction a video. A tuned kind is its plain one with the penalty chosen
+    inside the fold (`tuned_inverse_penalty`), which a note of the result says.
     """
     started = time.perf_counter()
-    predictions, weights = (
-        _linear_probe(config, job) if config.model == "linear_probe" else _of_videos(config.model, job)
-    )
+    model = config.kind.tunes or config.model
+    read = _linear_probe(config, job) if model == "linear_probe" else _of_videos(model, job)
+    inverse_penalty = UNTUNED
+    notes: tuple[str, ...] = ()
+    if config.kind.tunes:
+        inverse_penalty = tuned_inverse_penalty(read.known, read.labels, read.subjects)
+        notes = (f"baseline {config.model}: C = {inverse_penalty:g}, chosen on the training subjects of the fold",)
+    predictions, weights = _fit_and_predict(job, read, inverse_penalty)
     return FoldResult(
         key=job.key,
         fold=job.fold.index,
@@ -38,11 +45,28 @@ def score_baseline(config: TrainConfig, job: FoldJob) -> FoldResult:
         history=(),
         seconds=time.perf_counter() - started,
         trained_parameters=weights,
+        notes=notes,
     )
 
 
-def _of_videos(model: str, job: FoldJob) -> tuple[pl.DataFrame, int]:
-    """Returns the predictions of a baseline that knows some numbers of each video."""
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What a baseline knows of the two sides of a fold."""
+
+    known: np.ndarray
+    """[N, P] of the training rows, which are videos or windows."""
+    labels: np.ndarray
+    """[N]"""
+    subjects: np.ndarray
+    """[N]"""
+    asked: np.ndarray
+    """[M, P] of the held-out rows."""
+    rows: pl.DataFrame
+    """subject, video, window and true of the held-out rows."""
+
+
+def _of_videos(model: str, job: FoldJob) -> _Read:
+    """Returns what a baseline reads that knows some numbers of each video."""
     if model == "parameters" and not job.cohort.parameters:
         raise ConfigurationError("the baseline 'parameters' needs numeric columns, but the cohort has none")
     train, test = (job.cohort.of_subjects(side) for side in (job.fold.train, job.fold.test))
@@ -51,13 +75,21 @@ def _of_videos(model: str, job: FoldJob) -> tuple[pl.DataFrame, int]:
         for side in (train, test)
     )
     rows = test.select("subject", "video", pl.lit(0).alias("window"), pl.col("label").alias("true"))
-    return _fit_and_predict(job, known, train["label"].to_numpy(), asked, rows)
+    return _Read(
+        known=known, labels=train["label"].to_numpy(), subjects=train["subject"].to_numpy(), asked=asked, rows=rows
+    )
 
 
-def _linear_probe(config: TrainConfig, job: FoldJob) -> tuple[pl.DataFrame, int]:
+def _linear_probe(config: TrainConfig, job: FoldJob) -> _Read:
     train, test = job.training(config), job.held_out(config)
     rows = test.windows.select("subject", "video", "window", pl.col("label").alias("true"))
-    return _fit_and_predict(job, _features(job, train), train.windows["label"].to_numpy(), _features(job, test), rows)
+    return _Read(
+        known=_features(job, train),
+        labels=train.windows["label"].to_numpy(),
+        subjects=train.windows["subject"].to_numpy(),
+        asked=_features(job, test),
+        rows=rows,
+    )
 
 
 @torch.inference_mode()
@@ -76,28 +108,16 @@ def _features(job: FoldJob, data: WindowDataset) -> np.ndarray:
     return np.concatenate(features)
 
 
-def _fit_and_predict(
-    job: FoldJob, train: np.ndarray, labels: np.ndarray, test: np.ndarray, rows: pl.DataFrame
-) -> tuple[pl.DataFrame, int]:
+def _fit_and_predict(job: FoldJob, read: _Read, inverse_penalty: float) -> tuple[pl.DataFrame, int]:
     """Returns predictions with a column for every class of the cohort, and the number of weights."""
-    # Imported where it is used: scikit-learn costs every worker that trains something else 1.5 s at its start.
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    probabilities, weights = np.zeros((len(test), len(job.cohort.classes))), 0
-    if len(present := np.unique(labels)) == 1:  # a logistic regression needs two classes; one is always the answer
+    probabilities, weights = np.zeros((len(read.asked), len(job.cohort.classes))), 0
+    if len(present := np.unique(read.labels)) == 1:  # a logistic regression needs two classes; one is always the answer
         probabilities[:, present[0]] = 1.0
     else:
-        model: Any = make_pipeline(
-            SimpleImputer(strategy="median", keep_empty_features=True),
-            StandardScaler(),
-            LogisticRegression(max_iter=2000, class_weight="balanced"),
-        ).fit(train, labels)
-        probabilities[:, model[-1].classes_] = model.predict_proba(test)
+        model = logistic_regression(inverse_penalty).fit(read.known, read.labels)
+        probabilities[:, model[-1].classes_] = model.predict_proba(read.asked)
         weights = int(model[-1].coef_.size)
-    frame = rows.with_columns(
+    frame = read.rows.with_columns(
         fold=pl.lit(job.fold.index, dtype=pl.Int64),
         window=pl.col("window").cast(pl.Int64),
         probabilities=pl.Series(probabilities.tolist(), dtype=pl.List(pl.Float64)),

@@ -114,3 +114,13 @@ def test_a_table_that_was_not_fetched(folder):
     assert found.startswith(
         "it is a link to .git/annex/objects/aa/bb/cohort.csv, which is not there; fetch it with 'git"
     )
+
+
+@pytest.mark.parametrize("title", ["Gait laboratory, export of 2024", "# exported"])
+def test_a_title_above_the_header(folder, title):
+    """A line above the columns' names is named once, in place of a problem in every row."""
+    path = folder / "cohort.csv"
+    path.write_text(f'"{title}"\n\nsubject,video,label\nA,0.mp4,x\nB,1.mp4,y\n')
+    assert problems(path) == (
+        f"row 1 is {title!r}, a title above the table; delete it, so that the columns' names come first",
+    )

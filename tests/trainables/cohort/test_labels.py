@@ -31,7 +31,8 @@ def subjects_problems(folder, *subjects: str, **options) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     "word",
     ["NA", "n/a", "N.A.", "nan", "NaN", "NULL", "null", "#N/A", "<NA>", "-", "--", "—", ".", "?", "missing", "Unknown",
-     "not available", "k.A.", "\\N", "NaT", " ", "\u200b", "\u00a0", "n. a.", "ＮＡ"],
+     "not available", "k.A.", "\\N", "NaT", " ", "\u200b", "\u00a0", "n. a.", "ＮＡ", "n / a", "n.d.", "TBD", "pending",
+     "????", "*", "/", "___", "not assessed", "nicht erhoben", "#NV", ".a"],
 )  # fmt: skip
 def test_words_for_missing_are_no_class(folder, word):
     """A row whose label says that it is not known has none, which is said and noted as the reason."""
@@ -47,6 +48,8 @@ def test_words_that_are_classes(folder):
     """A task's own value, the sign of a negative finding, and 'none' below mild and severe are classes."""
     assert labelled(folder, "NA", "x", "NA", "x", task=task("NA", "x"))[0].classes == ("class NA", "class x")
     assert labelled(folder, "+", "-", "+", "-")[0].classes == ("+", "-")
+    assert labelled(folder, "++", "--", "++", "--")[0].classes == ("++", "--")
+    assert labelled(folder, "ND", "not demented", "ND", "not demented")[0].classes == ("ND", "not demented")
     assert labelled(folder, "none", "mild", "none", "mild")[0].classes == ("mild", "none")
 
 
@@ -166,3 +169,33 @@ def test_a_new_video_of_a_subject_whose_id_looks_the_same(folder):
     new = new.with_columns(subject=new["subject"].replace({"P1": "P01.0", "B": "b\u200b", "C": "E", "D": "F"}))
     seen = {(s.video, s.subject, s.trained) for s in seen_in_study(cohort, splits, [0], new)}
     assert seen == {("0.mp4", "P1", (0,)), ("1.mp4", "B", ())}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("P-1", "P1"), ("P 01", "P1"), ("P1", "P_01"), ("1e3", "1000"), ("1E+03", "1000.0"), ("+7", "7"), ("1.0e0", "1"),
+     ("Smith, J", "Smith,J"), ("P1.", "P1"), ("\u0661\u0662", "12"), ("\uff11", "1"), ("P1A", "P-01-a")],
+)  # fmt: skip
+def test_one_subject_in_two_ways_of_writing(folder, one, other):
+    """Separators, numbers as spreadsheets write them and digits of other scripts do not make a second person."""
+    (found,) = subjects_problems(folder, one, "B", other, "D")
+    assert found.startswith("column subject: subjects ")
+    assert found.endswith("look like the same one; write it in one way")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1-2", "12"), ("1.10", "1.1"), ("P1-2", "P12"), ("-1", "1"), ("A1", "A2"), ("2e1b", "20b")]
+)
+def test_two_subjects_with_similar_ids(folder, one, other):
+    """What stands between two digits tells people apart."""
+    cohort, _ = read(manifest(folder, f"{one},0.mp4,x", "B,1.mp4,x", f"{other},2.mp4,y", "D,3.mp4,y"))
+    assert cohort.videos["subject"].n_unique() == 4
+
+
+def test_ids_that_a_spreadsheet_has_shortened(folder):
+    """1.23457E+11 may stand for several people, whose last digits are lost."""
+    found = subjects_problems(folder, "1.23457E+11", "B", "C", "D")
+    assert found == (
+        "row 2, column subject: '1.23457E+11' is a long number that a spreadsheet has shortened, so that several people may "
+        "be one; format the column as text, and export it again",
+    )

@@ -22,6 +22,9 @@ FORMATS = {
     "a.ogg": ("libvpx", {}),
     "a.ivf": ("libvpx", {}),
     "a.gif": ("gif", {}),
+    "a.nut": ("libx264", {}),
+    "a.mxf": ("mpeg2video", {}),
+    "a.apng": ("apng", {}),
     "live.mkv": ("libx264", {"live": "1"}),
     "live.webm": ("libvpx", {"live": "1"}),
 }
@@ -33,7 +36,8 @@ def whole(tmp_path_factory, request) -> Path:
     codec, options = FORMATS[request.param]
     folder = tmp_path_factory.mktemp("cut")
     if not options:
-        return write_video(folder / request.param, codec=codec, frames=90)
+        pix_fmt = "rgb24" if codec == "apng" else None
+        return write_video(folder / request.param, codec=codec, frames=90, pix_fmt=pix_fmt)
     encoded = write_video(folder / ("a.webm" if codec == "libvpx" else "a.mp4"), codec=codec, frames=90)
     return copied(encoded, folder / request.param, options=options)
 
@@ -48,6 +52,49 @@ def test_cut_off(tmp_path, whole, part):
         probe(path)
     with pytest.raises(VideoError):
         ingest(path, sha256="", box=None, size=32, folder=tmp_path / "cache")
+
+
+def test_cut_off_anywhere(tmp_path):
+    """An AVI states its length: no cut is taken for the end, also where most frames are there."""
+    whole = write_video(tmp_path / "a.avi", codec="mpeg4", frames=90)
+    size = whole.stat().st_size
+    assert check_parts(whole).missing == 0
+    for cut in range(size * 3 // 4, size - 9, 97):
+        path = tmp_path / "cut.avi"
+        path.write_bytes(whole.read_bytes()[:cut])
+        assert check_parts(path).missing, cut
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.ivf", "libvpx"), ("a.mxf", "mpeg2video"), ("a.nut", "libx264")])
+def test_cut_off_within_the_last_part(tmp_path, name, codec):
+    """The last bytes are missed too."""
+    path = write_video(tmp_path / name, codec=codec)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(VideoError, match=r"is cut off after \d+ frames"):
+        probe(path)
+
+
+def test_cut_off_between_the_parts_of_a_fragment(tmp_path):
+    """A fragment's index without its frames, and a box of which the file holds not even the name, are missing parts."""
+    source = write_video(tmp_path / "a.mp4", frames=30)
+    content = copied(source, tmp_path / "f.mp4", options={"movflags": "frag_every_frame+empty_moov"}).read_bytes()
+    fragment = content.index(b"moof", len(content) // 2) - 4
+    frames = content.index(b"mdat", fragment) - 4
+    for cut in (frames, fragment + 4, fragment + 6, frames + 7):
+        path = tmp_path / "cut.mp4"
+        path.write_bytes(content[:cut])
+        with pytest.raises(VideoError, match=r"is cut off after \d+ frames"):
+            probe(path)
+
+
+def test_avi_of_unstated_or_rounded_length(tmp_path):
+    """An AVI written to a pipe states no length, and some writers count the part's own head: both are whole."""
+    path = write_video(tmp_path / "a.avi", codec="mpeg4")
+    content = bytearray(path.read_bytes())
+    for length in (0, 0xFFFFFFFF, len(content)):
+        content[4:8] = length.to_bytes(4, "little")
+        path.write_bytes(content)
+        assert probe(path).frames == 60
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.webm"])

@@ -109,10 +109,10 @@ def test_joined_with_a_gap(tmp_path, parts):
     assert numbers(list(decode(path, fps=30))) == [*range(60), *range(60)]
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.flv", "a.wmv"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm", "a.flv", "a.wmv", "a.mxf", "a.nut"])
 def test_joined_where_only_the_first_is_read(tmp_path, name):
     """Other containers put together are refused: players show the first, and some times are those of both."""
-    codec = {"a.webm": "libvpx", "a.flv": "flv", "a.wmv": "wmv2"}.get(name, "libx264")
+    codec = {"a.webm": "libvpx", "a.flv": "flv", "a.wmv": "wmv2", "a.mxf": "mpeg2video"}.get(name, "libx264")
     piece = write_video(tmp_path / name, codec=codec)
     path = joined(tmp_path / f"two{name}", piece, piece)
     with pytest.raises(VideoError, match="is 2 recordings in one file; keep them apart, or join them with a video"):

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from tests.ffmpeg import same_frames
 from tests.recordings import turned
@@ -42,6 +44,28 @@ def test_all_eight_orientations(tmp_path, stored, name):
     except ReaderDisagrees:
         assert name not in ("as stored", "half a turn")
     assert same_frames(frames, path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "shown"),
+    [
+        ("rotate=180", "half a turn"),
+        ("rotate=90", "a quarter turn left"),
+        ("flip=horizontal", "mirrored, as by a front camera"),
+    ],
+)
+def test_orientation_stated_by_the_stream(tmp_path, stored, stated, shown):
+    """What a stream of H.264 says of its orientation with its first frame holds for all that follow."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(stored)) as given, av.open(str(path), "w") as made:
+        stream = made.add_stream_from_template(given.streams.video[0])
+        insert = BitStreamFilterContext(f"h264_metadata=display_orientation=insert:{stated}", given.streams.video[0])
+        for packet in given.demux(video=0):
+            for changed in insert.filter(packet if packet.size else None):
+                changed.stream = stream
+                made.mux(changed)
+    for frame, upright in zip(decode(path), decode(stored), strict=True):
+        np.testing.assert_array_equal(frame, SHOWN[shown][1](upright))
 
 
 def test_turned_by_half_a_quarter(tmp_path, stored):

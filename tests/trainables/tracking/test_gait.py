@@ -91,7 +91,7 @@ def test_a_filmed_walker(tmp_path: Path, facing: int) -> None:
     walker = cut_out(7, facing=facing)
     path = write(tmp_path / "a.mp4", [frame for frame, _ in crossing(walker, Film())])
     video = read_small(path, None)
-    track = follow_walker(video, "motion")
+    track = follow_walker(video)
     silhouette = silhouette_of(video, track.boxes, list(track.passes or ()))
     assert silhouette is not None
     found, true = measure(silhouette, list(track.passes or ())).values, walker.parameters
@@ -102,9 +102,21 @@ def test_a_filmed_walker(tmp_path: Path, facing: int) -> None:
 
 
 def test_nobody_followed_is_nobody_measured(tmp_path: Path) -> None:
-    """Of a square picture nothing is measured, and the reason is that of the tracker."""
+    """Of a picture in which nothing moves nothing is measured, and there is a reason."""
     path = write(tmp_path / "a.mp4", [Film(width=96, height=96).frame()[0] for _ in range(30)])
     job = {"path": path, "sha256": "0", "fps": None, "tracker": "motion", "folder": tmp_path, "box": None, "own": None}
     found = measured_or_error(job)
     assert not found.values
-    assert all("square" in reason for reason in found.missing.values())
+    assert all("nothing as large as a person moves" in reason for reason in found.missing.values())
+
+
+def test_a_picture_cut_around_the_walker_shows_steps_and_no_way(tmp_path: Path) -> None:
+    """In a square picture that moves along with the walker, steps are timed; the way walked cannot be had."""
+    walker, film = cut_out(7, seconds=6), Film(width=160, height=160)
+    frames = [film.frame((*walker.frame(i), 80.0, 150.0, 140.0))[0] for i in range(len(walker.way))]
+    path = write(tmp_path / "a.mp4", frames)
+    job = {"path": path, "sha256": "0", "fps": None, "tracker": "motion", "folder": tmp_path, "box": None, "own": None}
+    found = measured_or_error(job)
+    assert found.values["video_cadence"] == pytest.approx(walker.parameters["cadence"], abs=3)
+    assert found.missing["video_step_length"] == "the walker does not go across the picture"
+    assert "video_walking_speed" not in found.values

@@ -29,7 +29,7 @@ def left() -> Cutout:
 
 def tracked(path: Path, frames: Iterable[np.ndarray], **options) -> Track:
     """Returns the track of a film that was written to a file and read again."""
-    return follow_walker(read_small(write(path, list(frames), **options), None), "motion")
+    return follow_walker(read_small(write(path, list(frames), **options), None))
 
 
 def mean_overlap(track: Track, boxes: list[Box]) -> float:
