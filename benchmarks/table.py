@@ -32,6 +32,8 @@ COMMANDS = (
     "embedded_search.py",
     "growth.py",
     "many_videos.py --videos 1000 10000",
+    "near_duplicates.py --videos 10000 100000",
+    "scale.py --videos 100000 --trials 1000",
     "start_up.py",
 )
 
