@@ -34,7 +34,7 @@ def run(command: Callable[[], int], console: Console, *, stopped: str = "stopped
         except StridefoldError as error:
             problem: Exception = error
         except OSError as error:
-            problem = StridefoldError(f"{sentence(error)}{f'; {kept}' if kept else ''}")
+            problem = StridefoldError(f"{sentence(error)}{f'; {kept}' if kept else ''}", code="file.system")
         except KeyboardInterrupt:
             received.append(signal.SIGINT)  # where it is not the handler's: outside the main thread
         except SystemExit as error:

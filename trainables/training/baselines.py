@@ -44,7 +44,10 @@ def score_baseline(config: TrainConfig, job: FoldJob) -> FoldResult:
 def _of_videos(model: str, job: FoldJob) -> tuple[pl.DataFrame, int]:
     """Returns the predictions of a baseline that knows some numbers of each video."""
     if model == "parameters" and not job.cohort.parameters:
-        raise ConfigurationError("the baseline 'parameters' needs numeric columns, but the cohort has none")
+        raise ConfigurationError(
+            "the baseline 'parameters' needs numeric columns, but the cohort has none",
+            code="baseline.no_numeric_columns",
+        )
     train, test = (job.cohort.of_subjects(side) for side in (job.fold.train, job.fold.test))
     known, asked = (
         parameter_values(job.cohort, side) if model == "parameters" else shortcut_features(model, job, side)
