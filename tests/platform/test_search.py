@@ -215,7 +215,8 @@ def shares_of_the_subjects(study: Path, results: dict[str, Any], said: str) -> N
         held_out = point_predictions(study, (0, 1), point)
         assert set(held_out["subject"]) == {s for fold in splits.folds for s in fold.test}
         assert f"learning curve: {score(held_out, 'subject/macro_f1', 2):.3f} with " in said
-    assert len({key for point in record.points for key in point.keys}) == 8
+    # Of three subjects of a class 60 and 80 % are the same two.
+    assert len({key for point in record.points for key in point.keys}) == 6
     assert "Would more patients help?" in (study / "report.html").read_text(encoding="utf-8")
 
 
