@@ -14,6 +14,7 @@ from platform.__main__ import COMMANDS
 from platform.arguments import search_parser
 from typing import Any
 
+from error_codes import errors_page  # mkdocs puts this folder on the path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -34,6 +35,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {
         "options.md": options_page(),
         "settings.md": settings_page(),
+        "errors.md": errors_page(ROOT),
         "decisions/index.md": decisions_page(),
         "notebook.md": notebook_page(ROOT / "docs" / "tutorial.ipynb"),
     }

@@ -39,7 +39,9 @@ def parse_setting(text: str) -> tuple[str, str]:
     """Returns ('optimizer.lr', '0.001') of 'optimizer.lr=0.001'; the type of the setting says what the value is."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise ConfigurationError(f"--set {text} is not NAME=VALUE, as in --set optimizer.lr=0.001")
+        raise ConfigurationError(
+            f"--set {text} is not NAME=VALUE, as in --set optimizer.lr=0.001", code="option.set.syntax"
+        )
     return name.strip(), value
 
 

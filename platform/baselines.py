@@ -15,11 +15,13 @@ def check_baselines(names: tuple[str, ...], cohort: Cohort) -> None:
     """Raises a ConfigurationError where the cohort lacks what a baseline needs."""
     if (asked := [name for name in FROM_NUMBERS if name in names]) and not cohort.parameters:
         raise ConfigurationError(
-            f"--baselines {asked[0]} needs numeric columns, but the cohort has none; leave it out of the list"
+            f"--baselines {asked[0]} needs numeric columns, but the cohort has none; leave it out of the list",
+            code="baseline.no_numeric_columns",
         )
     if "attributes" in names and not cohort.attributes:
         raise ConfigurationError(
-            "--baselines attributes needs columns that describe subjects; name them with --attribute, as --attribute age,sex,site"
+            "--baselines attributes needs columns that describe subjects; name them with --attribute, as --attribute age,sex,site",
+            code="baseline.no_attributes",
         )
 
 
@@ -29,7 +31,7 @@ def run_baselines(study: Study, session: Session, where: str = "folds") -> Study
         config = session.options.reference().with_values({"model": name})
         keys = study.keys(config)
         if problems := session.train(study, config.flat(), dict(enumerate(keys))):
-            raise StridefoldError(f"baseline {name}: {problems[0]}")
+            raise StridefoldError(f"baseline {name}: {problems[0]}", code="baseline.failed")
         study = study.noted(baselines=study.record.baselines | {name: keys})
         predictions = pl.concat([FoldResult.load(study.folder / "folds" / key).predictions for key in keys])
         value = score(predictions, study.record.metric, len(study.cohort.classes))

@@ -51,10 +51,13 @@ def refit_on_everyone(study: Study, trial: TrialRecord, session: Session) -> Pat
     """
     config = TrainConfig.from_flat(trial.config)
     if not config.kind.network:
-        raise StridefoldError(f"--refit all: the chosen trial is the baseline {config.model!r}, which keeps no weights")
+        raise StridefoldError(
+            f"--refit all: the chosen trial is the baseline {config.model!r}, which keeps no weights",
+            code="refit.baseline_chosen",
+        )
     whole = refit_study(study)
     (key,) = whole.keys(config)
     if problems := session.train(whole, trial.config, {0: key}):
-        raise StridefoldError(f"--refit all: {problems[0]}")
+        raise StridefoldError(f"--refit all: {problems[0]}", code="refit.failed")
     session.describe(whole, [key])
     return whole.folder / "folds" / key

@@ -35,12 +35,14 @@ def run(command: Callable[[], int], console: Console, *, stopped: str = "stopped
         except StridefoldError as error:
             problem: Exception = error
         except OSError as error:
-            problem = StridefoldError(f"{sentence(error)}{f'; {kept}' if kept else ''}")
+            problem = StridefoldError(f"{sentence(error)}{f'; {kept}' if kept else ''}", code="file.system")
         except UnicodeEncodeError as error:
             if error.reason != "surrogates not allowed":
                 raise
             name = os.fsencode(str(error.object))
-            problem = StridefoldError(f"{name!r} is a name that is not UTF-8, which no table can hold; rename it")
+            problem = StridefoldError(
+                f"{name!r} is a name that is not UTF-8, which no table can hold; rename it", code="file.name_not_utf"
+            )
         except KeyboardInterrupt:
             received.append(signal.SIGINT)  # where it is not the handler's: outside the main thread
         except SystemExit as error:

@@ -12,7 +12,9 @@ def parse_column(text: str) -> tuple[str, str]:
     """Returns ('subject', 'patient_id') of 'subject=patient_id'."""
     ours, equals, theirs = text.partition("=")
     if not equals:
-        raise ConfigurationError(f"--column {text} is not OURS=YOURS, as in --column subject=patient_id")
+        raise ConfigurationError(
+            f"--column {text} is not OURS=YOURS, as in --column subject=patient_id", code="option.column.syntax"
+        )
     return ours, theirs
 
 

@@ -40,17 +40,24 @@ def read_config(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             given = tomllib.load(file)
     except OSError as error:
-        raise ConfigurationError(f"--config {path} cannot be read ({error.strerror})") from None
+        raise ConfigurationError(
+            f"--config {path} cannot be read ({error.strerror})", code="config_file.unreadable"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--config {path} is not a TOML file: {error}") from None
+        raise ConfigurationError(f"--config {path} is not a TOML file: {error}", code="config_file.not_toml") from None
     kinds = typing.get_type_hints(SearchOptions)
     found: dict[str, Any] = {}
     for key, value in given.items():
         name = TABLES.get(key) or key.replace("-", "_")
         if name not in kinds or key == "settings":
-            raise ConfigurationError(f"{path}: {key!r} is not an option{_meant(key, kinds)}")
+            raise ConfigurationError(
+                f"{path}: {key!r} is not an option{_meant(key, kinds)}", code="config_file.unknown_option"
+            )
         if name in found:
-            raise ConfigurationError(f"{path}: {key!r} is given twice, with dashes and with underscores; leave one out")
+            raise ConfigurationError(
+                f"{path}: {key!r} is given twice, with dashes and with underscores; leave one out",
+                code="config_file.twice",
+            )
         found[name] = _value(f"{path}: {key}", name, value, kinds[name])
     return found
 
@@ -59,12 +66,13 @@ def _value(where: str, name: str, value: Any, kind: Any) -> Any:
     if name == "settings":
         if not isinstance(value, Mapping):
             raise ConfigurationError(
-                f"{where} is {value!r}, but must be a table, as in [set] with optimizer.lr = 0.001"
+                f"{where} is {value!r}, but must be a table, as in [set] with optimizer.lr = 0.001",
+                code="config_file.not_a_table",
             )
         try:
             return TrainConfig.checked(_dotted(value))
         except ConfigurationError as error:
-            raise ConfigurationError(f"{where}: {error}") from None
+            raise ConfigurationError(f"{where}: {error}", code="config_file.value") from None
     if name == "folds" and value == "subjects":
         return 0
     if name == "baselines" and value == "none":

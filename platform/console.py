@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.wording import BASELINES, setting
+from trainables.errors import StridefoldError
 from trainables.study.progress import FoldProgress
 
 if TYPE_CHECKING:
@@ -102,8 +103,10 @@ class Console:
         self.rich.print(Text(text))
 
     def error(self, error: BaseException) -> None:
-        """Prints what went wrong, once."""
-        self.errors.print(Text("error: ", style="bold red") + Text(str(error)))
+        """Prints what went wrong, once, and the code that docs/errors.md lists."""
+        coded = isinstance(error, StridefoldError) and error.code
+        end = Text(f" [{coded}]", style="dim") if coded else Text("")
+        self.errors.print(Text("error: ", style="bold red") + Text(str(error)) + end)
 
     def table(self, header: list[str], rows: list[list[str]]) -> None:
         """Prints rows under a header; on a terminal its cells wrap, elsewhere lines are as long as they need to be."""

@@ -32,9 +32,11 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         if self.workers < 1:
-            raise ConfigurationError(f"--workers is {self.workers}, but must be at least 1")
+            raise ConfigurationError(f"--workers is {self.workers}, but must be at least 1", code="option.too_small")
         if self.folder.exists() and (self.folder.is_file() or any(self.folder.iterdir())):
-            raise ConfigurationError(f"{self.folder} exists already; give a new folder with --out, or delete it first")
+            raise ConfigurationError(
+                f"{self.folder} exists already; give a new folder with --out, or delete it first", code="output.exists"
+            )
         if self.device == "cuda":
             device_of(self.device)
 

@@ -62,7 +62,8 @@ def second_cohort(options: EvaluateOptions, ensemble: Ensemble, console: Console
         if unknown := [c.name for c in given.classes if c.name not in ensemble.cohort.classes]:
             raise ConfigurationError(
                 f"--task {options.task}: class {unknown[0]!r} is not one of the model's classes "
-                f"({', '.join(ensemble.cohort.classes)}); write the model's name for each value"
+                f"({', '.join(ensemble.cohort.classes)}); write the model's name for each value",
+                code="evaluate.unknown_class",
             )
         task = given
     cohort, _ = read_manifest(
@@ -99,7 +100,8 @@ def training_cohort(options: EvaluateOptions, ensemble: Ensemble) -> Cohort | No
         ensemble.subjects,
     ):
         raise ConfigurationError(
-            f"--study {options.study} is not the study of {options.model}; give the one that it was exported from"
+            f"--study {options.study} is not the study of {options.model}; give the one that it was exported from",
+            code="evaluate.other_study",
         )
     return own.cohort
 

@@ -54,13 +54,18 @@ class Export:
 
     def __post_init__(self) -> None:
         if self.destination.exists() and (self.destination.is_file() or any(self.destination.iterdir())):
-            raise ConfigurationError(f"{self.destination} exists already; give a new folder, or delete it first")
+            raise ConfigurationError(
+                f"{self.destination} exists already; give a new folder, or delete it first", code="output.exists"
+            )
         packed = self.folder.with_name(f"{self.folder.name}.zip")
         if self.packs and packed.exists():
-            raise ConfigurationError(f"{packed} exists already; give a new name, or delete it first")
+            raise ConfigurationError(
+                f"{packed} exists already; give a new name, or delete it first", code="output.exists"
+            )
         if self.backbone_id and not HUB_ID.fullmatch(self.backbone_id):
             raise ConfigurationError(
-                f"--backbone-id {self.backbone_id} is not a hub id, as openai/clip-vit-base-patch16"
+                f"--backbone-id {self.backbone_id} is not a hub id, as openai/clip-vit-base-patch16",
+                code="export.backbone_id",
             )
 
     @property
@@ -82,7 +87,10 @@ def export_model(asked: Export) -> Iterator[str]:
     """
     ensemble = open_ensemble(asked.study)
     if ensemble.record.finished is None:
-        raise StridefoldError(f"the search of {asked.study} has not ended; run its command to the end, then export it")
+        raise StridefoldError(
+            f"the search of {asked.study} has not ended; run its command to the end, then export it",
+            code="export.search_not_ended",
+        )
     name = asked.name or asked.folder.name
     analysis = pseudonymised(analyse(asked.study), asked.study)
     backbone = ensemble.record.backbone | {"name": hub_id(ensemble.record.backbone["name"], asked.backbone_id)}
@@ -218,13 +226,15 @@ def push(folder: Path, name: str) -> str:
         repository = api.create_repo(name, private=True, exist_ok=True)
         if api.model_info(repository.repo_id).private is False:  # it was there before
             raise StridefoldError(
-                f"--push-to-hub {name}: that repository is public; make it private first, or name another one"
+                f"--push-to-hub {name}: that repository is public; make it private first, or name another one",
+                code="export.public_repository",
             )
         api.upload_folder(repo_id=repository.repo_id, folder_path=folder, commit_message="Upload a stridefold model")
     except (HTTPError, HFValidationError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise StridefoldError(
             f"--push-to-hub {name}: the hub did not take the model ({reason}); the folder is whole, so `hf auth login` and "
-            f"`hf upload {name} {folder}` can be tried later"
+            f"`hf upload {name} {folder}` can be tried later",
+            code="export.push_refused",
         ) from None
     return str(repository)

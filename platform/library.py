@@ -38,7 +38,7 @@ def options_from(given: Mapping[str, Any]) -> SearchOptions:
     if unknown := sorted(set(given) - set(kinds)):
         near = difflib.get_close_matches(unknown[0], kinds, n=1)
         meant = f"did you mean {near[0]!r}?" if near else f"options are {', '.join(sorted(kinds))}"
-        raise ConfigurationError(f"{unknown[0]!r} is not an option of a search; {meant}")
+        raise ConfigurationError(f"{unknown[0]!r} is not an option of a search; {meant}", code="option.unknown")
     return SearchOptions(**{name: _value(name, value, kinds[name]) for name, value in given.items()})
 
 

@@ -95,7 +95,9 @@ def served(page: LivePage, port: int = 0) -> Iterator[str]:
     try:
         server = ThreadingHTTPServer((ADDRESS, port), _handler(page, token))
     except (OSError, OverflowError) as error:
-        raise ConfigurationError(f"--port {port} cannot be used ({error}); choose another, or leave it out") from None
+        raise ConfigurationError(
+            f"--port {port} cannot be used ({error}); choose another, or leave it out", code="live.port_taken"
+        ) from None
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="live page", daemon=True)
     thread.start()

@@ -31,7 +31,8 @@ def measure(options: SearchOptions, out: Path, console: Console, pose_weights: P
     """
     if options.track == "none":
         raise ConfigurationError(
-            "--track none follows nobody, so nothing can be measured; leave it out, or name a tracker"
+            "--track none follows nobody, so nothing can be measured; leave it out, or name a tracker",
+            code="option.track.none",
         )
     manifest = Path(options.cohort or "")
     videos = read_manifest_videos(manifest, follow_links=options.follow_links, columns=options.column)
@@ -48,7 +49,7 @@ def measure(options: SearchOptions, out: Path, console: Console, pose_weights: P
             on_video(len(results))
     names = videos["video"].to_list()
     if problems := [f"{names[i]} {r.problem}" for i, r in sorted(results.items()) if isinstance(r, VideoError)]:
-        raise CohortError(str(manifest), problems)
+        raise CohortError(str(manifest), problems, code="cohort.problems")
     found = [one for _, one in sorted(results.items()) if isinstance(one, Measured)]
     keys = keys_of(options.track)
     write_measured(manifest, out, keys, [one.values for one in found])

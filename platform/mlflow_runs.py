@@ -90,7 +90,8 @@ class StudyRuns:
             from mlflow.tracking import MlflowClient
         except ImportError:
             raise ConfigurationError(
-                "--mlflow needs MLflow's client; pip install 'stridefold[mlflow]', or leave --mlflow out"
+                "--mlflow needs MLflow's client; pip install 'stridefold[mlflow]', or leave --mlflow out",
+                code="mlflow.not_installed",
             ) from None
         self.folder = folder
         try:
@@ -98,7 +99,8 @@ class StudyRuns:
             self.parent, self.children = self._open(StudyRecord.load(folder))
         except Exception as error:  # whatever MLflow and requests raise
             raise ConfigurationError(
-                f"--mlflow {uri}: no MLflow server can be used there ({_first_line(error)}); start one, or leave --mlflow out"
+                f"--mlflow {uri}: no MLflow server can be used there ({_first_line(error)}); start one, or leave --mlflow out",
+                code="mlflow.no_server",
             ) from None
         self.sent: dict[int, int] = {}
         """Folds of each trial that the server has."""

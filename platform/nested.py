@@ -45,7 +45,10 @@ def _run_fold(outer: Study, fold: Fold, inner: Study, session: Session) -> Outer
         LeakageError: A subject to be scored is in the study that chose.
     """
     if seen := sorted(set(fold.test) & set(inner.cohort.videos["subject"])):
-        raise LeakageError(f"subject {seen[0]!r} of outer fold {fold.index} is among those that its search saw")
+        raise LeakageError(
+            f"subject {seen[0]!r} of outer fold {fold.index} is among those that its search saw",
+            code="leakage.outer_subject_seen",
+        )
     trial = session.search(inner, f"outer fold {fold.index}")
     before = OuterResult.load(outer.folder, fold.index)
     asked = session.options.trials
@@ -97,5 +100,5 @@ def _predictions(
         return mean_of_models(by_model), by_model if several else None
     key = outer.fold_key(session.options.reference().with_values(trial.config), fold)
     if problem := session.train(outer, trial.config, {fold.index: key}):
-        raise StridefoldError(f"outer fold {fold.index}: {problem[0]}")
+        raise StridefoldError(f"outer fold {fold.index}: {problem[0]}", code="nested.prediction_failed")
     return FoldResult.load(outer.folder / "folds" / key).predictions, None

@@ -140,37 +140,59 @@ class SearchOptions:
         ):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ConfigurationError(f"--{name.replace('_', '-')} is {value}, but must be at least 1")
+                raise ConfigurationError(
+                    f"--{name.replace('_', '-')} is {value}, but must be at least 1", code="option.too_small"
+                )
         if self.folds == 1 or self.folds < 0:
             raise ConfigurationError(
-                f"--folds is {self.folds}, but must be at least 2, or 'subjects': some subjects train, the others are scored"
+                f"--folds is {self.folds}, but must be at least 2, or 'subjects': some subjects train, the others are scored",
+                code="option.folds.range",
             )
         if self.outer_folds == 1 or self.outer_folds < 0:
-            raise ConfigurationError(f"--outer-folds is {self.outer_folds}, but must be at least 2, or 0 for none")
+            raise ConfigurationError(
+                f"--outer-folds is {self.outer_folds}, but must be at least 2, or 0 for none",
+                code="option.outer_folds.range",
+            )
         if min(self.permutations, self.concurrency, self.gpus_per_worker or 0) < 0:
-            raise ConfigurationError("--permutations, --concurrency and --gpus-per-worker must be at least 0")
+            raise ConfigurationError(
+                "--permutations, --concurrency and --gpus-per-worker must be at least 0", code="option.too_small"
+            )
         if not 0 <= self.prune <= 0.5:
             raise ConfigurationError(
-                f"--prune is {self.prune}, but must be a p-value from 0 (never) to 0.5; 0.1 is usual"
+                f"--prune is {self.prune}, but must be a p-value from 0 (never) to 0.5; 0.1 is usual",
+                code="option.prune.range",
             )
         if not 0.5 <= self.coverage <= 0.99:
             raise ConfigurationError(
-                f"--coverage is {self.coverage}, but must be a share of people from 0.5 to 0.99; 0.9 is usual"
+                f"--coverage is {self.coverage}, but must be a share of people from 0.5 to 0.99; 0.9 is usual",
+                code="option.coverage.range",
             )
         if self.choose not in RULES or (self.cost is not None and self.cost not in COSTS):
             raise ConfigurationError(
-                f"--choose must be one of {', '.join(RULES)}, and --cost one of {', '.join(COSTS)}"
+                f"--choose must be one of {', '.join(RULES)}, and --cost one of {', '.join(COSTS)}",
+                code="option.choice",
             )
         for name, allowed in (("sampler", SAMPLERS), ("refit", REFITS), ("reader", READERS)):
             value = getattr(self, name)
             if value is not None and value not in allowed:
-                raise ConfigurationError(f"--{name} is {value!r}, but must be one of {', '.join(allowed)}")
+                raise ConfigurationError(
+                    f"--{name} is {value!r}, but must be one of {', '.join(allowed)}", code="option.choice"
+                )
         if unknown := sorted(set(self.baselines) - set(BASELINES)):
-            raise ConfigurationError(f"--baselines {unknown[0]} is not known; use some of {', '.join(BASELINES)}")
+            raise ConfigurationError(
+                f"--baselines {unknown[0]} is not known; use some of {', '.join(BASELINES)}",
+                code="option.baselines.unknown",
+            )
         if self.fold is not None and (self.outer_folds or self.repeats > 1):
-            raise ConfigurationError("--fold runs one fold alone, so it does not go with --outer-folds or --repeats")
+            raise ConfigurationError(
+                "--fold runs one fold alone, so it does not go with --outer-folds or --repeats",
+                code="option.fold.conflict",
+            )
         if self.fold_column is not None and self.repeats > 1:
-            raise ConfigurationError("--fold-column gives one set of folds, so it does not go with --repeats")
+            raise ConfigurationError(
+                "--fold-column gives one set of folds, so it does not go with --repeats",
+                code="option.fold_column.conflict",
+            )
 
     def completed(self, space: Space) -> "SearchOptions":
         """Returns the options with the number of trials, the sampler and the baselines filled in.
@@ -258,7 +280,9 @@ def _prompts_of(path: Path) -> dict[str, str]:
     try:
         return {"video.prompts_from": str(path.absolute()), "video.prompts_sha256": file_sha256(path)}
     except OSError as error:
-        raise ConfigurationError(f"--prompts-from {path} cannot be read ({error.strerror})") from None
+        raise ConfigurationError(
+            f"--prompts-from {path} cannot be read ({error.strerror})", code="prompts.unreadable"
+        ) from None
 
 
 def home_path(text: str) -> Path:
@@ -277,5 +301,6 @@ def require_utf8(option: str, path: Path) -> None:
         whole.encode()
     except UnicodeEncodeError:
         raise ConfigurationError(
-            f"{option} is in {os.fsencode(whole)!r}, a name that is not UTF-8, which no table can hold; rename the folder"
+            f"{option} is in {os.fsencode(whole)!r}, a name that is not UTF-8, which no table can hold; rename the folder",
+            code="file.name_not_utf",
         ) from None

@@ -29,19 +29,24 @@ class PredictOptions:
     def __post_init__(self) -> None:
         if bool(self.videos) == (self.manifest is not None):
             given = "both were given" if self.videos else "neither was given"
-            raise ConfigurationError(f"give video files or --manifest FILE; {given}")
+            raise ConfigurationError(f"give video files or --manifest FILE; {given}", code="predict.what_to_read")
         if self.workers < 1:
-            raise ConfigurationError(f"--workers is {self.workers}, but must be at least 1")
+            raise ConfigurationError(f"--workers is {self.workers}, but must be at least 1", code="option.too_small")
         if self.resume and (self.out is None or self.out.suffix.lower() != ".json" or self.manifest is not None):
             raise ConfigurationError(
-                "--resume goes on with a file of single videos: it needs --out FILE.json, and no --manifest"
+                "--resume goes on with a file of single videos: it needs --out FILE.json, and no --manifest",
+                code="option.resume.conflict",
             )
         if self.out is not None and self.out.suffix.lower() not in (".json", ".csv"):
-            raise ConfigurationError(f"--out {self.out} must end in .json or .csv")
+            raise ConfigurationError(f"--out {self.out} must end in .json or .csv", code="output.ending")
         if self.out is not None and not self.out.absolute().parent.is_dir():
-            raise ConfigurationError(f"--out {self.out}: there is no folder {self.out.parent}; make it first")
+            raise ConfigurationError(
+                f"--out {self.out}: there is no folder {self.out.parent}; make it first", code="output.no_folder"
+            )
         if self.out is not None and self.manifest is not None and self.out.resolve() == self.manifest.resolve():
-            raise ConfigurationError(f"--out {self.out} is the manifest itself; choose another file")
+            raise ConfigurationError(
+                f"--out {self.out} is the manifest itself; choose another file", code="output.is_input"
+            )
         if self.device == "cuda":
             device_of(self.device)
 
@@ -63,5 +68,7 @@ def device_of(asked: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     if asked == "cuda":
-        raise ConfigurationError("--device cuda, but no CUDA GPU can be used here; use cpu or auto")
+        raise ConfigurationError(
+            "--device cuda, but no CUDA GPU can be used here; use cpu or auto", code="device.no_gpu"
+        )
     return "cpu"

@@ -29,7 +29,8 @@ def begun(path: Path, ensemble: Ensemble) -> dict[str, Any] | None:
     keys = [ensemble.trial.folds[fold] for fold in ensemble.folds]
     if not isinstance(document, dict) or document.get("fold_keys") != keys:
         raise StridefoldError(
-            f"--resume: {path} holds predictions of another model; give another --out, or delete it first"
+            f"--resume: {path} holds predictions of another model; give another --out, or delete it first",
+            code="predict.resume_other_model",
         )
     return document
 

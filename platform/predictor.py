@@ -39,7 +39,9 @@ def check_where(device: str, reader: str) -> None:
     """Raises ConfigurationError where the device or the reader is not one that there is."""
     for name, value, allowed in (("device", device, DEVICES), ("reader", reader, READERS)):
         if value not in allowed:
-            raise ConfigurationError(f"{name} is {value!r}, but must be one of {', '.join(allowed)}")
+            raise ConfigurationError(
+                f"{name} is {value!r}, but must be one of {', '.join(allowed)}", code="option.choice"
+            )
 
 
 class Predictor:

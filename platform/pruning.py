@@ -92,7 +92,8 @@ class PairedPruner:
     def __post_init__(self) -> None:
         if not 0 <= self.p <= 0.5:
             raise ConfigurationError(
-                f"trials are to be pruned at p = {self.p}, but it must be 0 (off) to 0.5; 0.1 is usual"
+                f"trials are to be pruned at p = {self.p}, but it must be 0 (off) to 0.5; 0.1 is usual",
+                code="option.prune.range",
             )
 
     def report(self, trial: optuna.Trial, folds: int, scores: Mapping[str, float], value: float) -> None:

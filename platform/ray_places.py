@@ -39,7 +39,8 @@ def temporary_folder() -> Iterator[str | None]:
     if short is None:
         raise StridefoldError(
             f"Ray needs a folder that can be written, for sockets, with a path of at most {LONGEST_SOCKET - BELOW} plain characters; "
-            f"neither {own} nor {', '.join(SHORT)} is one, so set RAY_TMPDIR to one that is"
+            f"neither {own} nor {', '.join(SHORT)} is one, so set RAY_TMPDIR to one that is",
+            code="ray.no_short_folder",
         )
     tempfile.gettempdir()  # looked up once in a process: not while TMPDIR is what will be removed
     folder = tempfile.mkdtemp(prefix="ray-", dir=short)

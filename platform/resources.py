@@ -129,7 +129,8 @@ def _require_address(address: str) -> None:
     there = ray.get_runtime_context().gcs_address
     if address not in ("local", "auto", there):
         raise StridefoldError(
-            f"--address {address}, but this process has a Ray session at {there} already; leave --address out to join it"
+            f"--address {address}, but this process has a Ray session at {there} already; leave --address out to join it",
+            code="ray.session_exists",
         )
 
 
@@ -167,7 +168,8 @@ def _start(address: str, folder: str | None) -> None:
             raise _no_cluster(address, reason)
         if last:
             raise StridefoldError(
-                f"Ray does not start on this machine, which may be too busy ({reason}); the same command tries again"
+                f"Ray does not start on this machine, which may be too busy ({reason}); the same command tries again",
+                code="ray.does_not_start",
             )
 
 
@@ -196,7 +198,9 @@ def _require_answer(address: str) -> None:
 
 
 def _no_cluster(address: str, reason: str) -> StridefoldError:
-    return StridefoldError(f"--address {address}: no Ray cluster answers there ({reason}); use local, or start one")
+    return StridefoldError(
+        f"--address {address}: no Ray cluster answers there ({reason}); use local, or start one", code="ray.no_cluster"
+    )
 
 
 def _first_line(error: BaseException) -> str:
@@ -218,12 +222,14 @@ def _machines(options: SearchOptions, worker_memory: Callable[[float], int] | No
     if need_cpus > cpus or need_gpus > gpus:
         raise StridefoldError(
             f"a trial of {options.workers} workers needs {need_cpus} CPUs and {need_gpus:g} GPUs, but the cluster has {cpus:g} and "
-            f"{gpus:g}; lower --workers, --cpus-per-worker or --gpus-per-worker"
+            f"{gpus:g}; lower --workers, --cpus-per-worker or --gpus-per-worker",
+            code="ray.workers_do_not_fit",
         )
     if options.workers > 1 and not offered.get("tune_driver"):
         raise StridefoldError(
             "the cluster offers no 'tune_driver', on which trials wait for their workers; start its head with "
-            f"ray start --head --resources='{{\"tune_driver\": {DRIVER_SLOTS}}}'"
+            f"ray start --head --resources='{{\"tune_driver\": {DRIVER_SLOTS}}}'",
+            code="ray.no_tune_driver",
         )
     fit = cpus // need_cpus if not need_gpus else min(cpus // need_cpus, gpus // need_gpus)
     most = max(1, min(int(fit), DRIVER_SLOTS, options.concurrency or DRIVER_SLOTS))

@@ -67,17 +67,19 @@ def ask(study: optuna.Study, space: Space, reference: TrainConfig) -> tuple[optu
     except Exception as error:  # the user's own code may raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigurationError(
-            f"--space {space.name}: {'the reference' if trial.number == 0 else 'a'} configuration cannot be drawn ({reason})"
+            f"--space {space.name}: {'the reference' if trial.number == 0 else 'a'} configuration cannot be drawn ({reason})",
+            code="space.cannot_be_drawn",
         ) from None
     if not isinstance(config, TrainConfig):
         raise ConfigurationError(
             f"--space {space.name} returns {type(config).__name__}, but must return a TrainConfig, as "
-            "reference.with_values({...}) does"
+            "reference.with_values({...}) does",
+            code="space.wrong_type",
         )
     try:
         return trial, TrainConfig.from_flat(config.flat())  # a configuration made by hand is checked by its types too
     except ConfigurationError as error:
-        raise ConfigurationError(f"--space {space.name}: {error}") from None
+        raise ConfigurationError(f"--space {space.name}: {error}", code="space.invalid") from None
 
 
 def check_space(space: Space, reference: TrainConfig, sampler: str) -> None:

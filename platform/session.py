@@ -59,7 +59,10 @@ class Session:
         trial = chosen(found, folds, study.record.options)
         if trial is None:
             problems = [t.problem for t in found if t.problem] or ["none noted"]
-            raise StridefoldError(f"no trial was finished on all {folds} folds; the last problem was: {problems[-1]}")
+            raise StridefoldError(
+                f"no trial was finished on all {folds} folds; the last problem was: {problems[-1]}",
+                code="search.no_finished_trial",
+            )
         return trial
 
     def describe(self, study: Study, keys: Sequence[str]) -> None:

@@ -32,7 +32,8 @@ def make_splits(cohort: Cohort, *, folds: int, seed: int, repeats: int = 1) -> S
     if folds == len(subjects):
         if repeats > 1:
             raise ConfigurationError(
-                f"--repeats {repeats}, but leaving one subject out at a time has one way only; use fewer --folds"
+                f"--repeats {repeats}, but leaving one subject out at a time has one way only; use fewer --folds",
+                code="option.repeats.leave_one_out",
             )
         return Splits(method="leave one subject out", folds=_folds([(s,) for s in subjects], subjects))
     tests: list[tuple[str, ...]] = []
@@ -60,7 +61,8 @@ def splits_of_column(cohort: Cohort) -> Splits:
         if not _all_trained([test], subjects, classes_of):
             raise ConfigurationError(
                 f"--fold-column: fold {name!r} holds out all subjects of a class, which then cannot be learned; "
-                "spread each class over two folds at least"
+                "spread each class over two folds at least",
+                code="splits.class_missing",
             )
     return Splits(method=f"the manifest's own folds ({', '.join(names)})", folds=_folds(tests, subjects))
 
@@ -77,12 +79,14 @@ def outer_splits(cohort: Cohort, *, folds: int, seed: int, by_column: bool) -> S
     if (named := len(splits.folds)) != folds:
         raise ConfigurationError(
             f"--outer-folds {folds}, but --fold-column names {named} folds, each of which is an outer fold; give "
-            f"--outer-folds {named}"
+            f"--outer-folds {named}",
+            code="option.outer_folds.conflict",
         )
     if named < 3:
         raise ConfigurationError(
             f"--fold-column names {named} folds; --outer-folds needs 3 at least, because the search without one of them "
-            "is cross-validated over the others"
+            "is cross-validated over the others",
+            code="option.fold_column.too_few",
         )
     return splits
 
@@ -95,7 +99,8 @@ def only_fold(splits: Splits, fold: int) -> Splits:
     """
     if not 0 <= fold < len(splits.folds):
         raise ConfigurationError(
-            f"--fold {fold} asked for, but the study has {len(splits.folds)} folds (0-{len(splits.folds) - 1})"
+            f"--fold {fold} asked for, but the study has {len(splits.folds)} folds (0-{len(splits.folds) - 1})",
+            code="fold.range",
         )
     return Splits(method=f"fold {fold} alone of {splits.method}", folds=(splits.folds[fold],), held_out=0)
 
@@ -110,24 +115,30 @@ def check_ledger(cohort: Cohort, splits: Splits) -> None:
     for fold in splits.folds:
         train, test = set(fold.train), set(fold.test)
         if both := sorted(train & test):
-            raise LeakageError(f"fold {fold.index} has subject {both[0]!r} on both sides; remake the splits")
+            raise LeakageError(
+                f"fold {fold.index} has subject {both[0]!r} on both sides; remake the splits",
+                code="leakage.subject_on_both_sides",
+            )
         if other := sorted(everyone ^ (train | test)):
             raise LeakageError(
                 f"fold {fold.index} was made for another cohort: subject {other[0]!r} is in only one of them; "
-                "remake the splits"
+                "remake the splits",
+                code="splits.other_cohort",
             )
         shared = cohort.of_subjects(fold.train).join(cohort.of_subjects(fold.test), on="sha256", suffix="_test")
         if len(shared):
             first = shared.sort("video", "video_test").row(0, named=True)
             raise LeakageError(
                 f"fold {fold.index} has the same file on both sides: {first['video']} (subject {first['subject']!r}) and "
-                f"{first['video_test']} (subject {first['subject_test']!r}); remove one from the manifest"
+                f"{first['video_test']} (subject {first['subject_test']!r}); remove one from the manifest",
+                code="leakage.file_on_both_sides",
             )
     held_out = Counter(subject for fold in splits.folds for subject in fold.test)
     if splits.held_out and (wrong := sorted(s for s in everyone if held_out[s] != splits.held_out)):
         often = "once" if splits.held_out == 1 else f"{splits.held_out} times"
         raise LeakageError(
-            f"subject {wrong[0]!r} is held out {held_out[wrong[0]]} times instead of {often}; remake the splits"
+            f"subject {wrong[0]!r} is held out {held_out[wrong[0]]} times instead of {often}; remake the splits",
+            code="leakage.held_out_count",
         )
 
 
@@ -150,7 +161,8 @@ def check_near_duplicates(cohort: Cohort, cache: Path, allowed: tuple[str, ...])
         ]
         raise LeakageError(
             "videos of different subjects look like one recording, which folds would train and score on; remove one of "
-            "each pair, or give --allow-duplicate VIDEO=OTHER for each pair that differs:\n" + "\n".join(lines)
+            "each pair, or give --allow-duplicate VIDEO=OTHER for each pair that differs:\n" + "\n".join(lines),
+            code="leakage.near_duplicates",
         )
 
 
@@ -168,7 +180,8 @@ def _pair(text: str, cohort: Cohort) -> set[str]:
             return pair
     raise ConfigurationError(
         f"--allow-duplicate {text} does not name two videos of the cohort; give one pair as VIDEO=OTHER, as the manifest "
-        "spells them, and repeat the option for more pairs"
+        "spells them, and repeat the option for more pairs",
+        code="option.allow_duplicate.unknown",
     )
 
 
@@ -187,7 +200,8 @@ def _stratified(cohort: Cohort, folds: int, seed: int) -> tuple[list[tuple[str, 
     if best is None:
         raise ConfigurationError(
             f"--folds {folds}: no way was found to keep every class among the training subjects of each fold; "
-            "use fewer folds, or add subjects of the rarest class"
+            "use fewer folds, or add subjects of the rarest class",
+            code="splits.class_missing",
         )
     return best[2], best[1]
 
@@ -198,18 +212,22 @@ def _classes_of(cohort: Cohort) -> dict[str, set[int]]:
 
 def _check_feasible(cohort: Cohort, folds: int, subjects: int) -> None:
     if not 2 <= folds <= subjects:
-        raise ConfigurationError(f"--folds {folds}, but it must be 2 to {subjects}, the number of subjects")
+        raise ConfigurationError(
+            f"--folds {folds}, but it must be 2 to {subjects}, the number of subjects", code="splits.too_few_subjects"
+        )
     for label, count in sorted(_subjects_per_class(cohort).items()):
         if count < 2:
             raise ConfigurationError(
                 f"class {cohort.classes[label]!r} has one subject among the {subjects} to split, which cannot be both "
-                "trained on and held out; add subjects of this class, or leave it out"
+                "trained on and held out; add subjects of this class, or leave it out",
+                code="splits.single_subject_class",
             )
     largest = max(_subjects_per_class(cohort).values())
     if largest < folds < subjects:
         raise ConfigurationError(
             f"--folds {folds}, but no class has that many subjects; use {largest} at most, or {subjects} to leave one "
-            "subject out"
+            "subject out",
+            code="splits.class_too_small",
         )
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from platform.options import SearchOptions
 from platform.permuted_labels import exchanged
@@ -162,7 +163,8 @@ def require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], co
     if (version := record.training_version) != TRAINING_VERSION:
         raise StridefoldError(
             f"{folder} was computed by version {version} of the trainers, and this is version {TRAINING_VERSION}, which computes "
-            f"other results; begin another study with --study NAME, or continue it with stridefold {_stridefold(record)}"
+            f"other results; begin another study with --study NAME, or continue it with stridefold {_stridefold(record)}",
+            code="study.other_training_version",
         )
     now = json.loads(json.dumps(identity))
     # An option that came later than the study had its default then; but before there was a tracker nobody was followed.
@@ -172,17 +174,16 @@ def require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], co
         name = changed[0]
         raise StridefoldError(
             f"{folder} was begun with --{name.replace('_', '-')} {began[name]}, but now it is {now[name]}; "
-            "give the same options to continue it, or begin another with --study NAME"
+            "give the same options to continue it, or begin another with --study NAME",
+            code="study.option_changed",
         )
-    if record.cohort_sha256 != cohort.sha256():
-        raise StridefoldError(f"the cohort has changed since {folder} was begun; begin another study with --study NAME")
-    if record.backbone["sha256"] != backbone["sha256"]:
+    began_with = (record.cohort_sha256, record.backbone["sha256"], record.task)
+    given = (cohort.sha256(), backbone["sha256"], json.loads(json.dumps(dataclasses.asdict(task))))
+    differs = [before != today for before, today in zip(began_with, given, strict=True)]
+    for what in compress(("cohort", "backbone", "task file"), differs):
         raise StridefoldError(
-            f"the backbone has changed since {folder} was begun; begin another study with --study NAME"
-        )
-    if record.task != json.loads(json.dumps(dataclasses.asdict(task))):
-        raise StridefoldError(
-            f"the task file has changed since {folder} was begun; begin another study with --study NAME"
+            f"the {what} has changed since {folder} was begun; begin another study with --study NAME",
+            code="study.data_changed",
         )
 
 
@@ -205,7 +206,9 @@ def permuted(study: Study, number: int, options: SearchOptions) -> Study:
             continue
         folder = study.folder / "permutations" / str(number)
         return part_of(study, cohort, folder, f"permutation-{number}", functools.partial(_same, splits))
-    raise ConfigurationError(f"--permutations: none of {SHUFFLES} shuffles of the labels has folds ({problem})")
+    raise ConfigurationError(
+        f"--permutations: none of {SHUFFLES} shuffles of the labels has folds ({problem})", code="permutations.no_folds"
+    )
 
 
 def _same(splits: Splits) -> Splits:
@@ -231,7 +234,8 @@ def outer_study(study: Study, options: SearchOptions) -> Study:
     if (begun := len(outer.splits.folds)) != options.outer_folds:
         raise ConfigurationError(
             f"{study.folder} was begun with --outer-folds {begun}, but now it is {options.outer_folds}; "
-            "give the same number, or begin another study with --study NAME"
+            "give the same number, or begin another study with --study NAME",
+            code="study.option_changed",
         )
     return outer
 
@@ -250,7 +254,8 @@ def inner_study(outer: Study, fold: Fold, options: SearchOptions) -> Study:
         )
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"--outer-folds {options.outer_folds} leaves too few subjects in outer fold {fold.index}: {error}"
+            f"--outer-folds {options.outer_folds} leaves too few subjects in outer fold {fold.index}: {error}",
+            code="splits.too_few_subjects",
         ) from None
 
 
@@ -272,7 +277,8 @@ def part_of(study: Study, cohort: Cohort, folder: Path, name: str, splits_of: Ca
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
         if record.cohort_sha256 != cohort.sha256():
             raise StridefoldError(
-                f"{folder} was begun with other subjects or labels; begin another study with --study NAME"
+                f"{folder} was begun with other subjects or labels; begin another study with --study NAME",
+                code="study.data_changed",
             )
         record = dataclasses.replace(record, options=options)
     else:
@@ -308,7 +314,8 @@ def lock(folder: Path) -> Iterator[None]:
         file = (folder / "study.lock").open("a+")
     except OSError as error:
         raise StridefoldError(
-            f"the study folder {folder} cannot be written ({error.strerror}); choose another with --study"
+            f"the study folder {folder} cannot be written ({error.strerror}); choose another with --study",
+            code="study.not_writable",
         ) from None
     with file:
         try:
@@ -316,7 +323,9 @@ def lock(folder: Path) -> Iterator[None]:
         except OSError:
             file.seek(0)
             holder = file.read().strip() or "another process"
-            raise StridefoldError(f"{folder} is in use by {holder}; wait for it, or choose another --study") from None
+            raise StridefoldError(
+                f"{folder} is in use by {holder}; wait for it, or choose another --study", code="study.in_use"
+            ) from None
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")

@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
         console.error(error)
         return 1
     except OSError as error:
-        console.error(StridefoldError(f"{error.filename or given.out} cannot be written: {error.strerror}"))
+        console.error(
+            StridefoldError(f"{error.filename or given.out} cannot be written: {error.strerror}", code="file.system")
+        )
         return 1
     console.say(
         f"{path}: fill in keywords and notions, then pass it to the search with --task {shlex.quote(str(path))}"
@@ -58,13 +60,18 @@ def write_new_task(cohort: Path, label: str, columns: dict[str, str], out: Path 
     if task.name in shipped_tasks() and task.knows():
         raise ConfigurationError(
             f"--label {label}: the shipped task {task.name!r} knows these classes; copy {FOLDER / task.name}.toml, "
-            "change the copy, and pass it with --task"
+            "change the copy, and pass it with --task",
+            code="task.shipped_label",
         )
     path = out or Path(re.sub(r"[^\w-]+", "_", task.name) + ".toml")
     if path.suffix != ".toml":
-        raise ConfigurationError(f"--out {path} ends in {path.suffix or 'nothing'!r}, but a task file ends in '.toml'")
+        raise ConfigurationError(
+            f"--out {path} ends in {path.suffix or 'nothing'!r}, but a task file ends in '.toml'", code="output.ending"
+        )
     if path.exists():
-        raise ConfigurationError(f"{path} is there already and may hold someone's work; choose another with --out FILE")
+        raise ConfigurationError(
+            f"{path} is there already and may hold someone's work; choose another with --out FILE", code="output.exists"
+        )
     named = "".join(f" --column {shlex.quote(f'{ours}={theirs}')}" for ours, theirs in columns.items())
     search = f"python -m platform.search --cohort {shlex.quote(str(cohort))} --task {shlex.quote(str(path))}{named}"
     write_text(path, task_file(task, search))

@@ -30,7 +30,9 @@ def track(options: SearchOptions, pages: Pages, console: Console) -> int:
         CohortError: Lists every video that cannot be read or whose walker cannot be followed; the page is written.
     """
     if options.track == "none":
-        raise ConfigurationError("--track none follows nobody; leave it out, or name a tracker")
+        raise ConfigurationError(
+            "--track none follows nobody; leave it out, or name a tracker", code="option.track.none"
+        )
     manifest = Path(options.cohort or "")
     videos = read_manifest_videos(manifest, follow_links=options.follow_links, columns=options.column)
     cache = frame_cache(options)
@@ -75,7 +77,7 @@ def report(manifest: Path, names: Sequence[str], found: dict[int, Track | VideoE
         for line in followed(as_table(tracks)):
             console.say(line)
     if problems:
-        raise CohortError(str(manifest), problems)
+        raise CohortError(str(manifest), problems, code="cohort.problems")
     return 0
 
 

@@ -72,13 +72,14 @@ def measured_manifest(given: argparse.Namespace) -> Path:
     manifest = Path(given.manifest)
     out: Path = given.out or manifest.with_name(f"{manifest.stem}-measured.csv")
     if out.suffix.lower() != ".csv":
-        raise ConfigurationError(f"--out {out} must end in .csv")
+        raise ConfigurationError(f"--out {out} must end in .csv", code="output.ending")
     if out.absolute().parent.resolve() != manifest.absolute().parent.resolve():
         raise ConfigurationError(
-            f"--out {out} must lie in {manifest.absolute().parent}, because videos are named from the manifest's folder"
+            f"--out {out} must lie in {manifest.absolute().parent}, because videos are named from the manifest's folder",
+            code="output.other_folder",
         )
     if out.absolute().resolve() == manifest.absolute().resolve():
-        raise ConfigurationError(f"--out {out} is the manifest itself; give another name")
+        raise ConfigurationError(f"--out {out} is the manifest itself; give another name", code="output.is_input")
     return out
 
 
@@ -91,7 +92,9 @@ def pages_of(given: argparse.Namespace) -> Pages:
     page = given.out or Path(f"{Path(given.manifest).stem}-walkers.html")
     for option, path, ending in (("--out", page, ".html"), ("--sheet", given.sheet, ".png")):
         if path is not None and path.suffix.lower() != ending:
-            raise ConfigurationError(f"{option} {path} must end in {ending}")
+            raise ConfigurationError(f"{option} {path} must end in {ending}", code="output.ending")
         if path is not None and not path.absolute().parent.is_dir():
-            raise ConfigurationError(f"{option} {path}: there is no folder {path.parent}; make it first")
+            raise ConfigurationError(
+                f"{option} {path}: there is no folder {path.parent}; make it first", code="output.no_folder"
+            )
     return Pages(page=page, sheet=given.sheet, faces=given.faces, pose_weights=given.pose_weights)

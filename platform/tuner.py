@@ -95,7 +95,8 @@ def open_optuna(study: Study, cost: str | None = None) -> optuna.Study:
     except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise StridefoldError(
-            f"{path} cannot be opened ({reason}); restore it, or begin another study with --study NAME"
+            f"{path} cannot be opened ({reason}); restore it, or begin another study with --study NAME",
+            code="study.database",
         ) from None
 
 
@@ -210,7 +211,7 @@ class StudySearcher(Searcher):
         """Keeps nothing: the study's database is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        raise StridefoldError("a search is continued by its own command, not by Tune")
+        raise StridefoldError("a search is continued by its own command, not by Tune", code="study.not_by_tune")
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns what `run_trial` needs for the next configuration, or that there is none."""
@@ -273,7 +274,7 @@ class StudySearcher(Searcher):
         if "machine" in (result or {}):  # the trial stays RUNNING in the study: the next session tries it again
             reason = (result or {})["machine"]
             self.problem = StridefoldError(
-                f"{reason}; what was finished is kept, and the same command goes on from here"
+                f"{reason}; what was finished is kept, and the same command goes on from here", code="search.stopped"
             )
             return
         done = trial.user_attrs["folds"]

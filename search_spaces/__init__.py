@@ -56,19 +56,20 @@ def load_space(name: str) -> Space:
     file, _, function = name.rpartition(":")
     if not file.endswith(".py"):
         raise ConfigurationError(
-            f"--space {name} is not known; use one of {', '.join(SHIPPED)}, or a file and function as my_space.py:suggest"
+            f"--space {name} is not known; use one of {', '.join(SHIPPED)}, or a file and function as my_space.py:suggest",
+            code="space.unknown",
         )
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     if spec is None or spec.loader is None or not Path(file).is_file():
-        raise ConfigurationError(f"--space {name}: there is no file {file}")
+        raise ConfigurationError(f"--space {name}: there is no file {file}", code="space.no_file")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # the user's own code may raise anything
         raise ConfigurationError(
-            f"--space {name}: {file} cannot be imported ({type(error).__name__}: {error})"
+            f"--space {name}: {file} cannot be imported ({type(error).__name__}: {error})", code="space.not_importable"
         ) from None
     suggest = getattr(module, function, None)
     if not callable(suggest):
-        raise ConfigurationError(f"--space {name}: {file} has no function {function!r}")
+        raise ConfigurationError(f"--space {name}: {file} has no function {function!r}", code="space.no_function")
     return Space(name=name, suggest=suggest)

@@ -91,7 +91,8 @@ class Study:
         if self.analysis.results is None:
             raise StridefoldError(
                 f"{self.folder} has no trial yet that is complete on all {len(self.analysis.splits.folds)} folds; "
-                "finish its search first"
+                "finish its search first",
+                code="study.no_complete_trial",
             )
         return self.analysis.results.trial
 

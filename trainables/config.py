@@ -82,7 +82,9 @@ class TrainConfig:
             if name not in kinds:
                 near = difflib.get_close_matches(name, kinds, n=1)
                 meant = f" (did you mean {near[0]}?)" if near else ""
-                raise ConfigurationError(f"{name!r} is not a setting{meant}; settings are {', '.join(sorted(kinds))}")
+                raise ConfigurationError(
+                    f"{name!r} is not a setting{meant}; settings are {', '.join(sorted(kinds))}", code="setting.unknown"
+                )
         return {name: checked(name, value, kinds[name]) for name, value in values.items()}
 
     def with_values(self, values: Mapping[str, Any]) -> Self:

@@ -50,7 +50,9 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     try:
         return _fitted(value.strip() if isinstance(value, str) and hint is not str else value, hint)
     except _Unfit as allowed:
-        raise ConfigurationError(f"{name} is {value!r}, but must be {allowed}{_advice_on_commas(value)}") from None
+        raise ConfigurationError(
+            f"{name} is {value!r}, but must be {allowed}{_advice_on_commas(value)}", code="setting.type"
+        ) from None
 
 
 def _fitted(value: Any, hint: Any) -> Any:

@@ -39,7 +39,7 @@ LARGEST_SEED = 2**31 - 1
 
 def require(condition: bool, name: str, value: object, allowed: str) -> None:
     if not condition:
-        raise ConfigurationError(f"{name} is {value!r}, but must be {allowed}")
+        raise ConfigurationError(f"{name} is {value!r}, but must be {allowed}", code="setting.range")
 
 
 def _positive(section: str, **values: float) -> None:

@@ -70,7 +70,10 @@ def write_report(
         LeakageError: A subject or a file stands on both sides of a fold.
     """
     if share and filmstrips:
-        raise ConfigurationError("--filmstrips shows faces, so it does not go with --pseudonyms; leave one out")
+        raise ConfigurationError(
+            "--filmstrips shows faces, so it does not go with --pseudonyms; leave one out",
+            code="report.filmstrips_pseudonyms",
+        )
     analysis, folder = analyse(study), study
     if share:
         analysis, folder = pseudonymised(analysis, study), study / "shared"

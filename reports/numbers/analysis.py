@@ -303,7 +303,8 @@ def _load_fold(folder: Path, key: str, trial: int) -> FoldResult:
     if not (folder / "folds" / key / "result.json").exists():
         raise StridefoldError(
             f"{folder / 'folds' / key} is missing, but the chosen trial {trial} was scored on it; "
-            "restore it, or run the same search command again"
+            "restore it, or run the same search command again",
+            code="study.fold_missing",
         )
     return FoldResult.load(folder / "folds" / key)
 

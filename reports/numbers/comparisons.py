@@ -176,13 +176,16 @@ def _check_same(ours: pl.DataFrame, other: pl.DataFrame, label: str, level: str)
             scorer, missing = (
                 ("the chosen configuration", label) if unit in one else (label, "the chosen configuration")
             )
-            raise StridefoldError(f"{what} was scored by {scorer} but not by {missing}; {remedy}")
+            raise StridefoldError(
+                f"{what} was scored by {scorer} but not by {missing}; {remedy}", code="comparison.not_scored"
+            )
         for number, asked in enumerate(("held out by fold", "taken as class")):
             ours_says, other_says = (sorted({row[number] for row in side[unit]}) for side in (one, two))
             if ours_says != other_says:
                 says = [" and ".join(map(str, numbers)) for numbers in (ours_says, other_says)]
                 raise StridefoldError(
-                    f"{what} was {asked} {says[0]} for the chosen configuration but {says[1]} for {label}; {remedy}"
+                    f"{what} was {asked} {says[0]} for the chosen configuration but {says[1]} for {label}; {remedy}",
+                    code="comparison.other_truth",
                 )
 
 

@@ -88,7 +88,8 @@ def check_predictions(results: tuple[FoldResult, ...], cohort: Cohort, splits: S
     if not noted.equals(splits.ledger(cohort)):
         raise LeakageError(
             "ledger.parquet is not that of the study's cohort and folds: one of the files was changed after the search "
-            "began; restore them, or begin another study"
+            "began; restore them, or begin another study",
+            code="leakage.ledger_changed",
         )
     for result in results:
         sides = noted.filter(pl.col("fold") == result.fold)
@@ -101,7 +102,8 @@ def check_predictions(results: tuple[FoldResult, ...], cohort: Cohort, splits: S
             if (subject, video) not in held_out or held_out[subject, video] in trained:
                 raise LeakageError(
                     f"fold {result.fold} scored video {video!r} of subject {subject!r}, which is not on its test side alone; "
-                    "delete that fold's folder and run the search again"
+                    "delete that fold's folder and run the search again",
+                    code="leakage.scored_outside_test",
                 )
 
 
@@ -135,7 +137,8 @@ def check_folder(folder: Path) -> int:
             fold, subject, video = wrong.row(0)
             raise LeakageError(
                 f"{place} scored video {video!r} of subject {subject!r}, which is not on the test side of fold {fold} alone; "
-                "delete that folder and run the search again"
+                "delete that folder and run the search again",
+                code="leakage.scored_outside_test",
             )
     return len(finished)
 
@@ -146,7 +149,10 @@ def _entry(cohort: Cohort, index: int, train: tuple[str, ...], test: tuple[str, 
     shared_files = set(training["sha256"]) & set(testing["sha256"])
     if shared_files:
         video = testing.filter(pl.col("sha256").is_in(list(shared_files)))["video"][0]
-        raise LeakageError(f"fold {index} has the file of video {video!r} on both sides; remake the splits")
+        raise LeakageError(
+            f"fold {index} has the file of video {video!r} on both sides; remake the splits",
+            code="leakage.file_on_both_sides",
+        )
     return FoldEntry(
         fold=index,
         train_subjects=training["subject"].n_unique(),

@@ -205,7 +205,8 @@ def _check(result: OuterResult, splits: Splits, inner: Cohort) -> None:
     test = next(set(fold.test) for fold in splits.folds if fold.index == result.fold)
     if wrong := sorted((scored & set(inner.videos["subject"])) | (scored - test)):
         raise LeakageError(
-            f"outer fold {result.fold} scored subject {wrong[0]!r}, whom its search saw; begin another study"
+            f"outer fold {result.fold} scored subject {wrong[0]!r}, whom its search saw; begin another study",
+            code="leakage.outer_subject_seen",
         )
 
 

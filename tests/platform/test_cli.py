@@ -129,7 +129,7 @@ def test_an_error_is_one_sentence_and_status_1(capsys: pytest.CaptureFixture[str
     assert run(of_the_system, Console(), kept="what was finished is kept") == 1
     assert capsys.readouterr().err == (
         "error: trials is 0, but must be at least 1\n"
-        "error: /study/folds: No space left on device; what was finished is kept\n"
+        "error: /study/folds: No space left on device; what was finished is kept [file.system]\n"
     )
 
 

@@ -269,7 +269,10 @@ def test_command_prints_the_path_or_one_sentence(tmp_path, study):
     assert (good.returncode, good.stdout.strip(), good.stderr) == (0, str(study / "report.html"), "")
     bad = subprocess.run([sys.executable, "-m", "platform.report", str(tmp_path)], capture_output=True, text=True)
     assert bad.returncode == 1
-    assert bad.stderr == f"error: {tmp_path / 'study.json'} is missing: is {tmp_path} a study folder?\n"
+    assert (
+        bad.stderr
+        == f"error: {tmp_path / 'study.json'} is missing: is {tmp_path} a study folder? [study.file_missing]\n"
+    )
 
 
 def test_report_needs_neither_torch_nor_ray():

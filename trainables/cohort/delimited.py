@@ -42,7 +42,7 @@ def read_delimited(content: bytes) -> list[list[str]]:
     except csv.Error as error:
         reason = {"unexpected end of data": "a quote is opened and not closed"}.get(str(error), str(error))
         raise StridefoldError(
-            f"row {len(records) + 1}: {reason}; put a cell's text in a pair of quotes, or use none"
+            f"row {len(records) + 1}: {reason}; put a cell's text in a pair of quotes, or use none", code="table.quotes"
         ) from None
     return records
 
@@ -58,11 +58,17 @@ def _decoded(content: bytes) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding != "utf-8-sig":
-            raise StridefoldError(f"it is not whole {encoding.upper()}; save it as 'CSV UTF-8'") from None
+            raise StridefoldError(
+                f"it is not whole {encoding.upper()}; save it as 'CSV UTF-8'", code="table.encoding"
+            ) from None
         row = error.object[: error.start].count(b"\n") + 1
-        raise StridefoldError(f"row {row}: a character is not UTF-8; save the file as 'CSV UTF-8'") from None
+        raise StridefoldError(
+            f"row {row}: a character is not UTF-8; save the file as 'CSV UTF-8'", code="table.encoding"
+        ) from None
     if "\0" in text:
-        raise StridefoldError("it holds zero bytes, as no text file does; save it as 'CSV UTF-8'")
+        raise StridefoldError(
+            "it holds zero bytes, as no text file does; save it as 'CSV UTF-8'", code="table.zero_bytes"
+        )
     return text.lstrip("\ufeff")  # a second mark, where a program put one before another's
 
 

@@ -67,7 +67,7 @@ def read_manifest(
         ConfigurationError: `folds` is below 2.
     """
     if folds < 2:
-        raise ConfigurationError(f"--folds {folds}, but cross-validation needs 2 at least")
+        raise ConfigurationError(f"--folds {folds}, but cross-validation needs 2 at least", code="option.folds.range")
     note = on_note or (lambda sentence: None)
     problems = Problems(path)
     columns = dict(columns or {}) | ({"fold": fold_column} if fold_column else {})

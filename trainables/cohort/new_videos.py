@@ -70,13 +70,16 @@ def expanded(names: tuple[str, ...]) -> tuple[str, ...]:
             ]
             if not inside:
                 raise StridefoldError(
-                    f"the folder {name!r} holds no video ({', '.join(sorted(VIDEOS))}); name another one"
+                    f"the folder {name!r} holds no video ({', '.join(sorted(VIDEOS))}); name another one",
+                    code="videos.empty_folder",
                 )
             found += map(str, inside)
         elif any(sign in name for sign in "*?[") and not os.path.lexists(name):
             matching = sorted(glob.glob(name, recursive=True))
             if not matching:
-                raise StridefoldError(f"no file matches {name!r}; name files, a folder, or another pattern")
+                raise StridefoldError(
+                    f"no file matches {name!r}; name files, a folder, or another pattern", code="videos.no_match"
+                )
             found += matching
         else:
             found.append(name)
@@ -102,9 +105,9 @@ def read_videos(names: tuple[str, ...]) -> pl.DataFrame:
         else:
             files.append((name, found))
     if len(problems) == 1:
-        raise StridefoldError(problems[0])
+        raise StridefoldError(problems[0], code="videos.problems")
     if problems:
-        raise CohortError("the list of videos", problems)
+        raise CohortError("the list of videos", problems, code="videos.problems")
     empty = {side: pl.Series([None] * len(files), dtype=pl.Int64) for side in BOX}
     rates = pl.Series([None] * len(files), dtype=pl.Float64)
     return _rows([None] * len(files), [n for n, _ in files], [f for _, f in files], empty | {"fps": rates})

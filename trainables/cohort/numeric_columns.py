@@ -69,7 +69,10 @@ def read_numbers(
         ConfigurationError: A known parameter has the name of a column that means something else.
     """
     if clash := sorted(RESERVED & {p.key for p in wanted.known}):
-        raise ConfigurationError(f"a parameter may not be called {clash[0]!r}, which names another column; rename it")
+        raise ConfigurationError(
+            f"a parameter may not be called {clash[0]!r}, which names another column; rename it",
+            code="cohort.column.name_clash",
+        )
     skipped = _found(table, wanted.ignore, "--ignore", problems)
     kept = table.without(skipped & {LEG, "fps", *BOX})
     reasons: Reasons = {}

@@ -50,7 +50,7 @@ class Problems:
                 shown.append(f"{where}{more} more {'row' if more == 1 else 'rows'} with {kind}")
         if len(lines) > sum(first for *_, first in lines) and (file := self._written([text for _, text, _ in lines])):
             shown.append(f"all {len(lines)} are listed in {file}")
-        raise CohortError(str(self._manifest), shown, count=len(lines))
+        raise CohortError(str(self._manifest), shown, count=len(lines), code="cohort.problems")
 
     def _written(self, lines: list[str]) -> Path | None:
         """Returns a file with all problems that this user alone can read, as it may name patients.

@@ -78,25 +78,31 @@ def locate(folder: Path, name: str, *, follow_links: bool = False) -> Path:
         StridefoldError: It is missing, not a file, or lies outside the folder.
     """
     if PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute():
-        raise StridefoldError(f"{name!r} is an absolute path; write it relative to the manifest's folder")
+        raise StridefoldError(
+            f"{name!r} is an absolute path; write it relative to the manifest's folder", code="cohort.path.absolute"
+        )
     if ".." in PureWindowsPath(name).parts:  # which knows both kinds of slashes
-        raise StridefoldError(f"{name!r} leaves the manifest's folder; put the manifest above all its videos")
+        raise StridefoldError(
+            f"{name!r} leaves the manifest's folder; put the manifest above all its videos", code="cohort.path.outside"
+        )
     try:
         path = _as_spelled(folder, name).resolve(strict=True)
         mode = path.stat().st_mode
     except FileNotFoundError:
-        raise StridefoldError(_why_missing(folder, name)) from None
+        raise StridefoldError(_why_missing(folder, name), code="cohort.path.missing") from None
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise StridefoldError(f"{name!r} cannot be opened ({reason.lower()})") from None
+        raise StridefoldError(f"{name!r} cannot be opened ({reason.lower()})", code="cohort.path.unreadable") from None
     if not follow_links and not path.is_relative_to(folder.resolve()):
         raise StridefoldError(
             f"{name!r} is a link to {path}, outside the manifest's folder; put the video itself there, or pass "
-            "--follow-links if links may lead to any file that you may read"
+            "--follow-links if links may lead to any file that you may read",
+            code="cohort.path.link_outside",
         )
     if not stat.S_ISREG(mode):
         raise StridefoldError(
-            f"{name!r} is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}; name a video file"
+            f"{name!r} is {'a folder' if stat.S_ISDIR(mode) else 'not a regular file'}; name a video file",
+            code="cohort.path.not_a_file",
         )
     return path
 

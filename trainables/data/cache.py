@@ -91,17 +91,18 @@ def ingest(
         followed = own is not None or (box is None and tracker != "none")
         track = track_video(path, sha256, fps, tracker, folder, own=own) if followed else None
         if track is not None and track.problem:
-            raise VideoError(path, track.problem)
+            raise VideoError(path, track.problem, code="video.tracking")
         name = cache_name(sha256=sha256, box=box, size=size, fps=fps, track=track)
         if _cached(folder / name, size, track) is None:
             _write(folder / name, path, box, size, fps, reader, track)
     except OSError as error:
         raise StridefoldError(
-            f"the frame cache {folder} cannot be written ({error.strerror}); free some space or choose another folder"
+            f"the frame cache {folder} cannot be written ({error.strerror}); free some space or choose another folder",
+            code="cache.not_writable",
         ) from None
     made = _cached(folder / name, size, track)
     if made is None:
-        raise VideoError(path, "has other frames each time it is read; export it again")
+        raise VideoError(path, "has other frames each time it is read; export it again", code="video.unstable")
     return made
 
 
@@ -123,7 +124,7 @@ def open_cached(folder: Path, name: str) -> np.memmap:
     except (OSError, ValueError, EOFError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
         raise StridefoldError(
-            f"{folder / name} {reason}; run the same command again, which decodes the video again"
+            f"{folder / name} {reason}; run the same command again, which decodes the video again", code="cache.damaged"
         ) from None
     return frames
 
@@ -170,7 +171,7 @@ def ingest_cohort(
         if on_video:
             on_video(len(done) + len(problems), len(jobs))
     if problems:
-        raise CohortError(cohort.name, [problems[i] for i in sorted(problems)])
+        raise CohortError(cohort.name, [problems[i] for i in sorted(problems)], code="cohort.problems")
     found = [done[i] for i in range(len(jobs))]
     return replace(cohort, videos=cohort.videos.with_columns(_columns(found)))
 
@@ -216,7 +217,8 @@ def in_processes(jobs: Sequence[dict[str, Any]], *, workers: int) -> Iterator[tu
             yield waiting[future], future.result()
     except BrokenProcessPool:
         raise StridefoldError(
-            "a process that decoded videos ended silently, most likely for lack of memory; use fewer workers"
+            "a process that decoded videos ended silently, most likely for lack of memory; use fewer workers",
+            code="memory.decoder_ended",
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

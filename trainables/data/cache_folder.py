@@ -22,7 +22,8 @@ def user_cache() -> Path:
     given = os.environ.get("XDG_CACHE_HOME")
     if not given and os.path.expanduser("~") == "~":
         raise StridefoldError(
-            "this user has no home folder for the cache; choose one with --cache, or set XDG_CACHE_HOME"
+            "this user has no home folder for the cache; choose one with --cache, or set XDG_CACHE_HOME",
+            code="cache.no_home",
         )
     return Path(given or os.path.expanduser("~/.cache")) / "stridefold"
 
@@ -68,7 +69,8 @@ def close_folder(folder: Path) -> None:
     if not closed:
         raise StridefoldError(
             f"the cache {folder} would show patients' frames to other users, and its access rights cannot be changed; "
-            "choose a folder of your own with --cache"
+            "choose a folder of your own with --cache",
+            code="cache.open_to_others",
         )
 
 
@@ -77,5 +79,6 @@ def _close(folder: Path) -> None:
         close_folder(folder)
     except OSError as error:
         raise StridefoldError(
-            f"the cache {folder} cannot be made ({error.strerror}); choose another folder with --cache, or set XDG_CACHE_HOME"
+            f"the cache {folder} cannot be made ({error.strerror}); choose another folder with --cache, or set XDG_CACHE_HOME",
+            code="cache.not_writable",
         ) from None

@@ -37,7 +37,9 @@ class WindowDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, videos: pl.DataFrame, cache: Path, video: VideoConfig, *, training: bool):
         if videos["cached"].null_count() or videos["frames"].null_count():
-            raise StridefoldError("the cohort's videos are not in the frame cache yet; run ingest_cohort first")
+            raise StridefoldError(
+                "the cohort's videos are not in the frame cache yet; run ingest_cohort first", code="cache.not_filled"
+            )
         self._cache, self._video = cache, video
         found = [(row, number, *span) for row, some in enumerate(spans_of(videos)) for number, span in enumerate(some)]
         self.video_rows: Sequence[int] = [row for row, *_ in found]

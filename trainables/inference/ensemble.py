@@ -74,7 +74,8 @@ class Ensemble:
             return FoldResult.load(folder)
         except (OSError, StridefoldError, pl.exceptions.PolarsError, KeyError, TypeError):
             raise StridefoldError(
-                f"fold {fold} of trial {self.trial.number} is not whole in {folder}; copy the study again, or run its search again"
+                f"fold {fold} of trial {self.trial.number} is not whole in {folder}; copy the study again, or run its search again",
+                code="study.fold_incomplete",
             ) from None
 
     @property
@@ -104,19 +105,25 @@ def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
     try:
         record, cohort, splits = StudyRecord.load(study), Cohort.load(study), Splits.load(study / "splits.json")
     except (OSError, pl.exceptions.PolarsError, KeyError, TypeError) as error:
-        raise StridefoldError(f"{study} is not a whole study folder ({error}); copy it again") from None
+        raise StridefoldError(
+            f"{study} is not a whole study folder ({error}); copy it again", code="study.incomplete"
+        ) from None
     count = len(splits.folds)
     if fold is not None and not 0 <= fold < count:
-        raise StridefoldError(f"fold {fold} asked for, but the study has {count} folds (0-{count - 1})")
+        raise StridefoldError(
+            f"fold {fold} asked for, but the study has {count} folds (0-{count - 1})", code="fold.range"
+        )
     trial = chosen(read_trials(study, record.name), count, record.options)
     if trial is None:
         raise StridefoldError(
-            f"{study} has no trial yet that is complete on all {count} folds; finish its search first"
+            f"{study} has no trial yet that is complete on all {count} folds; finish its search first",
+            code="study.no_complete_trial",
         )
     if not KINDS[trial.config["model"]].network:
         raise StridefoldError(
             f"the chosen trial {trial.number} is the baseline {trial.config['model']!r}, which keeps no weights; "
-            "predict from a study whose chosen trial is a video CLIP"
+            "predict from a study whose chosen trial is a video CLIP",
+            code="predict.baseline_chosen",
         )
     stored = PredictionSets.load(study) if fold is None else None
     sets = stored and stored.of_model(trial.number, record.options.get("refit", "folds"))
@@ -134,7 +141,8 @@ def _refitted(study: Path, record: StudyRecord, cohort: Cohort, trial: TrialReco
     ]
     if len(keys) != 1:
         raise StridefoldError(
-            f"{study} has no model that was trained on every subject; run its search to the end first"
+            f"{study} has no model that was trained on every subject; run its search to the end first",
+            code="refit.missing",
         )
     splits = Splits.load(folder / "splits.json")
     whole = replace(trial, folds=(keys[0],))
@@ -155,18 +163,20 @@ def load_frozen(ensemble: Ensemble, device: str, backbone: str = "", knowledge_e
     if not backbone:
         raise StridefoldError(
             f"the model needs the CLIP backbone with sha256 {record.backbone['sha256']}, of which no hub id is known; give its "
-            "folder with --backbone"
+            "folder with --backbone",
+            code="model.backbone_needed",
         )
     knowledge_encoder = knowledge_encoder or record.options.get("knowledge_encoder", "clip")
     if not knowledge_encoder:
         raise StridefoldError(
             "the model read its clinical descriptions with a knowledge encoder of which no hub id is known; give its folder "
-            "with --knowledge-encoder"
+            "with --knowledge-encoder",
+            code="model.encoder_unknown",
         )
     try:
         loaded = load_backbone(backbone)
     except ConfigurationError as error:
-        raise StridefoldError(f"the study's backbone cannot be loaded: {error}") from None
+        raise StridefoldError(f"the study's backbone cannot be loaded: {error}", code="backbone.unusable") from None
     _require_backbone("the study", record.backbone["sha256"], loaded)
     return FrozenFeatures(
         loaded,
@@ -201,7 +211,7 @@ def score_videos(
     if short := [i for i, frames in enumerate(longest) if not heldout_windows(frames, video)]:
         shown = [(videos["video"][i], longest[i]) for i in short]
         problems = [f"{name} has {frames} frames at 30 frames/s; {video.min_tail} at least" for name, frames in shown]
-        raise CohortError("the list of videos", problems)
+        raise CohortError("the list of videos", problems, code="videos.problems")
     data = WindowDataset(videos, cache, video, training=False)
     motion = WindowMotion(frozen.backbone, cache, data) if ensemble.config.motion.readout != "off" else None
     parts = []
@@ -255,7 +265,10 @@ def load_fold(ensemble: Ensemble, fold: int, frozen: FrozenFeatures, device: str
     configs = configurations(ensemble.config)
     folders = trainings(folder) if len(configs) > 1 else [folder]
     if len(folders) != len(configs):
-        raise StridefoldError(f"{folder} has {len(folders)} trainings, expected {len(configs)}; copy the study again")
+        raise StridefoldError(
+            f"{folder} has {len(folders)} trainings, expected {len(configs)}; copy the study again",
+            code="model.folds",
+        )
     models = [
         _load_model(ensemble, fold, config, place, frozen, device)
         for config, place in zip(configs, folders, strict=True)
@@ -271,7 +284,10 @@ def _load_model(
     with safe_open(path, "pt") as file:
         about = file.metadata() or {}
     if about.get("key") != key:
-        raise StridefoldError(f"{path} holds the weights of another fold ({about.get('key')}); copy the study again")
+        raise StridefoldError(
+            f"{path} holds the weights of another fold ({about.get('key')}); copy the study again",
+            code="model.fold",
+        )
     _require_backbone(f"fold {fold}", about.get("backbone", ""), frozen.backbone)
     if config.numeracy.enabled and not any(name.startswith("numeric.") for name in weights):
         config = config.with_values({"numeracy.enabled": False})  # its training subjects had no numeric records
@@ -280,7 +296,9 @@ def _load_model(
     try:
         model.load_trained(weights)
     except (KeyError, RuntimeError):
-        raise StridefoldError(f"{path} does not fit the configuration of trial {ensemble.trial.number}") from None
+        raise StridefoldError(
+            f"{path} does not fit the configuration of trial {ensemble.trial.number}", code="model.does_not_fit"
+        ) from None
     recorded = ensemble.result(fold) if folder == ensemble.fold_folder(fold) else ensemble.training_result(fold, folder)
     _require_same_features(recorded, fold, model)
     return model
@@ -290,7 +308,8 @@ def _require_backbone(what: str, sha256: str, backbone: Backbone) -> None:
     if sha256 != backbone.sha256:
         raise StridefoldError(
             f"{what} was trained on another backbone ({sha256[:12]}) than {backbone.name} ({backbone.sha256[:12]}); "
-            "give the one it was trained on with --backbone"
+            "give the one it was trained on with --backbone",
+            code="model.other_backbone",
         )
 
 
@@ -301,7 +320,8 @@ def _require_same_features(result: FoldResult, fold: int, model: GaitCLIP) -> No
     if not off <= SAME_FEATURES:
         raise StridefoldError(
             f"fold {fold} no longer computes what it computed in training: the cosines of its class features are off by "
-            f"{off:.2g} (at most {SAME_FEATURES:g}); is --knowledge-encoder the one of the training, and this the same version?"
+            f"{off:.2g} (at most {SAME_FEATURES:g}); is --knowledge-encoder the one of the training, and this the same version?",
+            code="model.computes_otherwise",
         )
 
 
@@ -314,7 +334,9 @@ def _score(model: FoldModel, data: WindowDataset, fold: int, motion: WindowMotio
         try:
             read = model.read(frames, motion.read(model.readout, chosen) if motion else None)
         except torch.OutOfMemoryError:
-            raise StridefoldError(f"the GPU's memory does not hold {len(frames)} windows; use --device cpu") from None
+            raise StridefoldError(
+                f"the GPU's memory does not hold {len(frames)} windows; use --device cpu", code="memory.gpu"
+            ) from None
         probabilities += read[0].tolist()
         similarity += read[1].tolist()
     lists = pl.List(pl.Float64)

@@ -151,13 +151,15 @@ def open_model(folder: Path, fold: int | None = None) -> Ensemble:
         StridefoldError: It is neither, it is damaged, or there is no such fold.
     """
     if folder.is_file() and folder.suffix == ".zip":
-        raise StridefoldError(f"{folder} is a packed model; unpack it, and give the folder")
+        raise StridefoldError(f"{folder} is a packed model; unpack it, and give the folder", code="model.packed")
     if not (folder / MODEL).exists():
         return open_ensemble(folder, fold)
     model = build(ModelRecord, read_record(folder / MODEL), folder / MODEL)
     count = len(model.folds)
     if fold is not None and not 0 <= fold < count:
-        raise StridefoldError(f"fold {fold} asked for, but the model has {count} folds (0-{count - 1})")
+        raise StridefoldError(
+            f"fold {fold} asked for, but the model has {count} folds (0-{count - 1})", code="fold.range"
+        )
     task = load_task(str(folder / "task.toml"))
     parameters = tuple(p.recorded() for p in load_parameters(folder / "parameters.toml"))
     text, whole_number = pl.String(), pl.Int64()

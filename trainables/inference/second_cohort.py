@@ -23,7 +23,8 @@ def under_classes(cohort: Cohort, classes: tuple[str, ...]) -> Cohort:
     if unknown := [name for name in cohort.classes if name not in classes]:
         raise ConfigurationError(
             f"class {unknown[0]!r} of the task file is not one of the model's classes ({', '.join(classes)}); give it the model's "
-            "name for it, and empty the label of people who have none of them"
+            "name for it, and empty the label of people who have none of them",
+            code="evaluate.unknown_class",
         )
     index = {old: classes.index(name) for old, name in enumerate(cohort.classes)}
     label = cohort.videos["label"].replace_strict(index, return_dtype=pl.Int64)
@@ -54,7 +55,8 @@ def refuse_known(new: Cohort, trained: Cohort, *, ids_are_unrelated: bool) -> tu
     if problems:
         raise LeakageError(
             f"{_listed(problems)}\nremove them: a model is not tested on what it was trained on. Where both hospitals number "
-            "their people from 1, and equal ids are different people, give --ids-are-unrelated"
+            "their people from 1, and equal ids are different people, give --ids-are-unrelated",
+            code="leakage.known_subject",
         )
     ids = "Subjects' ids were not compared: they were said to be unrelated." if ids_are_unrelated else (
         f"No subject has the id of one of the {len(trained.subjects())} training subjects."
@@ -96,7 +98,8 @@ def refuse_copies(new: Cohort, trained: Cohort, cache: Path) -> tuple[str, ...]:
                     for video, other, likeness in pairs
                 ]
             )
-            + "\nremove them: a model is not tested on what it was trained on"
+            + "\nremove them: a model is not tested on what it was trained on",
+            code="leakage.known_video",
         )
     return (f"No video looks like one of {len(there)} of the {len(trained.videos)} training videos (perceptual hash).",)
 

@@ -67,20 +67,29 @@ def load_parameters(path: Path | None = None) -> tuple[KnownParameter, ...]:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))["parameter"]
         parameters = tuple(KnownParameter(**entry) for entry in entries)
     except OSError as error:
-        raise ConfigurationError(f"the parameter file {path} cannot be read ({error.strerror})") from None
+        raise ConfigurationError(
+            f"the parameter file {path} cannot be read ({error.strerror})", code="parameters.unreadable"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the parameter file {path} is not valid TOML: {error}") from None
+        raise ConfigurationError(
+            f"the parameter file {path} is not valid TOML: {error}", code="parameters.not_toml"
+        ) from None
     except (KeyError, TypeError) as error:
         raise ConfigurationError(
             f"the parameter file {path} needs [[parameter]] entries with key, name and unit, "
-            f"and optionally leg_scaled, side, mirror, source, low, high, median_low and median_high ({error})"
+            f"and optionally leg_scaled, side, mirror, source, low, high, median_low and median_high ({error})",
+            code="parameters.incomplete",
         ) from None
     keys = [p.key for p in parameters]
     if twice := sorted({key for key in keys if keys.count(key) > 1}):
-        raise ConfigurationError(f"the parameter file {path} has key {twice[0]!r} twice; each key must be there once")
+        raise ConfigurationError(
+            f"the parameter file {path} has key {twice[0]!r} twice; each key must be there once",
+            code="parameters.twice",
+        )
     if lost := [p for p in parameters if p.mirror is not None and p.mirror not in keys]:
         raise ConfigurationError(
-            f"the parameter file {path}: {lost[0].key!r} mirrors {lost[0].mirror!r}, which it does not hold"
+            f"the parameter file {path}: {lost[0].key!r} mirrors {lost[0].mirror!r}, which it does not hold",
+            code="parameters.mirror",
         )
     return parameters
 

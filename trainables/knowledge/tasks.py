@@ -72,20 +72,24 @@ def load_task(name_or_path: str) -> Task:
         path = FOLDER / f"{name_or_path}.toml"
         if name_or_path not in shipped_tasks():
             raise ConfigurationError(
-                f"--task {name_or_path} is not known; use one of {', '.join(shipped_tasks())}, or the path of a .toml file"
+                f"--task {name_or_path} is not known; use one of {', '.join(shipped_tasks())}, or the path of a .toml file",
+                code="task.unknown",
             )
     try:
         return _parse(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ConfigurationError(f"the task file {path} cannot be read ({error.strerror})") from None
+        raise ConfigurationError(
+            f"the task file {path} cannot be read ({error.strerror})", code="task.unreadable"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the task file {path} is not valid TOML: {error}") from None
+        raise ConfigurationError(f"the task file {path} is not valid TOML: {error}", code="task.not_toml") from None
     except KeyError as error:
         raise ConfigurationError(
-            f"the task file {path} lacks {error}; see trainables/knowledge/diagnosis.toml for one that is whole"
+            f"the task file {path} lacks {error}; see trainables/knowledge/diagnosis.toml for one that is whole",
+            code="task.incomplete",
         ) from None
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"the task file {path} is wrong: {error}") from None
+        raise ConfigurationError(f"the task file {path} is wrong: {error}", code="task.invalid") from None
 
 
 def task_from_dict(raw: dict) -> Task:

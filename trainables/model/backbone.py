@@ -79,7 +79,7 @@ def load_backbone(name: str) -> Backbone:
     """
     source = str(SMALL) if name == "small" else locate(name)
     if name != "small" and (reason := fault(source)) is not None:
-        raise ConfigurationError(f"--backbone {name} {reason}")
+        raise ConfigurationError(f"--backbone {name} {reason}", code="backbone.unusable")
     with quiet_transformers():
         clip, tokenizer = _load(source, name)
     sha256 = _hash(source, clip)
@@ -95,11 +95,13 @@ def _load(source: str, name: str) -> tuple[CLIPModel, PreTrainedTokenizerBase]:
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"--backbone {name} is neither 'small' nor a folder or hub id with a Hugging Face config.json "
-            f"({_first_line(error)})"
+            f"({_first_line(error)})",
+            code="backbone.not_found",
         ) from None
     if config.model_type != "clip":
         raise ConfigurationError(
-            f"--backbone {name} is a {config.model_type!r} model, but must be a 'clip' model (CLIPModel)"
+            f"--backbone {name} is a {config.model_type!r} model, but must be a 'clip' model (CLIPModel)",
+            code="backbone.not_clip",
         )
     clip = _load_clip(source, name)
     return clip, _load_tokenizer(source, name, clip)
@@ -116,13 +118,15 @@ def _load_clip(source: str, name: str) -> CLIPModel:
             f"--backbone {name} {reason}"
             if reason
             else f"--backbone {name} has no readable {WEIGHTS} for its config.json ({_first_line(error)}); take both from "
-            "the same checkpoint"
+            "the same checkpoint",
+            code="backbone.unusable",
         ) from None
     misshapen = {key if isinstance(key, str) else key[0] for key in about["mismatched_keys"]}
     if lacking := sorted(misshapen | set(about["missing_keys"])):
         raise ConfigurationError(
             f"--backbone {name} lacks {len(lacking)} of the weights that its config.json asks for, such as {lacking[0]}; "
-            "take config.json and model.safetensors from the same checkpoint"
+            "take config.json and model.safetensors from the same checkpoint",
+            code="backbone.weights_missing",
         )
     return clip
 
@@ -132,18 +136,25 @@ def _load_tokenizer(source: str, name: str, clip: CLIPModel) -> PreTrainedTokeni
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigurationError(
-            f"--backbone {name} has no tokenizer ({_first_line(error)}); put tokenizer.json beside config.json"
+            f"--backbone {name} has no tokenizer ({_first_line(error)}); put tokenizer.json beside config.json",
+            code="backbone.tokenizer",
         ) from None
     if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
-        raise ConfigurationError(f"--backbone {name} has a tokenizer without start and end tokens; CLIP's has both")
+        raise ConfigurationError(
+            f"--backbone {name} has a tokenizer without start and end tokens; CLIP's has both",
+            code="backbone.tokenizer",
+        )
     vocabulary = tokenizer.get_vocab()
     if len(vocabulary) <= len(tokenizer.all_special_ids):  # transformers makes an empty one where there is no file
-        raise ConfigurationError(f"--backbone {name} has no tokenizer; put tokenizer.json beside config.json")
+        raise ConfigurationError(
+            f"--backbone {name} has no tokenizer; put tokenizer.json beside config.json", code="backbone.tokenizer"
+        )
     known = clip.config.text_config.vocab_size
     if max(vocabulary.values()) >= known:
         raise ConfigurationError(
             f"--backbone {name} has a tokenizer of {max(vocabulary.values()) + 1} tokens, but its text encoder knows "
-            f"{known}; take both from the same checkpoint"
+            f"{known}; take both from the same checkpoint",
+            code="backbone.tokenizer",
         )
     return tokenizer
 

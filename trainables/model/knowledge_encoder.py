@@ -39,7 +39,8 @@ def encode_notions(name: str, notions: list[str], text: FrozenText) -> Tensor:
     pooling = pooling or _usual_pooling(locate(source), model)
     if pooling not in ("first", "mean"):
         raise ConfigurationError(
-            f"--knowledge-encoder {name} asks for pooling {pooling!r}, but must end in #first or #mean"
+            f"--knowledge-encoder {name} asks for pooling {pooling!r}, but must end in #first or #mean",
+            code="knowledge_encoder.pooling",
         )
     return torch.stack([_encode(model, tokenizer, notion, pooling, name) for notion in notions])
 
@@ -98,7 +99,7 @@ def _split(name: str) -> tuple[str, str]:
 
 def _load(source: str, name: str) -> tuple[Any, PreTrainedTokenizerBase]:
     if (reason := fault(source)) is not None:
-        raise ConfigurationError(f"--knowledge-encoder {name} {reason}")
+        raise ConfigurationError(f"--knowledge-encoder {name} {reason}", code="knowledge_encoder.unusable")
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model, about = AutoModel.from_pretrained(source, use_safetensors=True, output_loading_info=True)
@@ -116,7 +117,8 @@ def _load(source: str, name: str) -> tuple[Any, PreTrainedTokenizerBase]:
 def _unusable(name: str, reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"--knowledge-encoder {name} is neither 'clip' nor a folder or hub id of a Hugging Face encoder with "
-        f"safetensors weights ({reason})"
+        f"safetensors weights ({reason})",
+        code="knowledge_encoder.not_found",
     )
 
 
@@ -134,7 +136,8 @@ def _encode(model: nn.Module, tokenizer: PreTrainedTokenizerBase, notion: str, p
     if batch["input_ids"].shape[1] > longest:
         raise ConfigurationError(
             f"a notion has {batch['input_ids'].shape[1]} tokens, but --knowledge-encoder {name} reads {longest}: "
-            f"shorten the one that begins {notion[:40]!r}"
+            f"shorten the one that begins {notion[:40]!r}",
+            code="knowledge_encoder.too_long",
         )
     with torch.no_grad():
         hidden = model(**batch).last_hidden_state[0]  # [L, W_k]

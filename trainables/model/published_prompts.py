@@ -31,16 +31,20 @@ def load_prompts(encoder: VideoEncoder, path: str, sha256: str) -> None:
     weights = _read(path, sha256)
     own = {name: p for name, p in encoder.named_parameters() if p.requires_grad and "summary_positions" not in name}
     if not weights.keys() & own.keys():
-        raise ConfigurationError(f"--prompts-from {path} has no prompts of a Vita-CLIP vision tower")
+        raise ConfigurationError(
+            f"--prompts-from {path} has no prompts of a Vita-CLIP vision tower", code="prompts.missing"
+        )
     for name in sorted(own):
         if name not in weights:
             raise ConfigurationError(
-                f"--prompts-from {path} has no {name}; switch that prompt off, as with --set video.local=false"
+                f"--prompts-from {path} has no {name}; switch that prompt off, as with --set video.local=false",
+                code="prompts.missing",
             )
         if weights[name].shape != own[name].shape:
             raise ConfigurationError(
                 f"--prompts-from {path} has {name} of {tuple(weights[name].shape)}, but the settings ask for "
-                f"{tuple(own[name].shape)}; give its --frames, video.n_global and backbone"
+                f"{tuple(own[name].shape)}; give its --frames, video.n_global and backbone",
+                code="prompts.shape",
             )
     with torch.no_grad():
         for name, parameter in own.items():
@@ -58,9 +62,14 @@ def _read(path: str, sha256: str) -> dict[str, Tensor]:
         )
     except (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise ConfigurationError(f"--prompts-from {path} cannot be read as weights ({reason})") from None
+        raise ConfigurationError(
+            f"--prompts-from {path} cannot be read as weights ({reason})", code="prompts.unreadable"
+        ) from None
     if sha256 and found != sha256:
-        raise ConfigurationError(f"--prompts-from {path} has changed since the study was begun; put the old file back")
+        raise ConfigurationError(
+            f"--prompts-from {path} has changed since the study was begun; put the old file back",
+            code="prompts.changed",
+        )
     for wrapper in WRAPPERS:
         loaded = loaded.get(wrapper, loaded) if isinstance(loaded, dict) else {}
     tensors = {name: value for name, value in loaded.items() if isinstance(value, Tensor)}
@@ -69,5 +78,5 @@ def _read(path: str, sha256: str) -> dict[str, Tensor]:
         return vita_clip_prompts(plain)
     except KeyError as error:
         raise ConfigurationError(
-            f"--prompts-from {path} is not a whole Vita-CLIP checkpoint: it lacks {error}"
+            f"--prompts-from {path} is not a whole Vita-CLIP checkpoint: it lacks {error}", code="prompts.incomplete"
         ) from None

@@ -80,7 +80,9 @@ class ClassPrompts(nn.Module):
                 ids = text.backbone.tokens(f"{keywords}{knowledge.name}")
                 length = config.n_ctx + len(ids) + 2
                 if length > room:
-                    raise ConfigurationError(_too_long(knowledge.name, length, room, room - len(ids) - 2))
+                    raise ConfigurationError(
+                        _too_long(knowledge.name, length, room, room - len(ids) - 2), code="prompts.text_too_long"
+                    )
                 sequences.append(text.encoder.embed([*ids, tokenizer.eos_token_id]))
         words, end = pad(sequences)
         self.register_buffer("words", words, persistent=False)  # [K, L, W]

@@ -27,13 +27,13 @@ DEFAULT = 5_000_000
 class VideoError(StridefoldError):
     """A video that cannot be used; `problem` is the sentence without the file's name."""
 
-    def __init__(self, path: Path, problem: str):
+    def __init__(self, path: Path, problem: str, *, code: str = "video.unreadable"):
         self.path = path
         self.problem = problem
-        super().__init__(f"{path} {problem}")
+        super().__init__(f"{path} {problem}", code=code)
 
-    def __reduce__(self) -> tuple[type, tuple[Path, str]]:  # it crosses from one process to another
-        return type(self), (self.path, self.problem)
+    def __reduce__(self) -> tuple[type, tuple[Path, str], dict[str, str]]:  # it crosses from one process to another
+        return type(self), (self.path, self.problem), {"code": self.code}
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.video.s
     """
     try:
         if path.stat().st_size == 0:
-            raise VideoError(path, "is empty (0 bytes); copy it again")
+            raise VideoError(path, "is empty (0 bytes); copy it again", code="video.empty")
         with av.open(
             str(path.absolute()), options={"format_whitelist": CONTAINERS}, metadata_errors="replace"
         ) as container:
@@ -54,23 +54,33 @@ def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.video.s
             stream.thread_type, stream.codec_context.thread_count = "NONE", 1
             yield container, stream
     except av.error.InvalidDataError:
-        raise VideoError(path, "cannot be read as a video; export it again, as MP4 with H.264") from None
+        raise VideoError(
+            path, "cannot be read as a video; export it again, as MP4 with H.264", code="video.unreadable"
+        ) from None
     except av.error.EOFError:
-        raise VideoError(path, "is cut off before its first frame; copy or export it again") from None
+        raise VideoError(
+            path, "is cut off before its first frame; copy or export it again", code="video.cut_off"
+        ) from None
     except (OSError, av.error.FFmpegError) as error:
-        raise VideoError(path, f"cannot be opened ({(error.strerror or str(error)).lower()})") from None
+        raise VideoError(
+            path, f"cannot be opened ({(error.strerror or str(error)).lower()})", code="video.cannot_open"
+        ) from None
 
 
 def _film(path: Path, container: av.container.InputContainer) -> av.video.stream.VideoStream:
     """Returns the stream that ffmpeg would choose: the largest, with an advantage for the default, without covers."""
     if not container.streams.video:
-        raise VideoError(path, "holds no video stream, only sound or text")
+        raise VideoError(path, "holds no video stream, only sound or text", code="video.no_picture")
     films = [stream for stream in container.streams.video if not stream.disposition & PICTURES]
     if not films:
-        raise VideoError(path, "holds no video stream, only a cover picture")
+        raise VideoError(path, "holds no video stream, only a cover picture", code="video.no_picture")
     known = [stream for stream in films if stream.codec_context]
     if not known:
-        raise VideoError(path, "holds a video in a format that nothing here can decode; export it as MP4 with H.264")
+        raise VideoError(
+            path,
+            "holds a video in a format that nothing here can decode; export it as MP4 with H.264",
+            code="video.codec",
+        )
     return max(known, key=lambda s: s.width * s.height + DEFAULT * bool(s.disposition & Disposition.default))
 
 
@@ -109,9 +119,9 @@ def numbered_frames(path: Path, numbers: np.ndarray) -> Iterator[tuple[int, av.V
             except av.error.FFmpegError:
                 if count:
                     problem = f"is damaged: frame {count} of {len(numbers)} cannot be decoded; export it again"
-                    raise VideoError(path, problem) from None
+                    raise VideoError(path, problem, code="video.damaged") from None
                 continue
             yield from ((number if frame.pts is None else frame.pts, frame) for frame in frames)
             count += len(frames)
     if not count:
-        raise VideoError(path, "is damaged: none of its frames can be decoded; export it again")
+        raise VideoError(path, "is damaged: none of its frames can be decoded; export it again", code="video.damaged")

@@ -92,10 +92,11 @@ def check_reader(reader: str) -> None:
         ConfigurationError: It is not known, or not installed.
     """
     if reader not in READERS:
-        raise ConfigurationError(f"--reader {reader} is not known; use {' or '.join(READERS)}")
+        raise ConfigurationError(f"--reader {reader} is not known; use {' or '.join(READERS)}", code="option.choice")
     if reader == "decord" and not has_decord():
         raise ConfigurationError(
-            "--reader decord, but decord is not installed; pip install 'stridefold[decord]', or leave --reader out"
+            "--reader decord, but decord is not installed; pip install 'stridefold[decord]', or leave --reader out",
+            code="reader.not_installed",
         )
 
 

@@ -47,6 +47,7 @@ class Pictures:
             raise VideoError(
                 self._path,
                 f"changes from {first_width} x {first_height} to {width} x {height} pixels; export it again at one size",
+                code="video.size_changes",
             )
         stored = (first_height, first_width) if turned else (first_width, first_height)
         return lambda: self._upright(frame, stored, matrix)
@@ -60,7 +61,9 @@ class Pictures:
             )
         except (OSError, av.error.FFmpegError):
             raise VideoError(
-                self._path, f"has colours that cannot be converted ({frame.format.name}); export it as MP4 with H.264"
+                self._path,
+                f"has colours that cannot be converted ({frame.format.name}); export it as MP4 with H.264",
+                code="video.colours",
             ) from None
         image: np.ndarray = converted.to_ndarray()
         a, b, c, d = matrix
@@ -85,7 +88,9 @@ class Pictures:
         if max(abs(a), abs(d)) <= SKEW * across:
             return 0, _sign(b), _sign(c), 0
         raise VideoError(
-            self._path, "is stored turned by something else than a quarter or half turn; export it again, upright"
+            self._path,
+            "is stored turned by something else than a quarter or half turn; export it again, upright",
+            code="video.rotation",
         )
 
 

@@ -57,6 +57,7 @@ def _in_order(path: Path, frames: Iterable[tuple[int, Picture]]) -> Iterator[tup
                 path,
                 f"has times that do not fit the order of its frames, first at frame {number}; export it again, or add a "
                 "column fps to the manifest",
+                code="video.times",
             )
         heapq.heappush(numbers, number)
         pictures.append(picture)
@@ -68,4 +69,6 @@ def _in_order(path: Path, frames: Iterable[tuple[int, Picture]]) -> Iterator[tup
 
 
 def _undecodable(path: Path, start: float, end: float) -> VideoError:
-    return VideoError(path, f"is damaged: seconds {start:.1f} to {end:.1f} cannot be decoded; export it again")
+    return VideoError(
+        path, f"is damaged: seconds {start:.1f} to {end:.1f} cannot be decoded; export it again", code="video.damaged"
+    )

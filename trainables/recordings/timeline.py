@@ -132,7 +132,7 @@ def _read(path: Path) -> _Packets:
         if not shown:
             cut = corrupt or check_parts(path).missing
             problem = "is cut off before its first frame" if cut else "holds no frames"
-            raise VideoError(path, f"{problem}; copy or export it again")
+            raise VideoError(path, f"{problem}; copy or export it again", code="video.times")
         pts, dts, ends, key = (np.array(column) for column in zip(*shown, strict=True))
         stated = 0.0 if names & CLOCKED else float((stream.duration or 0) * (stream.time_base or 0))
         return _Packets(
@@ -185,14 +185,20 @@ def _check_file(path: Path, frames: int) -> None:
         raise _incomplete(path, frames, frames)
     if parts.recordings > 1:
         raise VideoError(
-            path, f"is {parts.recordings} recordings in one file; keep them apart, or join them with a video editor"
+            path,
+            f"is {parts.recordings} recordings in one file; keep them apart, or join them with a video editor",
+            code="video.several_recordings",
         )
 
 
 def _incomplete(path: Path, at: int, frames: int) -> VideoError:
     if at < frames - REORDERED:
-        return VideoError(path, f"is damaged: data is missing at frame {at} of {frames}; copy or export it again")
-    return VideoError(path, f"is cut off after {at} frames; copy or export it again")
+        return VideoError(
+            path,
+            f"is damaged: data is missing at frame {at} of {frames}; copy or export it again",
+            code="video.damaged",
+        )
+    return VideoError(path, f"is cut off after {at} frames; copy or export it again", code="video.cut_off")
 
 
 def _ticks(packets: _Packets, shift: np.ndarray) -> np.ndarray | None:
@@ -218,7 +224,11 @@ def _filled(path: Path, packets: _Packets, shown: np.ndarray, fps: float | None)
     at = np.arange(len(shown))
     known = at[~np.isnan(shown)]
     if not fps and not packets.rate and len(known) < 2:
-        raise VideoError(path, "does not say its frame rate; add a column fps to the manifest, or export it again")
+        raise VideoError(
+            path,
+            "does not say its frame rate; add a column fps to the manifest, or export it again",
+            code="video.no_frame_rate",
+        )
     first, last = (known[0], known[-1]) if len(known) else (0, 0)
     step = (shown[last] - shown[first]) / (last - first) if last > first else 1 / (packets.rate or RATE) / packets.tick
     if not len(known):
@@ -241,7 +251,9 @@ def _check_times(path: Path, seconds: np.ndarray, spacing: float, packets: _Pack
     covered = end - min(seconds[0], 0.0)  # a stated duration may begin before the first frame, at second 0
     if covered < LEAST * packets.stated - spacing:
         raise VideoError(
-            path, f"is cut off after {covered:.1f} of {packets.stated:.1f} seconds; copy or export it again"
+            path,
+            f"is cut off after {covered:.1f} of {packets.stated:.1f} seconds; copy or export it again",
+            code="video.cut_off",
         )
     gaps = np.diff(seconds)
     if len(gaps) and gaps.max() > LONGEST_GAP:
@@ -249,4 +261,5 @@ def _check_times(path: Path, seconds: np.ndarray, spacing: float, packets: _Pack
             path,
             f"shows nothing for {gaps.max():.1f} seconds after frame {int(gaps.argmax())} (at most {LONGEST_GAP:g}); "
             "export it again with a constant frame rate, or add a column fps to the manifest",
+            code="video.gap",
         )

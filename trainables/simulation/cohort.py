@@ -81,7 +81,9 @@ class Settings:
         )
         for name, value, allowed, words in checks:
             if not allowed:
-                raise ConfigurationError(f"{name} of the simulated cohort is {value!r}, but must be {words}")
+                raise ConfigurationError(
+                    f"{name} of the simulated cohort is {value!r}, but must be {words}", code="simulation.range"
+                )
 
     def as_marker(self) -> dict[str, Any]:
         """Returns what the marker file holds."""
@@ -290,7 +292,8 @@ def _is_finished(folder: Path, settings: Settings) -> bool:
         found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ConfigurationError(
-            f"{folder} holds something that is not a finished simulated cohort; give a new or an empty folder"
+            f"{folder} holds something that is not a finished simulated cohort; give a new or an empty folder",
+            code="output.exists",
         ) from None
     if found == settings.as_marker():
         return True
@@ -300,7 +303,8 @@ def _is_finished(folder: Path, settings: Settings) -> bool:
         if found.get(key) != value
     ]
     raise ConfigurationError(
-        f"{folder} holds a simulated cohort with other settings ({', '.join(other)}); give another folder, or delete this one"
+        f"{folder} holds a simulated cohort with other settings ({', '.join(other)}); give another folder, or delete this one",
+        code="simulation.other_settings",
     )
 
 

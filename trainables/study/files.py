@@ -88,10 +88,14 @@ def read_parquet(path: Path) -> pl.DataFrame:
         # Its bytes: polars would take *, ? and [ in a path for a pattern.
         return pl.read_parquet(io.BytesIO(path.read_bytes()))
     except FileNotFoundError:
-        raise StridefoldError(f"{path} is missing; restore it, or copy the study again") from None
+        raise StridefoldError(
+            f"{path} is missing; restore it, or copy the study again", code="study.file_missing"
+        ) from None
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
-        raise StridefoldError(f"{path} is damaged ({reason}); restore it, or copy the study again") from None
+        raise StridefoldError(
+            f"{path} is damaged ({reason}); restore it, or copy the study again", code="study.file_damaged"
+        ) from None
 
 
 def read_json(path: Path) -> Any:
@@ -103,6 +107,10 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StridefoldError(f"{path} is missing: is {path.parent} a study folder?") from None
+        raise StridefoldError(
+            f"{path} is missing: is {path.parent} a study folder?", code="study.file_missing"
+        ) from None
     except ValueError as error:
-        raise StridefoldError(f"{path} is damaged ({error}); delete it and run the same command again") from None
+        raise StridefoldError(
+            f"{path} is damaged ({error}); delete it and run the same command again", code="study.file_damaged"
+        ) from None

@@ -56,5 +56,5 @@ class FoldMaps:
             return cls(**known | {"labels": tensors["labels"].astype(int)})
         except (SafetensorError, KeyError, TypeError) as error:
             raise StridefoldError(
-                f"{folder / FILE} is damaged ({error}); delete it and write the report again"
+                f"{folder / FILE} is damaged ({error}); delete it and write the report again", code="study.file_damaged"
             ) from None

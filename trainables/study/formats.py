@@ -50,7 +50,8 @@ def read_record(path: Path) -> dict[str, Any]:
     if schema > SCHEMA:
         raise StridefoldError(
             f"{path} was written by a newer version of stridefold (schema {schema}, but this version reads 1 to {SCHEMA}); "
-            "install that version, or begin another study with --study NAME"
+            "install that version, or begin another study with --study NAME",
+            code="study.newer_version",
         )
     try:
         for step in range(schema, SCHEMA):
@@ -82,7 +83,9 @@ class _Unfit(Exception):
 
 
 def _damaged(path: Path, reason: str) -> StridefoldError:
-    return StridefoldError(f"{path} is damaged ({reason}); restore it, or begin another study with --study NAME")
+    return StridefoldError(
+        f"{path} is damaged ({reason}); restore it, or begin another study with --study NAME", code="study.file_damaged"
+    )
 
 
 @functools.cache

@@ -71,12 +71,15 @@ def read_trials(study_folder: Path, name: str) -> tuple[TrialRecord, ...]:
             _snapshot(source, copy)
             trials = _load(copy, name)
         except KeyError:
-            raise StridefoldError(f"{source} holds no study named {name!r}; is it another study's database?") from None
+            raise StridefoldError(
+                f"{source} holds no study named {name!r}; is it another study's database?", code="study.not_in_database"
+            ) from None
         except (
             Exception
         ) as error:  # sqlite, SQLAlchemy and Optuna each have their own kind for a file that is not a database
             raise StridefoldError(
-                f"{source} cannot be read ({error}); restore it, or begin a study of another name"
+                f"{source} cannot be read ({error}); restore it, or begin a study of another name",
+                code="study.database",
             ) from error
     return tuple(_record(trial) for trial in trials)
 

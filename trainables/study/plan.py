@@ -57,7 +57,10 @@ class StudyPlan:
         record = read_record(path)
         plan = build(cls, record, path)
         if plan.sha256() != record.get("sha256"):
-            raise LeakageError(f"{path} does not match its own hash: it was changed after the study began; restore it")
+            raise LeakageError(
+                f"{path} does not match its own hash: it was changed after the study began; restore it",
+                code="leakage.plan_changed",
+            )
         return plan
 
     def changes(self, options: Mapping[str, Any]) -> tuple[str, ...]:

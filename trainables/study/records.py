@@ -145,7 +145,10 @@ class Fold:
 
     def __post_init__(self) -> None:
         if both := sorted(set(self.train) & set(self.test)):
-            raise LeakageError(f"fold {self.index} has subject {both[0]!r} on both sides; remake the splits")
+            raise LeakageError(
+                f"fold {self.index} has subject {both[0]!r} on both sides; remake the splits",
+                code="leakage.subject_on_both_sides",
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,7 +189,10 @@ class Splits:
         record = read_record(path)
         splits = build(cls, record, path)
         if splits.sha256() != record.get("sha256"):
-            raise LeakageError(f"{path} does not match its own hash: it was changed after the study began")
+            raise LeakageError(
+                f"{path} does not match its own hash: it was changed after the study began",
+                code="leakage.splits_changed",
+            )
         return splits
 
 
@@ -337,4 +343,7 @@ def read_ledger(folder: Path) -> pl.DataFrame:
     try:
         return read_parquet(path)
     except (OSError, StridefoldError):
-        raise LeakageError(f"{path} is missing or damaged, so nothing shows who was held out; restore it") from None
+        raise LeakageError(
+            f"{path} is missing or damaged, so nothing shows who was held out; restore it",
+            code="leakage.ledger_missing",
+        ) from None

@@ -37,6 +37,7 @@ def parse_metric(text: str) -> tuple[str, str]:
     level = level or "subject"
     if level not in LEVELS or name not in METRICS:
         raise ConfigurationError(
-            f"--metric {text} is not known; use one of {', '.join(METRICS)}, with subject/ (the default), video/ or window/ before it"
+            f"--metric {text} is not known; use one of {', '.join(METRICS)}, with subject/ (the default), video/ or window/ before it",
+            code="option.metric.unknown",
         )
     return level, name

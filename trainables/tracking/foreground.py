@@ -68,7 +68,7 @@ def read_small(path: Path, fps: float | None) -> SmallVideo:
         file.flush()
         frames = np.memmap(file, dtype=np.uint8, mode="r").reshape(-1, *small.shape)
     if last is None:
-        raise VideoError(path, "holds no frames; export it again")
+        raise VideoError(path, "holds no frames; export it again", code="video.empty")
     height, width = last.shape[:2]
     return SmallVideo(frames=frames, scale=max(last.shape) / max(small.shape), width=width, height=height)
 

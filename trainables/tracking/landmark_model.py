@@ -154,12 +154,14 @@ def keep_weights(given: Path | None, frames: Path) -> Path:
         file = given / name
         if not file.is_file():
             raise ConfigurationError(
-                f"--pose-weights {given} has no file {name}; docs/cohort.md, 'Landmarks', says how to get it"
+                f"--pose-weights {given} has no file {name}; docs/cohort.md, 'Landmarks', says how to get it",
+                code="pose.weights_missing",
             )
         if file_sha256(file) != sha256:
             raise ConfigurationError(
                 f"{file} is another file than the one expected (SHA-256 {sha256[:12]}...); get it again as docs/cohort.md, "
-                "'Landmarks', says"
+                "'Landmarks', says",
+                code="pose.weights_other",
             )
         kept.mkdir(mode=0o700, exist_ok=True)
         write_atomic(kept / name, partial(_copy, file))
@@ -177,11 +179,13 @@ def _check(folder: Path) -> None:
     if lacking := [name for name in WEIGHTS if not (folder / name).is_file()]:
         raise ConfigurationError(
             f"--track pose needs {' and '.join(lacking)} in {folder}; run platform.cohort track with --pose-weights FOLDER "
-            "once on this machine (docs/cohort.md says how to get them)"
+            "once on this machine (docs/cohort.md says how to get them)",
+            code="pose.weights_missing",
         )
     if find_spec("ai_edge_litert") is None:
         raise ConfigurationError(
-            "--track pose needs LiteRT, which is not installed; run: pip install -c constraints.txt -e '.[pose]'"
+            "--track pose needs LiteRT, which is not installed; run: pip install -c constraints.txt -e '.[pose]'",
+            code="pose.not_installed",
         )
 
 

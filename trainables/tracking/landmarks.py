@@ -59,7 +59,7 @@ def landmarks_of(path: Path, sha256: str, fps: float | None, folder: Path) -> La
     try:
         model = LandmarkModel(folder / FOLDER)
     except ConfigurationError as error:
-        raise VideoError(path, f"cannot be followed: {error}") from None
+        raise VideoError(path, f"cannot be followed: {error}", code="pose.not_ready") from None
     found = find_landmarks(path, fps, model)
     file = io.BytesIO()
     np.savez_compressed(
@@ -93,7 +93,7 @@ def find_landmarks(path: Path, fps: float | None, model: LandmarkModel) -> Landm
         points.append(pose.points if pose else nobody)
         people.append(count)
     if last is None:
-        raise VideoError(path, "holds no frames; export it again")
+        raise VideoError(path, "holds no frames; export it again", code="video.times")
     return Landmarks(
         points=np.stack(points), people=np.array(people), width=int(last.shape[1]), height=int(last.shape[0])
     )

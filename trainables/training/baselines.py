@@ -68,7 +68,10 @@ class _Read:
 def _of_videos(model: str, job: FoldJob) -> _Read:
     """Returns what a baseline reads that knows some numbers of each video."""
     if model == "parameters" and not job.cohort.parameters:
-        raise ConfigurationError("the baseline 'parameters' needs numeric columns, but the cohort has none")
+        raise ConfigurationError(
+            "the baseline 'parameters' needs numeric columns, but the cohort has none",
+            code="baseline.no_numeric_columns",
+        )
     train, test = (job.cohort.of_subjects(side) for side in (job.fold.train, job.fold.test))
     known, asked = (
         parameter_values(job.cohort, side) if model == "parameters" else shortcut_features(model, job, side)

@@ -63,11 +63,14 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     try:
         if file_sha256(path) != _hash_of(path).read_text().strip():
             raise StridefoldError(
-                f"{path} is damaged: its contents do not match the hash beside it; run the search again"
+                f"{path} is damaged: its contents do not match the hash beside it; run the search again",
+                code="study.weights_damaged",
             )
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise StridefoldError(f"{path} cannot be read ({error}); run the search again to train it again") from None
+        raise StridefoldError(
+            f"{path} cannot be read ({error}); run the search again to train it again", code="study.weights_damaged"
+        ) from None
 
 
 def _write(path: Path, contents: bytes) -> None:

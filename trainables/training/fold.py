@@ -86,9 +86,11 @@ def train_fold(
     finally:
         monitor.close()
     if again or smaller is None:
-        raise StridefoldError(f"{problem}; lower optimizer.batch_size, or raise optimizer.accumulation")
+        raise StridefoldError(
+            f"{problem}; lower optimizer.batch_size, or raise optimizer.accumulation", code="memory.training"
+        )
     write_text(job.folder / MEMORY, problem + "\n")
-    raise MemoryShortError(f"{problem}; the next attempt takes micro-batches of half the size")
+    raise MemoryShortError(f"{problem}; the next attempt takes micro-batches of half the size", code="memory.training")
 
 
 def _train_seeds(
@@ -248,7 +250,9 @@ def train_epoch(
         try:
             losses = task.backward(batch, len(windows), records)
         except StridefoldError as error:
-            raise StridefoldError(f"fold {job.fold.index}, step {epoch * len(batches) + step}: {error}") from None
+            raise StridefoldError(
+                f"fold {job.fold.index}, step {epoch * len(batches) + step}: {error}", code="training.step_failed"
+            ) from None
         norms = clip_gradients(optimizer, config.clip_norm)
         rate = float(schedule.get_last_lr()[0])
         optimizer.step()

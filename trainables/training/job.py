@@ -76,7 +76,8 @@ class FoldJob:
         if not len(data):
             raise StridefoldError(
                 f"fold {self.fold.index} has no {'training' if training else 'held-out'} windows: each of its videos is "
-                f"shorter than video.min_tail, {config.video.min_tail} frames; lower it, or leave the videos out"
+                f"shorter than video.min_tail, {config.video.min_tail} frames; lower it, or leave the videos out",
+                code="training.no_windows",
             )
         return data
 

@@ -51,7 +51,8 @@ def score(task: GaitTask, job: FoldJob, monitor: Monitor | None = None) -> tuple
             if not probabilities.isfinite().all():  # the last step's gradient was finite, and its weights are not
                 raise StridefoldError(
                     f"fold {job.fold.index}: the trained model's predictions are not finite; "
-                    f"a lower learning rate than {task.config.optimizer.lr:g} may help"
+                    f"a lower learning rate than {task.config.optimizer.lr:g} may help",
+                    code="training.not_finite",
                 )
             table += _rows(job.fold.index, data, windows, probabilities)
     ours, control = (

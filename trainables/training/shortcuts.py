@@ -49,7 +49,8 @@ def attribute_values(cohort: Cohort, videos: pl.DataFrame) -> np.ndarray:
     """
     if not cohort.attributes:
         raise ConfigurationError(
-            "the baseline 'attributes' needs columns that describe subjects; name some with --attribute"
+            "the baseline 'attributes' needs columns that describe subjects; name some with --attribute",
+            code="baseline.no_attributes",
         )
     columns: list[np.ndarray] = []
     for attribute in cohort.attributes:
@@ -127,7 +128,9 @@ def read_in_features(features: np.ndarray, groups: list[str], seed: int, permuta
     kept = np.isin(groups, names[counts >= 2])
     codes = np.searchsorted(names, np.array(groups)[kept])
     if len(set(codes.tolist())) < 2:
-        raise StridefoldError("fewer than two groups have two subjects, so nothing can be read of them")
+        raise StridefoldError(
+            "fewer than two groups have two subjects, so nothing can be read of them", code="shortcuts.too_few_groups"
+        )
     rows = features[kept]
     folds = StratifiedKFold(min(5, int(np.unique(codes, return_counts=True)[1].min())), shuffle=True, random_state=seed)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200, class_weight="balanced"))

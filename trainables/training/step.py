@@ -58,7 +58,8 @@ class GaitTask:
         if model.pairing is not None and (workers.count > 1 or config.optimizer.accumulation > 1):
             raise ConfigurationError(
                 "numeracy.video_weight compares the videos of a whole batch, so it needs one worker and accumulation 1; "
-                f"there are {workers.count} workers and accumulation {config.optimizer.accumulation}"
+                f"there are {workers.count} workers and accumulation {config.optimizer.accumulation}",
+                code="training.one_worker",
             )
 
     def begin(
@@ -133,7 +134,8 @@ class GaitTask:
         told["anchor"] += found.get("text_anchor", 0.0) * share
         if not finite:
             raise StridefoldError(
-                f"a gradient is not finite (losses {told}); a lower learning rate than {self.config.optimizer.lr:g} may help"
+                f"a gradient is not finite (losses {told}); a lower learning rate than {self.config.optimizer.lr:g} may help",
+                code="training.not_finite",
             )
         return told
 
