@@ -34,7 +34,7 @@ from trainables.study.progress import forget_all
 from trainables.study.records import FoldResult
 
 IN_FLIGHT = 2048
-"""Videos that are with Ray at once: each waiting looks at all of them, and 100,000 would take hours to look at."""
+"""Videos that are with Ray at once: each waiting looks at all of them, so the time for all would grow with their square."""
 INTERRUPTED = "the search was stopped during this trial, and tried its parameters again"
 
 
