@@ -1,7 +1,7 @@
 """Lays a study out on one offline HTML page, and writes its numbers beside it."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import wording
+from reports.documents.drawings import all_drawings
 from reports.documents.kept_drawings import KeptDrawings
 from reports.documents.methods import methods, on_single_answers
 from reports.documents.model_card import model_card
@@ -18,16 +19,7 @@ from reports.documents.pdf import write_pdf
 from reports.documents.probast import signals
 from reports.documents.pseudonyms import pseudonymised
 from reports.documents.tripod import checklist, references
-from reports.figures import scores as score_figures
-from reports.figures import search as search_figures
-from reports.figures.calibration import draw_calibration
-from reports.figures.curves import draw_curves
-from reports.figures.decision_curve import draw_decision_curve
-from reports.figures.embedding_maps import draw_numbers, draw_plane
 from reports.figures.filmstrips import FramesOf, filmstrip
-from reports.figures.learning import draw_learning_curve
-from reports.figures.parallel_coordinates import contour, parallel_coordinates
-from reports.figures.style import Drawing
 from reports.numbers.analysis import Analysis, analyse
 from reports.numbers.as_json import numbers
 from reports.numbers.comparisons import Comparison
@@ -136,6 +128,7 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None, kept: KeptDra
     """Returns the page as HTML text."""
     nested = analysis.nested is not None and analysis.nested.estimate is not None
     compared = nested or (analysis.results is not None and bool(analysis.results.comparisons))
+    answer = _answer(analysis)
     return (
         environment()
         .get_template("study.html.j2")
@@ -144,8 +137,8 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None, kept: KeptDra
             study=analysis.study,
             found=analysis.results,
             shown=analysis.shown,
-            answer=_answer(analysis),
-            drawings=_drawings(analysis, kept or KeptDrawings()),
+            answer=answer,
+            drawings=all_drawings(analysis, kept or KeptDrawings(), answer["score"].chance if answer else None),
             leaders=_leaders(analysis),
             methods=_methods(analysis),
             wording=wording,
@@ -247,40 +240,6 @@ def _only_answer(analysis: Analysis) -> str | None:
     assert analysis.results is not None
     named = [label for label, n in zip(analysis.cohort.classes, analysis.results.counts.sum(0), strict=True) if n]
     return named[0] if len(named) == 1 else None
-
-
-def _drawings(analysis: Analysis, kept: KeptDrawings) -> dict[str, Any]:
-    found, metric = analysis.results, analysis.study.metric
-    answer = _answer(analysis)
-    scores = [s for axis in analysis.search.slices for _, s, _ in axis.points]
-    room = 0.06 + 0.04 * (max(scores) - min(scores)) if scores else 0.0
-    limits = (min(scores) - room, max(scores) + room) if scores else (0.0, 1.0)
-    permuted = analysis.study.permutations
-    chance = answer["score"].chance if answer else None
-    drawings: dict[str, Drawing | Sequence[Drawing | None] | None] = {
-        "intervals": score_figures.intervals(analysis.shown.levels[0]) if analysis.shown else None,
-        "permutation": score_figures.permutation(found.null, permuted, metric) if found and found.null else None,
-        "folds": score_figures.folds(found.folds) if found else None,
-        "training": kept.of(draw_curves, found.folds_done) if found else (),
-        "history": search_figures.history(
-            analysis.leaderboard, analysis.search, metric, chance, len(analysis.splits.folds)
-        ),
-        "slices": [search_figures.axis(s, i, metric, limits) for i, s in enumerate(analysis.search.slices)],
-        "importance": search_figures.importance(analysis.search.importance),
-        "calibration": draw_calibration(analysis.shown.calibration)
-        if analysis.shown and analysis.shown.calibration
-        else None,
-        "learning": draw_learning_curve(analysis.learning) if analysis.learning else None,
-        "decisions": draw_decision_curve(analysis.decisions) if analysis.decisions else None,
-        "parallel": parallel_coordinates(analysis.leaderboard, metric, len(analysis.splits.folds), analysis.search),
-        "contour": contour(analysis.leaderboard, metric, len(analysis.splits.folds), story=analysis.search),
-        "planes": [kept.of(draw_plane, found.maps, i) for i in range(len(found.maps.planes))]
-        if found and found.maps
-        else [],
-        "numbers": kept.of(draw_numbers, found.maps) if found and found.maps else None,
-        "decoded": [kept.of(score_figures.decoded, c, i) for i, c in enumerate(analysis.words.classes)],
-    }
-    return drawings
 
 
 def _filmstrips(analysis: Analysis, frames_of: FramesOf) -> dict[tuple[str, str], Markup]:
