@@ -138,6 +138,13 @@ def predicted(place: Path, out: Path, *arguments: object) -> dict[str, Any]:
     return document
 
 
+def sentence_of(errors: str) -> str:
+    """Returns an error as it was printed, without the code in brackets after it."""
+    sentence, code = errors.removeprefix("error: ").strip().removesuffix("]").rsplit(" [", 1)
+    assert "." in code
+    return sentence
+
+
 def refused(place: Path, capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """Runs the command, which must fail, and returns what it says: nothing but the error."""
     capsys.readouterr()
@@ -145,7 +152,7 @@ def refused(place: Path, capsys: pytest.CaptureFixture[str], *arguments: object)
     out, errors = capsys.readouterr()
     assert out == ""
     assert errors.startswith("error: ")
-    return errors.removeprefix("error: ").strip()
+    return sentence_of(errors)
 
 
 def results(study: Study) -> list[FoldResult]:
@@ -641,7 +648,7 @@ def test_weights_that_are_not_the_folds_own_are_refused(
     def said() -> str:
         capsys.readouterr()
         assert run(place, copy.folder, place / "new.mp4", "--fold", 0, "--out", copy.folder / "p.json") == 1
-        return capsys.readouterr().err.removeprefix("error: ").strip()
+        return sentence_of(capsys.readouterr().err)
 
     about = {"key": keys[0], "backbone": copy.record.backbone["sha256"]}
     save_weights(files[0], weights | {"prompts.context": -weights["prompts.context"]}, about)
