@@ -96,6 +96,7 @@ class Track:
         if kind != "whole picture" and not problem:
             left, top, side = corners.T.astype(np.int64)
             crops = np.stack([left, top, left + side, top + side], axis=1)
+        boxes = table.select(SIDES).fill_null(float("nan")).to_numpy()
         spans = table.group_by("pass").agg(first=pl.col("frame").min(), last=pl.col("frame").max() + 1)
         passes = tuple(spans.drop_nulls().sort("pass").select("first", "last").rows())
         return cls(
@@ -104,7 +105,7 @@ class Track:
             states=tuple(table["state"]) if table["state"].null_count() == 0 else (),
             passes=None if passes == ((0, len(table)),) else passes,
             crops=crops,
-            boxes=table.select(SIDES).fill_null(float("nan")).to_numpy(),
+            boxes=np.empty((0, 4)) if np.isnan(boxes).all() else boxes,
             note=note,
             problem=problem,
         )

@@ -111,7 +111,7 @@ def test_nobody_followed_is_nobody_measured(tmp_path: Path) -> None:
 
 
 def test_a_picture_cut_around_the_walker_shows_steps_and_no_way(tmp_path: Path) -> None:
-    """In a square picture that moves along with the walker, steps are timed; the way walked cannot be had."""
+    """In a square picture that moves along with the walker, steps are timed, from a kept track too; the way cannot be had."""
     walker, film = cut_out(7, seconds=6), Film(width=160, height=160)
     frames = [film.frame((*walker.frame(i), 80.0, 150.0, 140.0))[0] for i in range(len(walker.way))]
     path = write(tmp_path / "a.mp4", frames)
@@ -120,3 +120,4 @@ def test_a_picture_cut_around_the_walker_shows_steps_and_no_way(tmp_path: Path) 
     assert found.values["video_cadence"] == pytest.approx(walker.parameters["cadence"], abs=3)
     assert found.missing["video_step_length"] == "the walker does not go across the picture"
     assert "video_walking_speed" not in found.values
+    assert measured_or_error(job) == found
