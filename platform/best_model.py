@@ -3,7 +3,8 @@
 import shlex
 from pathlib import Path
 from platform.session import Session
-from platform.study import Study, refit_study
+from platform.study import Study
+from platform.study_parts import refit_study
 
 from trainables.config import TrainConfig
 from trainables.errors import StridefoldError

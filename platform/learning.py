@@ -2,7 +2,8 @@
 
 import dataclasses
 from platform.session import Session
-from platform.study import Study, part_of
+from platform.study import Study
+from platform.study_parts import part_of
 
 import numpy as np
 import polars as pl

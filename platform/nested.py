@@ -6,7 +6,8 @@ from platform.baselines import run_baselines
 from platform.best_model import refit_on_everyone
 from platform.options import SearchOptions
 from platform.session import Session
-from platform.study import Study, inner_study, outer_study
+from platform.study import Study
+from platform.study_parts import inner_study, outer_study
 
 import polars as pl
 

@@ -21,7 +21,8 @@ from platform.sampling import check_space
 from platform.session import Session, frame_cache
 from platform.sites import read_places
 from platform.splits import check_near_duplicates
-from platform.study import Study, lock, open_study, permuted
+from platform.study import Study, lock, open_study
+from platform.study_parts import permuted
 
 from reports.documents.kept_drawings import KeptDrawings
 from reports.documents.page import write_report

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from platform.options import SearchOptions
 from platform.permuted_labels import exchanged
-from platform.study import permuted
+from platform.study_parts import permuted
 from types import SimpleNamespace
 
 import polars as pl

@@ -10,7 +10,8 @@ from platform.console import Console
 from platform.options import SearchOptions
 from platform.pipeline import gather_cohort
 from platform.sites import places
-from platform.study import Study, inner_study, open_study, outer_study, permuted
+from platform.study import Study, open_study
+from platform.study_parts import inner_study, outer_study, permuted
 
 import polars as pl
 import pytest
