@@ -1,9 +1,10 @@
 """results.json: every number of the page as plain JSON values."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from reports.numbers.analysis import Analysis
+from reports.numbers.analysis import Analysis, Results
 from reports.numbers.detail import Detail
 from reports.numbers.nested import Nested
 from reports.numbers.training_curves import curve
@@ -15,8 +16,7 @@ RESULTS_SCHEMA = 2
 
 def numbers(analysis: Analysis) -> dict[str, Any]:
     """Returns every number of the page as plain JSON values."""
-    found = analysis.results
-    plain: dict[str, Any] = {
+    return {
         "schema": RESULTS_SCHEMA,
         "study": {
             name: getattr(analysis.study, name)
@@ -26,58 +26,52 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         "classes": analysis.cohort.classes,
         "cohort": dataclasses.asdict(analysis.ledger) | {"excluded": analysis.cohort.excluded},
         "missing": _plain(analysis.missing),
-        "walkers": None if analysis.walkers is None else dataclasses.asdict(analysis.walkers),
-        "search": dataclasses.asdict(analysis.search),
+        "walkers": _plain(analysis.walkers),
+        "search": _plain(analysis.search),
         "leaderboard": [_plain_trial(t) for t in analysis.leaderboard],
-        "words": dataclasses.asdict(analysis.words),
+        "words": _plain(analysis.words),
         "nested": None if analysis.nested is None else _plain_nested(analysis.nested),
         "raters": _plain(analysis.raters),
-        "learning_curve": None
-        if analysis.learning is None
-        else dataclasses.asdict(analysis.learning) | {"reading": analysis.learning.reading},
+        "learning_curve": _plain(analysis.learning, "reading"),
         "pareto": [t.number for t in analysis.front],
-        "warnings": [dataclasses.asdict(w) for w in analysis.warnings],
+        "warnings": _plain(analysis.warnings),
         "notices": analysis.notices,
         "beyond_chance": analysis.beyond_chance,
-        "plan": None
-        if analysis.plan is None
-        else dataclasses.asdict(analysis.plan) | {"sha256": analysis.plan.sha256()},
+        "plan": None if analysis.plan is None else _plain(analysis.plan) | {"sha256": analysis.plan.sha256()},
         "sessions": analysis.study.sessions,
         "prediction_sets": _plain(analysis.sets),
         "decision_curve": _plain(analysis.decisions),
-        "chosen": None,
+        "chosen": None if analysis.results is None else _plain_chosen(analysis.results, analysis.study.permutations),
     }
-    if found is not None:
-        parts = {
-            name: [dataclasses.asdict(p) for p in getattr(found, name)]
-            for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups", "readable")
-        }
-        parts |= {name: _plain(getattr(found.detail, name)) for name in ("rankings", "operating")}
-        plain["chosen"] = parts | {
-            "trial": found.trial.number,
-            "config": found.trial.config,
-            "score": found.score,
-            "log_loss": found.log_loss,
-            "confusion": found.counts.tolist(),
-            "permutation_null": None
-            if found.null is None
-            else dataclasses.asdict(found.null) | {"values": analysis.study.permutations},
-            "shuffled": None
-            if found.shuffled is None
-            else dataclasses.asdict(found.shuffled) | {"windows_share": found.shuffled.share},
-            "by_seed": None
-            if found.by_seed is None
-            else dataclasses.asdict(found.by_seed) | {"deviation": found.by_seed.deviation},
-            "loss_fall": None if found.loss_fall is None else dataclasses.asdict(found.loss_fall),
-            "curves": [{"fold": r.fold, "points": curve(r)} for r in found.folds_done],
-            "calibration": None if found.calibration is None else dataclasses.asdict(found.calibration),
-            "own_videos": _plain(found.detail.own_videos),
-            "maps": None if found.maps is None else found.maps.plain(),
-            "class_windows": found.class_windows,
-            "mistakes": found.mistakes.to_dicts(),
-            "wrong_videos": found.wrong_videos,
-        }
-    return plain
+
+
+def _plain_chosen(found: Results, permutations: Sequence[float]) -> dict[str, Any]:
+    """Returns what is known of the chosen configuration as plain values."""
+    parts = {
+        name: _plain(getattr(found, name))
+        for name in ("levels", "classes", "folds", "spreads", "comparisons", "subgroups", "readable")
+    }
+    parts |= {name: _plain(getattr(found.detail, name)) for name in ("rankings", "operating")}
+    return parts | {
+        "trial": found.trial.number,
+        "config": found.trial.config,
+        "score": found.score,
+        "log_loss": found.log_loss,
+        "confusion": found.counts.tolist(),
+        "permutation_null": None if found.null is None else _plain(found.null) | {"values": permutations},
+        "shuffled": None
+        if found.shuffled is None
+        else _plain(found.shuffled) | {"windows_share": found.shuffled.share},
+        "by_seed": _plain(found.by_seed, "deviation"),
+        "loss_fall": _plain(found.loss_fall),
+        "curves": [{"fold": r.fold, "points": curve(r)} for r in found.folds_done],
+        "calibration": _plain(found.calibration),
+        "own_videos": _plain(found.detail.own_videos),
+        "maps": None if found.maps is None else found.maps.plain(),
+        "class_windows": found.class_windows,
+        "mistakes": found.mistakes.to_dicts(),
+        "wrong_videos": found.wrong_videos,
+    }
 
 
 def _plain_nested(nested: Nested) -> dict[str, Any]:
@@ -86,11 +80,13 @@ def _plain_nested(nested: Nested) -> dict[str, Any]:
     return records | {"detail": None if nested.detail is None else plain_detail(nested.detail)}
 
 
-def _plain(value: Any) -> Any:
-    """Returns a record, or a tuple of records, as plain values."""
+def _plain(value: Any, *derived: str) -> Any:
+    """Returns a record with some of its properties, or a tuple of records, as plain values; anything else as it is."""
     if isinstance(value, tuple):
-        return [_plain(v) for v in value]
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+        return [_plain(v, *derived) for v in value]
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    return dataclasses.asdict(value) | {name: getattr(value, name) for name in derived}
 
 
 def plain_detail(detail: Detail) -> dict[str, Any]:
