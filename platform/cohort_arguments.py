@@ -43,6 +43,38 @@ def add_cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) 
     group.add_argument(
         "--parameters", type=expanduser, metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters"
     )
+    _column_options(group)
+    group.add_argument(
+        "--follow-links",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="a video may be a symbolic link to any file that you may read, as DVC, git-annex and mounted drives need it; "
+        "else links may not lead out of the manifest's folder",
+    )
+    group.add_argument(
+        "--label-per-video",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="a subject's videos may carry different labels",
+    )
+    group.add_argument(
+        "--track",
+        choices=TRACKERS,
+        default=default.track,
+        help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
+        "before a fixed camera, pose finds a body's landmarks (extra pose; see docs/cohort.md), none takes the whole picture; boxes in the manifest are used in any case",
+    )
+    group.add_argument(
+        "--allow-duplicate",
+        metavar="VIDEO=OTHER",
+        action="append",
+        default=[],
+        help="two videos of different subjects that may look alike, which else is an error; repeat for more pairs",
+    )
+
+
+def _column_options(group: argparse._ArgumentGroup) -> None:
+    """Adds what the columns of a manifest are taken for."""
     group.add_argument(
         "--column",
         metavar="OURS=YOURS",
@@ -77,31 +109,4 @@ def add_cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) 
         metavar="COLUMN",
         help="column of a second rater's classes, in the values of the label: the page shows how far the raters agree, and the "
         "model with each",
-    )
-    group.add_argument(
-        "--follow-links",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="a video may be a symbolic link to any file that you may read, as DVC, git-annex and mounted drives need it; "
-        "else links may not lead out of the manifest's folder",
-    )
-    group.add_argument(
-        "--label-per-video",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="a subject's videos may carry different labels",
-    )
-    group.add_argument(
-        "--track",
-        choices=TRACKERS,
-        default=default.track,
-        help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
-        "before a fixed camera, pose finds a body's landmarks (extra pose; see docs/cohort.md), none takes the whole picture; boxes in the manifest are used in any case",
-    )
-    group.add_argument(
-        "--allow-duplicate",
-        metavar="VIDEO=OTHER",
-        action="append",
-        default=[],
-        help="two videos of different subjects that may look alike, which else is an error; repeat for more pairs",
     )

@@ -126,9 +126,15 @@ class SearchOptions:
     dry_run: bool = False
     tensorboard: bool = True
     mlflow: str | None = None
-    """Of a tracking server; None: none is told."""
+    """Of a tracking server; None: the study is sent to none."""
 
     def __post_init__(self) -> None:
+        self._check_counts()
+        self._check_shares()
+        self._check_choices()
+        self._check_folds()
+
+    def _check_counts(self) -> None:
         for name in (
             "subjects",
             "trials",
@@ -157,6 +163,8 @@ class SearchOptions:
             raise ConfigurationError(
                 "--permutations, --concurrency and --gpus-per-worker must be at least 0", code="option.too_small"
             )
+
+    def _check_shares(self) -> None:
         if not 0 <= self.prune <= 0.5:
             raise ConfigurationError(
                 f"--prune is {self.prune}, but must be a p-value from 0 (never) to 0.5; 0.1 is usual",
@@ -167,6 +175,8 @@ class SearchOptions:
                 f"--coverage is {self.coverage}, but must be a share of people from 0.5 to 0.99; 0.9 is usual",
                 code="option.coverage.range",
             )
+
+    def _check_choices(self) -> None:
         if self.choose not in RULES or (self.cost is not None and self.cost not in COSTS):
             raise ConfigurationError(
                 f"--choose must be one of {', '.join(RULES)}, and --cost one of {', '.join(COSTS)}",
@@ -183,6 +193,8 @@ class SearchOptions:
                 f"--baselines {unknown[0]} is not known; use some of {', '.join(BASELINES)}",
                 code="option.baselines.unknown",
             )
+
+    def _check_folds(self) -> None:
         if self.fold is not None and (self.outer_folds or self.repeats > 1):
             raise ConfigurationError(
                 "--fold runs one fold alone, so it does not go with --outer-folds or --repeats",

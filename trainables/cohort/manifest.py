@@ -9,7 +9,7 @@ import polars as pl
 from trainables.cohort.attributes import read_attributes
 from trainables.cohort.labels import check_classes, check_spelling, label_column, read_labels, with_label
 from trainables.cohort.numeric_columns import LEG, Numbers, Wanted, read_numbers
-from trainables.cohort.own_boxes import own_columns, read_own_boxes
+from trainables.cohort.own_boxes import OwnBoxes, own_columns, read_own_boxes
 from trainables.cohort.problems import Problems
 from trainables.cohort.second_rating import read_second_rating
 from trainables.cohort.spelling import is_missing, is_shortened
@@ -87,11 +87,7 @@ def read_manifest(
     ratings = read_second_rating(table, second_rating, label, present, label_per_video, problems, note)
     described, descriptors = read_attributes(table, attributes, label, labels, problems, note)
     _say_leg(numbers, table, simulated, note)
-    files = _files(path.parent.resolve(), table, numbers.fps, problems, on_file, follow_links)
-    _say_links(path.parent.resolve(), files, note)
-    _check_boxes(table, numbers.boxes, files, problems)
-    own = read_own_boxes(path.parent.resolve(), table, files, problems)
-    _check_duplicates(table, files, problems)
+    files, own = _checked_files(path.parent.resolve(), table, numbers, problems, on_file, follow_links, note)
     if fold_column:
         _check_fold_column(table, problems)
     if labels_are_sound and not only_scored:
@@ -136,6 +132,24 @@ def task_of_label(path: Path, label: str, columns: Mapping[str, str] | None = No
         problems.add(f"column {table.called(name)} names {len(set(values))} class; a task needs 2 at least")
     problems.check()
     return replace(task, label=table.called(name))
+
+
+def _checked_files(
+    folder: Path,
+    table: Table,
+    numbers: Numbers,
+    problems: Problems,
+    on_file: Callable[[int, int], None] | None,
+    follow_links: bool,
+    note: Callable[[str], None],
+) -> tuple[list[VideoFile | None], list[OwnBoxes | None]]:
+    """Returns what each row's video is, None where it cannot be used, and the boxes of its own that a table gives it."""
+    files = _files(folder, table, numbers.fps, problems, on_file, follow_links)
+    _say_links(folder, files, note)
+    _check_boxes(table, numbers.boxes, files, problems)
+    own = read_own_boxes(folder, table, files, problems)
+    _check_duplicates(table, files, problems)
+    return files, own
 
 
 def _labelled(
