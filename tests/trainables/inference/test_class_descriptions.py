@@ -106,15 +106,19 @@ def test_controls_stand_beside_every_class(whole: FoldResult) -> None:
 
 
 def test_differences_lead_with_what_departs_most(whole: FoldResult) -> None:
-    """Only parameters inside the own range and outside another one, in order of their distance from all subjects."""
+    """Only parameters inside the own range and outside another one, in order of their distance from all subjects, times skill."""
     assert whole.descriptions is not None
     slow = whole.descriptions.of(SLOW)
     assert slow is not None
     found = slow.differences()
     assert found
     assert all(v.inside and v.others < 1 for v in found)
-    sizes = [abs(v.departure) for v in found]
+    skills = {s.parameter: s.mixed for s in whole.descriptions.training}
+    assert all(v.skill == skills[v.parameter] for v in slow.values)
+    sizes = [abs(v.departure) * v.skill for v in found]
     assert sizes == sorted(sizes, reverse=True)
+    badly_read = dataclasses.replace(found[0], skill=0.0)
+    assert dataclasses.replace(slow, values=(badly_read, *found[1:])).differences()[-1] == badly_read
     speed = next(v for v in slow.values if v.parameter == "walking speed")
     assert speed.value < speed.pooled
 
