@@ -18,7 +18,9 @@ from error_codes import errors_page  # mkdocs puts this folder on the path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from results_schema_page import results_schema_page
 
+from reports.numbers.json_schema import results_schema
 from trainables.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +38,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "options.md": options_page(),
         "settings.md": settings_page(),
         "errors.md": errors_page(ROOT),
+        "results-schema.md": results_schema_page(results_schema()),
+        "results.schema.json": json.dumps(results_schema(), indent=1, ensure_ascii=False),
         "decisions/index.md": decisions_page(),
         "notebook.md": notebook_page(ROOT / "docs" / "tutorial.ipynb"),
     }

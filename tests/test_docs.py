@@ -1,6 +1,7 @@
 """The documentation as a site, and the notebook as a user runs it."""
 
 import dataclasses
+import json
 import os
 import re
 import subprocess
@@ -55,6 +56,14 @@ def test_every_decision_is_in_the_index(site: Path, root: Path) -> None:
     for record in (root / "docs" / "decisions").glob("[0-9]*.md"):
         assert f'href="{record.stem}.html"' in index
     assert 'replaced by <a href="0017-learning-from-motion.html">0017</a>' in index
+
+
+def test_the_schema_of_results_is_a_page_and_a_file(site: Path) -> None:
+    """Each record with its table, and the schema itself to download."""
+    page = (site / "results-schema.html").read_text(encoding="utf-8")
+    schema = json.loads((site / "results.schema.json").read_text(encoding="utf-8"))
+    assert schema == stridefold.results_schema()
+    assert [name for name in schema["$defs"] if f'id="{name.lower()}"' not in page] == []
 
 
 @pytest.mark.parametrize("name", [name for name in stridefold.__all__ if name != "__version__"])
