@@ -14,7 +14,8 @@ from platform.__main__ import COMMANDS
 from platform.arguments import search_parser
 from typing import Any
 
-from error_codes import errors_page  # mkdocs puts this folder on the path
+from code_places import missing_places  # mkdocs puts this folder on the path
+from error_codes import errors_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -51,7 +52,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Points links at files outside docs to their copies in the site."""
+    """Points links at files outside docs to their copies in the site; a page that names code that is not there fails."""
+    if missing := missing_places(ROOT, markdown):
+        raise SystemExit(f"{page.file.src_uri} names {', '.join(missing)}, which the code does not have")
     here = page.file.src_uri
     within = f"docs/{here}" if not here.startswith("files/") else here.removeprefix("files/")
 

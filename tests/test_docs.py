@@ -14,6 +14,7 @@ import pytest
 from nbclient import NotebookClient
 
 import stridefold
+from docs.code_places import PLACE, missing_places
 from trainables.config import TrainConfig
 
 
@@ -48,6 +49,15 @@ def test_every_option_and_setting_has_its_row(site: Path) -> None:
     settings = (site / "settings.html").read_text(encoding="utf-8")
     for name in TrainConfig().flat():
         assert f"<code>{name}</code>" in settings
+
+
+def test_the_method_page_names_code_that_is_there(root: Path) -> None:
+    """Every equation has its function; one that is renamed is noticed, in a class as well."""
+    page = (root / "docs" / "method.md").read_text(encoding="utf-8")
+    assert len(set(PLACE.findall(page))) > 40
+    assert missing_places(root, page) == []
+    gone = "`trainables/training/step.py:GaitTask.forward`", "`trainables/training/steps.py:GaitTask`"
+    assert missing_places(root, " ".join(gone)) == sorted(name.strip("`") for name in gone)
 
 
 def test_every_decision_is_in_the_index(site: Path, root: Path) -> None:
