@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from platform.__main__ import COMMANDS
 from platform.arguments import search_parser
+from platform.declared import Declaration, declarations
+from platform.options import SearchOptions
 from typing import Any
 
 from code_places import missing_places  # mkdocs puts this folder on the path
@@ -114,20 +116,35 @@ def options_page() -> str:
         if made is None:
             continue
         parts += [f"## python -m platform.{name}", "", f"{summary[0].upper()}{summary[1:]}.", ""]
-        parts += [line for group in made()._action_groups for line in _group(group)]
+        about = declarations(SearchOptions) if name == "search" else {}
+        if about:
+            parts += [
+                "A study is continued by its own command; options in whose last column something stands may have another value then.",
+                "",
+            ]
+        parts += [line for group in made()._action_groups for line in _group(group, about)]
     return "\n".join(parts)
 
 
-def _group(group: argparse._ArgumentGroup) -> Iterator[str]:
+CONTINUED = {"same": "", "recorded": "may change", "free": "may change, is not noted"}
+
+
+def _group(group: argparse._ArgumentGroup, about: dict[str, Declaration]) -> Iterator[str]:
+    """Yields the table of a group of options; those that are declared say whether they may change when a study is continued."""
     shown = [action for action in group._group_actions if action.help != argparse.SUPPRESS and action.dest != "help"]
     if not shown:
         return
-    yield from ("", f"### {str(group.title).capitalize()}", "", "| option | what it does | default |", "|---|---|---|")
+    more = (" when continued |", "---|") if about else ("", "")
+    yield from ("", f"### {str(group.title).capitalize()}", "")
+    yield from (f"| option | what it does | default |{more[0]}", f"|---|---|---|{more[1]}")
     for action in shown:
         names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.metavar or action.dest}`"
         choices = f" One of {', '.join(map(str, action.choices))}." if action.choices else ""
         silent = action.default is None or action.default in ("", False, [], ())
-        yield f"| {names} | {_cell((action.help or '') + choices)} | {'' if silent else f'`{action.default}`'} |"
+        row = f"| {names} | {_cell((action.help or '') + choices)} | {'' if silent else f'`{action.default}`'} |"
+        declared = about.get(action.dest)
+        continued = f" {CONTINUED[declared.when_continued] if declared else ''} |" if about else ""
+        yield row + continued
     yield ""
 
 
