@@ -3,11 +3,12 @@
 ARG PYTHON=3.12
 FROM python:${PYTHON}-slim-bookworm AS build
 ARG TORCH=cpu
+ARG VERSION=0.1.0.dev0
 COPY . /src
-RUN sh /src/containers/install.sh ${TORCH}
+RUN VERSION=${VERSION} sh /src/containers/install.sh ${TORCH}
 
 FROM python:${PYTHON}-slim-bookworm
-ARG VERSION=0.1.0
+ARG VERSION=0.1.0.dev0
 ARG REVISION=unknown
 ARG TORCH=cpu
 LABEL org.opencontainers.image.title="stridefold" \

@@ -48,7 +48,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 docs: $(INSTALLED)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict  # with --quiet it would pass over warnings
 
 wheel: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow tests/test_wheel.py

@@ -12,13 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from platform.__main__ import COMMANDS
 from platform.arguments import search_parser
+from platform.declared import Declaration, declarations
+from platform.options import SearchOptions
 from typing import Any
 
-from error_codes import errors_page  # mkdocs puts this folder on the path
+from code_places import missing_places  # mkdocs puts this folder on the path
+from error_codes import errors_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from results_schema_page import results_schema_page
 
+from reports.numbers.json_schema import results_schema
 from trainables.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +41,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "options.md": options_page(),
         "settings.md": settings_page(),
         "errors.md": errors_page(ROOT),
+        "results-schema.md": results_schema_page(results_schema()),
+        "results.schema.json": json.dumps(results_schema(), indent=1, ensure_ascii=False),
         "decisions/index.md": decisions_page(),
         "notebook.md": notebook_page(ROOT / "docs" / "tutorial.ipynb"),
     }
@@ -47,7 +54,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Points links at files outside docs to their copies in the site."""
+    """Points links at files outside docs to their copies in the site; a page that names code that is not there fails."""
+    if missing := missing_places(ROOT, markdown):
+        raise SystemExit(f"{page.file.src_uri} names {', '.join(missing)}, which the code does not have")
     here = page.file.src_uri
     within = f"docs/{here}" if not here.startswith("files/") else here.removeprefix("files/")
 
@@ -107,20 +116,35 @@ def options_page() -> str:
         if made is None:
             continue
         parts += [f"## python -m platform.{name}", "", f"{summary[0].upper()}{summary[1:]}.", ""]
-        parts += [line for group in made()._action_groups for line in _group(group)]
+        about = declarations(SearchOptions) if name == "search" else {}
+        if about:
+            parts += [
+                "A study is continued by its own command; options in whose last column something stands may have another value then.",
+                "",
+            ]
+        parts += [line for group in made()._action_groups for line in _group(group, about)]
     return "\n".join(parts)
 
 
-def _group(group: argparse._ArgumentGroup) -> Iterator[str]:
+CONTINUED = {"same": "", "recorded": "may change", "free": "may change, is not noted"}
+
+
+def _group(group: argparse._ArgumentGroup, about: dict[str, Declaration]) -> Iterator[str]:
+    """Yields the table of a group of options; those that are declared say whether they may change when a study is continued."""
     shown = [action for action in group._group_actions if action.help != argparse.SUPPRESS and action.dest != "help"]
     if not shown:
         return
-    yield from ("", f"### {str(group.title).capitalize()}", "", "| option | what it does | default |", "|---|---|---|")
+    more = (" when continued |", "---|") if about else ("", "")
+    yield from ("", f"### {str(group.title).capitalize()}", "")
+    yield from (f"| option | what it does | default |{more[0]}", f"|---|---|---|{more[1]}")
     for action in shown:
         names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.metavar or action.dest}`"
         choices = f" One of {', '.join(map(str, action.choices))}." if action.choices else ""
         silent = action.default is None or action.default in ("", False, [], ())
-        yield f"| {names} | {_cell((action.help or '') + choices)} | {'' if silent else f'`{action.default}`'} |"
+        row = f"| {names} | {_cell((action.help or '') + choices)} | {'' if silent else f'`{action.default}`'} |"
+        declared = about.get(action.dest)
+        continued = f" {CONTINUED[declared.when_continued] if declared else ''} |" if about else ""
+        yield row + continued
     yield ""
 
 

@@ -1,8 +1,7 @@
 """The options of a search that say which cohort it has, and what its table's columns are."""
 
-import argparse
-from os.path import expanduser
-from platform.options import SearchOptions
+from dataclasses import dataclass
+from platform.declared import option
 
 from trainables.errors import ConfigurationError
 from trainables.study.vocabulary import TRACKERS
@@ -24,89 +23,74 @@ def names(text: str) -> tuple[str, ...]:
     return () if found == ("none",) else found
 
 
-def add_cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
-    """Adds a group of options, each of which says its default."""
-    group = parser.add_argument_group("cohort")
-    group.add_argument(
-        "--cohort",
-        type=expanduser,
-        metavar="FILE",
-        help="manifest (.csv or .parquet); none: a simulated cohort is made",
+@dataclass(frozen=True, kw_only=True)
+class CohortOptions:
+    """Which cohort a search has."""
+
+    cohort: str | None = option(
+        group="cohort", path=True, metavar="FILE", help="manifest (.csv or .parquet); none: a simulated cohort is made"
     )
-    group.add_argument("--subjects", type=int, default=default.subjects, help="subjects of the simulated cohort")
-    group.add_argument("--label", help="label column; none: the task's, or diagnosis")
-    group.add_argument(
-        "--task",
-        type=expanduser,
+    subjects: int = option(24, group="cohort", help="subjects of the simulated cohort")
+    label: str | None = option(group="cohort", help="label column; none: the task's, or diagnosis")
+    task: str | None = option(
+        group="cohort",
+        path=True,
         help="diagnosis, diagnosis5, updrs, or a task file (.toml); none: the one that fits the label",
     )
-    group.add_argument(
-        "--parameters", type=expanduser, metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters"
+    parameters: str | None = option(
+        group="cohort", path=True, metavar="FILE", help="parameter file (.toml); none: the 29 walkway parameters"
     )
-    _column_options(group)
-    group.add_argument(
-        "--follow-links",
-        action=argparse.BooleanOptionalAction,
-        default=False,
+    column: dict[str, str] = option(
+        {},
+        group="cohort",
+        metavar="OURS=YOURS",
+        help="name of a column in your manifest, as subject=patient_id; repeat for more",
+    )
+    parameter: tuple[str, ...] = option(
+        (),
+        group="cohort",
+        metavar="COLUMN",
+        help="numeric column that is a gait parameter though the parameter file does not know it; repeat for more",
+    )
+    ignore: tuple[str, ...] = option(
+        (),
+        group="cohort",
+        metavar="COLUMN",
+        help="column that is not used though the parameter file knows it; repeat for more",
+    )
+    attribute: tuple[str, ...] = option(
+        (),
+        group="cohort",
+        read=names,
+        metavar="A,B",
+        help="columns that describe subjects, as age,sex,site: the model does not see them; results are shown by subgroup",
+    )
+    second_rating: str | None = option(
+        group="cohort",
+        metavar="COLUMN",
+        when_continued="recorded",
+        help="column of a second rater's classes, in the values of the label: the page shows how far the raters agree, and the "
+        "model with each",
+    )
+    follow_links: bool = option(
+        False,
+        group="cohort",
+        when_continued="free",
         help="a video may be a symbolic link to any file that you may read, as DVC, git-annex and mounted drives need it; "
         "else links may not lead out of the manifest's folder",
     )
-    group.add_argument(
-        "--label-per-video",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="a subject's videos may carry different labels",
-    )
-    group.add_argument(
-        "--track",
+    label_per_video: bool = option(False, group="cohort", help="a subject's videos may carry different labels")
+    track: str = option(
+        "motion",
+        group="cohort",
         choices=TRACKERS,
-        default=default.track,
         help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
         "before a fixed camera, pose finds a body's landmarks (extra pose; see docs/cohort.md), none takes the whole picture; boxes in the manifest are used in any case",
     )
-    group.add_argument(
-        "--allow-duplicate",
+    allow_duplicate: tuple[str, ...] = option(
+        (),
+        group="cohort",
         metavar="VIDEO=OTHER",
-        action="append",
-        default=[],
+        when_continued="recorded",
         help="two videos of different subjects that may look alike, which else is an error; repeat for more pairs",
-    )
-
-
-def _column_options(group: argparse._ArgumentGroup) -> None:
-    """Adds what the columns of a manifest are taken for."""
-    group.add_argument(
-        "--column",
-        metavar="OURS=YOURS",
-        action="append",
-        default=[],
-        help="name of a column in your manifest, as subject=patient_id; repeat for more",
-    )
-    group.add_argument(
-        "--parameter",
-        metavar="COLUMN",
-        action="append",
-        default=[],
-        help="numeric column that is a gait parameter though the parameter file does not know it; repeat for more",
-    )
-    group.add_argument(
-        "--ignore",
-        metavar="COLUMN",
-        action="append",
-        default=[],
-        help="column that is not used though the parameter file knows it; repeat for more",
-    )
-    group.add_argument(
-        "--attribute",
-        type=names,
-        metavar="A,B",
-        action="append",
-        default=[],
-        help="columns that describe subjects, as age,sex,site: the model does not see them; results are shown by subgroup",
-    )
-    group.add_argument(
-        "--second-rating",
-        metavar="COLUMN",
-        help="column of a second rater's classes, in the values of the label: the page shows how far the raters agree, and the "
-        "model with each",
     )

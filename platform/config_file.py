@@ -12,6 +12,7 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from pathlib import Path
+from platform.declared import declarations
 from platform.options import SearchOptions
 from typing import Any
 
@@ -25,8 +26,6 @@ from trainables.study.files import write_text
 NAME = "study.toml"
 TABLES = {"set": "settings", "column": "column"}
 """Tables of the file, and the options that they are."""
-NOT_KEPT = ("dry_run",)
-"""Options that belong to one run of the command."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -73,10 +72,9 @@ def _value(where: str, name: str, value: Any, kind: Any) -> Any:
             return TrainConfig.checked(_dotted(value))
         except ConfigurationError as error:
             raise ConfigurationError(f"{where}: {error}", code="config_file.value") from None
-    if name == "folds" and value == "subjects":
-        return 0
-    if name == "baselines" and value == "none":
-        return ()
+    words = declarations(SearchOptions)[name].words
+    if isinstance(value, str) and value in words:
+        return words[value]
     return checked(where, value, kind)
 
 
@@ -132,11 +130,11 @@ def write_config(folder: Path, options: SearchOptions, reference: TrainConfig) -
         reference: the configuration from which the search starts.
     """
     given = dataclasses.asdict(options)
-    tables = {key: given.pop(name) for key, name in TABLES.items()}
+    tables, about = {key: given.pop(name) for key, name in TABLES.items()}, declarations(options)
     plain = {
         name.replace("_", "-"): list(value) if isinstance(value, tuple) else value
         for name, value in given.items()
-        if value is not None and name not in NOT_KEPT
+        if value is not None and not about[name].one_run
     }
     if not options.folds:
         plain["folds"] = "subjects"

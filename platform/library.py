@@ -6,8 +6,9 @@ import os
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from platform.arguments import model_path
 from platform.console import Console
+from platform.declared import Declaration, declarations
+from platform.machine_options import model_path
 from platform.options import SearchOptions
 from platform.surroundings import as_found
 from typing import Any
@@ -16,12 +17,6 @@ from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 from trainables.setting_types import checked
 from trainables.study.vocabulary import parse_metric
-
-PATHS = ("cohort", "task", "parameters", "study", "studies", "space", "cache", "prompts_from")
-"""Options that may be a path; ~ stands for the home folder."""
-WORDS = {("folds", "subjects"): 0, ("baselines", "none"): ()}
-"""Values that the command line has a word for."""
-OF_THE_COMMAND = ("plain", "dry_run")
 
 
 def options_from(given: Mapping[str, Any]) -> SearchOptions:
@@ -34,19 +29,20 @@ def options_from(given: Mapping[str, Any]) -> SearchOptions:
     Raises:
         ConfigurationError: There is no such option, or its value is not allowed.
     """
-    kinds = {name: kind for name, kind in typing.get_type_hints(SearchOptions).items() if name not in OF_THE_COMMAND}
+    about, hints = declarations(SearchOptions), typing.get_type_hints(SearchOptions)
+    kinds = {name: hints[name] for name in about if not about[name].command_alone}
     if unknown := sorted(set(given) - set(kinds)):
         near = difflib.get_close_matches(unknown[0], kinds, n=1)
         meant = f"did you mean {near[0]!r}?" if near else f"options are {', '.join(sorted(kinds))}"
         raise ConfigurationError(f"{unknown[0]!r} is not an option of a search; {meant}", code="option.unknown")
-    return SearchOptions(**{name: _value(name, value, kinds[name]) for name, value in given.items()})
+    return SearchOptions(**{name: _value(name, value, kinds[name], about[name]) for name, value in given.items()})
 
 
-def _value(name: str, value: Any, kind: Any) -> Any:
+def _value(name: str, value: Any, kind: Any, about: Declaration) -> Any:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    if isinstance(value, str) and (name, value) in WORDS:
-        return WORDS[name, value]
+    if isinstance(value, str) and value in about.words:
+        return about.words[value]
     if name == "settings":
         return TrainConfig.checked(value)
     value = checked(name, value, kind)
@@ -54,7 +50,7 @@ def _value(name: str, value: Any, kind: Any) -> Any:
         return "/".join(parse_metric(value))
     if name in ("backbone", "knowledge_encoder"):
         return model_path(value, embedded=getattr(SearchOptions(), name))
-    return os.path.expanduser(value) if name in PATHS and isinstance(value, str) else value
+    return os.path.expanduser(value) if about.path and isinstance(value, str) else value
 
 
 def run_search(options: SearchOptions, *, verbose: bool = False) -> Path:

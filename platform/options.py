@@ -1,9 +1,16 @@
-"""What a search was asked to do, as frozen options; arguments.py reads them from a command line."""
+"""What a search was asked to do, as frozen options; each is declared once, in the class of its group."""
 
 import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from platform.cohort_arguments import CohortOptions
+from platform.declared import declarations
+from platform.declared import home_path as home_path
+from platform.evaluation_options import EvaluationOptions
+from platform.machine_options import MachineOptions, TrainingOptions
+from platform.run_options import RunOptions
+from platform.study_options import SamplingOptions, StudyOptions
 from typing import Any
 
 from search_spaces import Space, load_space
@@ -11,7 +18,7 @@ from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 from trainables.model_kinds import BASELINES
 from trainables.study.files import file_sha256
-from trainables.study.vocabulary import COSTS, COVERAGE, READERS, RULES, parse_metric
+from trainables.study.vocabulary import parse_metric
 
 SCALED_TO_SMALL: dict[str, Any] = {
     "optimizer.steps": 100,
@@ -26,107 +33,14 @@ SCALED_TO_SMALL: dict[str, Any] = {
 """Settings that start elsewhere with the embedded backbone, which is a hundredth of a ViT-B/16 and gets a tenth of the
 steps (docs/decisions/0006)."""
 
-CONTINUES = (
-    "trials",
-    "concurrency",
-    "permutations",
-    "permutation_trials",
-    "outer_folds",
-    "learning_curve",
-    "second_rating",
-    "baselines",
-    "refit",
-    "coverage",
-    "allow_duplicate",
-    "follow_links",
-    "address",
-    "workers",
-    "cpus_per_worker",
-    "gpus_per_worker",
-    "plain",
-    "cache",
-    "reader",
-    "studies",
-    "dry_run",
-    "tensorboard",
-    "mlflow",
-)
-"""Options that may change when a study is continued; the others decide what was computed."""
-
-
 DEFAULT_TRIALS = 8
-REFITS = ("folds", "all")
-SAMPLERS = ("tpe", "gp", "random", "grid")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOptions:
+class SearchOptions(  # from the last to the first: fields of the last come first
+    RunOptions, MachineOptions, TrainingOptions, EvaluationOptions, SamplingOptions, StudyOptions, CohortOptions
+):
     """What a search was asked to do. Each field is an option of the same name."""
-
-    cohort: str | None = None
-    subjects: int = 24
-    label: str | None = None
-    task: str | None = None
-    parameters: str | None = None
-    column: dict[str, str] = dataclasses.field(default_factory=dict)
-    parameter: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    attribute: tuple[str, ...] = ()
-    second_rating: str | None = None
-    follow_links: bool = False
-    label_per_video: bool = False
-    track: str = "motion"
-    study: str | None = None
-    studies: str = "studies"
-    space: str = "smoke"
-    trials: int | None = None
-    """None: as many as the space lists, or 8."""
-    sampler: str | None = None
-    """None: grid for a space that is a list, else tpe."""
-    metric: str = "subject/macro_f1"
-    cost: str | None = None
-    choose: str = "best"
-    refit: str = "folds"
-    prune: float = 0.1
-    concurrency: int = 0
-    """0: as many trials side by side as fit the machines."""
-    folds: int = 3
-    """0: one for each subject."""
-    repeats: int = 1
-    fold: int | None = None
-    fold_column: str | None = None
-    outer_folds: int = 0
-    learning_curve: bool = False
-    baselines: tuple[str, ...] = ("untrained", "frozen_motion")
-    coverage: float = COVERAGE
-    permutations: int = 0
-    permutation_trials: int | None = None
-    allow_duplicate: tuple[str, ...] = ()
-    epochs: int | None = None
-    frames: int | None = None
-    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    backbone: str = "small"
-    prompts_from: str | None = None
-    knowledge_encoder: str = "clip"
-    seed: int = 0
-    split_seed: int | None = None
-    """None: `seed`; so is the sampler's."""
-    sampler_seed: int | None = None
-    training_seeds: int = 1
-    """Trainings of each fold, whose probabilities are averaged."""
-    workers: int = 1
-    cpus_per_worker: int | None = None
-    """None: a GPU's share of its machine's CPUs, 1 without GPUs."""
-    gpus_per_worker: float | None = None
-    """None: 1, or what there is for each worker; 0 where there are no GPUs."""
-    address: str = "local"
-    cache: str = ""
-    reader: str = "pyav"
-    plain: bool = False
-    dry_run: bool = False
-    tensorboard: bool = True
-    mlflow: str | None = None
-    """Of a tracking server; None: the study is sent to none."""
 
     def __post_init__(self) -> None:
         self._check_counts()
@@ -177,16 +91,11 @@ class SearchOptions:
             )
 
     def _check_choices(self) -> None:
-        if self.choose not in RULES or (self.cost is not None and self.cost not in COSTS):
-            raise ConfigurationError(
-                f"--choose must be one of {', '.join(RULES)}, and --cost one of {', '.join(COSTS)}",
-                code="option.choice",
-            )
-        for name, allowed in (("sampler", SAMPLERS), ("refit", REFITS), ("reader", READERS)):
+        for name, about in declarations(self).items():
             value = getattr(self, name)
-            if value is not None and value not in allowed:
+            if about.choices and value is not None and value not in about.choices:
                 raise ConfigurationError(
-                    f"--{name} is {value!r}, but must be one of {', '.join(allowed)}", code="option.choice"
+                    f"--{name} is {value!r}, but must be one of {', '.join(about.choices)}", code="option.choice"
                 )
         if unknown := sorted(set(self.baselines) - set(BASELINES)):
             raise ConfigurationError(
@@ -285,7 +194,15 @@ class SearchOptions:
 
     def identity(self) -> dict[str, Any]:
         """Returns the options that may not change within a study."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in CONTINUES}
+        return self._when_continued("same")
+
+    def recorded(self) -> dict[str, Any]:
+        """Returns the options that may change when a study is continued, and whose last values its record has."""
+        return self._when_continued("recorded")
+
+    def _when_continued(self, what: str) -> dict[str, Any]:
+        about = declarations(self)
+        return {name: value for name, value in dataclasses.asdict(self).items() if about[name].when_continued == what}
 
 
 def _prompts_of(path: Path) -> dict[str, str]:
@@ -295,11 +212,6 @@ def _prompts_of(path: Path) -> dict[str, str]:
         raise ConfigurationError(
             f"--prompts-from {path} cannot be read ({error.strerror})", code="prompts.unreadable"
         ) from None
-
-
-def home_path(text: str) -> Path:
-    """Returns the path of an argument, with ~ as the home folder."""
-    return Path(os.path.expanduser(text))
 
 
 def require_utf8(option: str, path: Path) -> None:

@@ -1,34 +1,44 @@
 """Options of one run of the search command: where its options come from, and who is told of its results."""
 
 import argparse
-from platform.options import SearchOptions, home_path
+from dataclasses import dataclass
+from platform.declared import home_path, option
 
 
-def add_run_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
-    """Adds them to the parser of the search."""
-    group = parser.add_argument_group("run")
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What one run does with a search."""
+
+    dry_run: bool = option(
+        False,
+        group="run",
+        when_continued="free",
+        one_run=True,
+        command_alone=True,
+        help="check everything, time a training step, say what would run where and for how long, and end",
+    )
+    tensorboard: bool = option(
+        True,
+        group="run",
+        when_continued="recorded",
+        help="write the training curves as TensorBoard events into the study's folder",
+    )
+    mlflow: str | None = option(
+        group="run",
+        metavar="URI",
+        when_continued="free",
+        help="send the study to an MLflow server too, as http://127.0.0.1:5000: a parent run, a child run per trial, the report "
+        "and the models; needs the extra [mlflow] (docs/trackers.md)",
+    )
+    """Of a tracking server; None: the study is sent to none."""
+
+
+def add_config_option(group: argparse._ArgumentGroup) -> None:
+    """Adds --config, which is not an option of a search but gives some."""
     group.add_argument(
         "--config",
         type=home_path,
         metavar="FILE",
         help="options and settings from a file (.toml), as each study writes one as study.toml; options of the command line "
         "win (docs/config.md)",
-    )
-    group.add_argument(
-        "--dry-run",
-        action=argparse.BooleanOptionalAction,
-        default=default.dry_run,
-        help="check everything, time a training step, say what would run where and for how long, and end",
-    )
-    group.add_argument(
-        "--tensorboard",
-        action=argparse.BooleanOptionalAction,
-        default=default.tensorboard,
-        help="write the training curves as TensorBoard events into the study's folder",
-    )
-    group.add_argument(
-        "--mlflow",
-        metavar="URI",
-        help="send the study to an MLflow server too, as http://127.0.0.1:5000: a parent run, a child run per trial, the report "
-        "and the models; needs the extra [mlflow] (docs/trackers.md)",
     )

@@ -75,22 +75,7 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
         LeakageError: A subject or a file is on both sides of a fold.
     """
     identity, code = options.identity(), source_hash()
-    growing = (
-        "trials",
-        "permutations",
-        "permutation_trials",
-        "outer_folds",
-        "learning_curve",
-        "second_rating",
-        "refit",
-        "coverage",
-        "allow_duplicate",
-        "workers",
-        "cpus_per_worker",
-        "gpus_per_worker",
-        "tensorboard",
-    )
-    asked = {name: getattr(options, name) for name in growing}
+    asked = options.recorded()
     if (folder / "study.json").exists():
         record, splits = StudyRecord.load(folder), Splits.load(folder / "splits.json")
         require_same(folder, record, identity, cohort, task, backbone)

@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reports.numbers.json_schema import results_schema as results_schema
     from stridefold.predictor import Predictions as Predictions
     from stridefold.predictor import Predictor as Predictor
     from stridefold.study import Study as Study
@@ -28,6 +29,7 @@ _MODULES = {
     "StridefoldError": "trainables.errors",
     "Study": "stridefold.study",
     "load": "stridefold.study",
+    "results_schema": "reports.numbers.json_schema",
     "search": "stridefold.study",
     "simulate_cohort": "trainables.simulation.cohort",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "Study",
     "__version__",
     "load",
+    "results_schema",
     "search",
     "simulate_cohort",
 ]

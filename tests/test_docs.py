@@ -1,6 +1,7 @@
 """The documentation as a site, and the notebook as a user runs it."""
 
 import dataclasses
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from nbclient import NotebookClient
 
 import stridefold
+from docs.code_places import PLACE, missing_places
 from trainables.config import TrainConfig
 
 
@@ -49,12 +51,29 @@ def test_every_option_and_setting_has_its_row(site: Path) -> None:
         assert f"<code>{name}</code>" in settings
 
 
+def test_the_method_page_names_code_that_is_there(root: Path) -> None:
+    """Every equation has its function; one that is renamed is noticed, in a class as well."""
+    page = (root / "docs" / "method.md").read_text(encoding="utf-8")
+    assert len(set(PLACE.findall(page))) > 40
+    assert missing_places(root, page) == []
+    gone = "`trainables/training/step.py:GaitTask.forward`", "`trainables/training/steps.py:GaitTask`"
+    assert missing_places(root, " ".join(gone)) == sorted(name.strip("`") for name in gone)
+
+
 def test_every_decision_is_in_the_index(site: Path, root: Path) -> None:
     """With its date and status."""
     index = (site / "decisions" / "index.html").read_text(encoding="utf-8")
     for record in (root / "docs" / "decisions").glob("[0-9]*.md"):
         assert f'href="{record.stem}.html"' in index
     assert 'replaced by <a href="0017-learning-from-motion.html">0017</a>' in index
+
+
+def test_the_schema_of_results_is_a_page_and_a_file(site: Path) -> None:
+    """Each record with its table, and the schema itself to download."""
+    page = (site / "results-schema.html").read_text(encoding="utf-8")
+    schema = json.loads((site / "results.schema.json").read_text(encoding="utf-8"))
+    assert schema == stridefold.results_schema()
+    assert [name for name in schema["$defs"] if f'id="{name.lower()}"' not in page] == []
 
 
 @pytest.mark.parametrize("name", [name for name in stridefold.__all__ if name != "__version__"])

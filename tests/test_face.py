@@ -1,10 +1,14 @@
 """What a visitor meets first: the version, the citation, the workflow."""
 
+import os
+import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 import yaml
 
 
@@ -13,17 +17,78 @@ def project(root: Path) -> dict:
     return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def test_the_command_says_its_version(root: Path) -> None:
-    """`stridefold --version` and `python -m platform --version` print the version of pyproject.toml."""
+def built_version(folder: Path) -> str:
+    """Returns the version that a build of a folder would have."""
+    environment = {name: value for name, value in os.environ.items() if "SCM_PRETEND" not in name}
+    command = [sys.executable, "-P", "-m", "hatchling", "version"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(root: Path, tmp_path: Path) -> Path:
+    """Returns a repository of what decides the version, with one commit that has the tag v4.5.6."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("pyproject.toml", ".gitattributes", ".git_archival.txt"):
+        shutil.copy(root / name, folder)
+    git(folder, "init", "--quiet")
+    commit(folder, "tagged")
+    git(folder, "tag", "v4.5.6")
+    return folder
+
+
+def git(folder: Path, *words: str) -> bytes:
+    """Returns what git says in a folder."""
+    about = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    return subprocess.run(["git", *about, *words], cwd=folder, capture_output=True, check=True).stdout
+
+
+def commit(folder: Path, text: str) -> None:
+    """Commits a file with a text."""
+    (folder / "file").write_text(text)
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", text)
+
+
+def test_the_command_says_its_version() -> None:
+    """`stridefold --version` and `python -m platform --version` print the version that was installed."""
     done = subprocess.run([sys.executable, "-m", "platform", "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout == f"stridefold {project(root)['version']}\n"
+    assert done.stdout == f"stridefold {version('stridefold')}\n"
 
 
-def test_the_citation_is_of_this_version(root: Path) -> None:
-    """A release raises the version in pyproject.toml and in CITATION.cff."""
+def test_the_version_is_the_tag(checkout: Path) -> None:
+    """Of a tagged commit the tag itself; after it a development version that names the commit."""
+    assert built_version(checkout) == "4.5.6"
+    commit(checkout, "after")
+    head = git(checkout, "rev-parse", "--short=7", "HEAD").decode().strip()
+    assert built_version(checkout).startswith(f"4.5.7.dev1+g{head}")
+
+
+def test_a_checkout_without_tags_has_a_version(checkout: Path, tmp_path: Path) -> None:
+    """A shallow clone, as CI makes one."""
+    git(tmp_path, "clone", "--quiet", "--depth", "1", "--no-tags", f"file://{checkout}", "shallow")
+    assert built_version(tmp_path / "shallow").startswith("0.1.0.dev")
+
+
+def test_an_archive_has_the_version_of_its_tag(checkout: Path, tmp_path: Path) -> None:
+    """As GitHub offers one for download; a copy without git has the fallback."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    subprocess.run(["tar", "-x"], cwd=folder, input=git(checkout, "archive", "v4.5.6"), check=True)
+    assert built_version(folder) == "4.5.6"
+    (folder / ".git_archival.txt").unlink()
+    assert built_version(folder) == "0.1.0.dev0"
+
+
+def test_no_file_has_a_version_of_its_own(root: Path) -> None:
+    """A release is a tag: the citation names no version, and containers take the fallback unless they are told another."""
+    fallback = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["version"]
     cited = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
-    assert (cited["title"], cited["version"]) == (project(root)["name"], project(root)["version"])
-    assert cited["license"] == project(root)["license"]
+    assert (cited["title"], cited["license"]) == (project(root)["name"], project(root)["license"])
+    assert "version" not in cited
+    for name in ("Dockerfile", "apptainer.def"):
+        assert f"VERSION={fallback['fallback-version']}\n" in (root / name).read_text(encoding="utf-8")
 
 
 def test_the_workflow_runs_ci_on_every_supported_python(root: Path) -> None:

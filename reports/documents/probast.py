@@ -8,41 +8,16 @@ without the tool's numbers; the tool itself has the signalling questions.
 Source: Moons et al. 2025, BMJ 388:e082505.
 """
 
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from reports.numbers.analysis import Analysis
 from reports.wording import sentence
 from trainables.model_kinds import SHORTCUTS
 
-DEVELOPMENT, EVALUATION, BOTH = "Development", "Evaluation", "Both"
-PARTICIPANTS, PREDICTORS, OUTCOME, ANALYSIS = "Participants and data sources", "Predictors", "Outcome", "Analysis"
 UNKNOWN = "Not held by the study"
-TOPICS = (
-    ("source", BOTH, PARTICIPANTS, "Are the people and recordings from a suitable source?", "say where and how they were recruited"),
-    ("eligibility", BOTH, PARTICIPANTS, "Are the people included the ones the model is for?", "give the criteria, and who was asked"),
-    ("left_out", BOTH, PARTICIPANTS, "Who was left out, and why?", ""),
-    ("groups", BOTH, PARTICIPANTS, "Are groups of people represented, and treated alike?", "name columns with --attribute"),
-    ("measured", BOTH, PREDICTORS, "Were videos and gait parameters recorded in one way for everyone?", "describe cameras and instruments"),
-    ("blind_predictors", BOTH, PREDICTORS, "Were the predictors assessed without knowing the class?", "say what assessors knew"),
-    ("available", BOTH, PREDICTORS, "Are the predictors there when the model is to be used?", ""),
-    ("shortcuts", BOTH, PREDICTORS, "Could something other than gait tell the classes apart?", "ask with --baselines recording,single_frame,attributes"),
-    ("outcome", BOTH, OUTCOME, "Was the class determined in a suitable, standard way?", "describe the assessment"),
-    ("blind_outcome", BOTH, OUTCOME, "Was the class determined without the predictors?", "say what the raters had seen"),
-    ("raters", BOTH, OUTCOME, "How reliable is the class?", "give a second rating with --second-rating"),
-    ("size", DEVELOPMENT, ANALYSIS, "Were there enough people of each class?", ""),
-    ("missing", DEVELOPMENT, ANALYSIS, "How were missing values handled?", ""),
-    ("imbalance", DEVELOPMENT, ANALYSIS, "Was anything done about classes of different size, and were probabilities mended after it?", ""),
-    ("choice", DEVELOPMENT, ANALYSIS, "How was the configuration chosen, and from how many?", ""),
-    ("plan", DEVELOPMENT, ANALYSIS, "Was the analysis fixed beforehand?", ""),
-    ("leakage", EVALUATION, ANALYSIS, "Are people and files kept apart between training and evaluation?", ""),
-    ("optimism", EVALUATION, ANALYSIS, "Is optimism from choosing accounted for?", "run with --outer-folds"),
-    ("external", EVALUATION, ANALYSIS, "Was the model evaluated on people from elsewhere?", "evaluate it on another cohort (python -m platform.evaluate)"),
-    ("performance", EVALUATION, ANALYSIS, "Are discrimination and calibration both given, with intervals?", ""),
-    ("utility", EVALUATION, ANALYSIS, "Is the use of the model in a clinic assessed?", "assess it in a study of its own"),
-)  # fmt: skip
-"""(name, part, domain, topic, what a person can do where the study does not hold the answer)."""
-
-
 Shown = dict[str, tuple[str, str | None]]
 """(answer, section) by the topic's name."""
 
@@ -59,14 +34,24 @@ class Signal:
     """Id of the section of the page that shows it; None where the study does not hold the answer."""
 
 
+@cache
+def topics() -> tuple[dict[str, str], ...]:
+    """Returns the topics of probast.toml: name, part, domain, topic, and perhaps what a person can do."""
+    return tuple(tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["topics"])
+
+
 def signals(analysis: Analysis) -> tuple[Signal, ...]:
     """Returns every topic in the order of parts and domains; none is answered by more than the page shows."""
     shown = _of_data(analysis) | _of_analysis(analysis) | _of_scores(analysis)
     return tuple(
-        Signal(part=part, domain=domain, topic=topic, answer=answer, section=section)
-        for name, part, domain, topic, task in TOPICS
-        for answer, section in [shown.get(name, (f"{UNKNOWN}{f'; {task}' if task else ''}.", None))]
+        Signal(part=about["part"], domain=about["domain"], topic=about["topic"], answer=answer, section=section)
+        for about in topics()
+        for answer, section in [shown.get(about["name"], (_unknown(about.get("task", "")), None))]
     )
+
+
+def _unknown(task: str) -> str:
+    return f"{UNKNOWN}; {task}." if task else f"{UNKNOWN}."
 
 
 def _of_data(analysis: Analysis) -> Shown:

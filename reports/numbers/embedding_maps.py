@@ -37,6 +37,39 @@ class Plane:
     """Silhouette of the classes' records in the whole space, -1 to 1; None with records of one class alone."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanePoints:
+    """A plane as results.json has it."""
+
+    space: str
+    """'as written' or 'after projection'."""
+    method: str
+    """PCA or UMAP."""
+    axes: tuple[str, str]
+    separation: float | None
+    """Silhouette of the classes' records in the whole space, -1 to 1; null with records of one class alone."""
+    records: tuple[tuple[float, ...], ...]
+    """[M, 2]"""
+    classes: tuple[tuple[float, ...], ...]
+    """[C, 2]"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MapPoints:
+    """One fold's planes and number embeddings as results.json has them."""
+
+    fold: int
+    labels: tuple[int, ...]
+    """Class of each record, [M]."""
+    planes: tuple[PlanePoints, ...]
+    encoding: str
+    """Of numbers, as `numeracy.encoding`."""
+    numbers: tuple[float, ...]
+    """[K]"""
+    similarity: tuple[tuple[float, ...], ...]
+    """Cosines of the number embeddings, [K, K]."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Maps:
     """One fold's planes and its number embeddings."""
@@ -52,21 +85,27 @@ class Maps:
     similarity: Array
     """[K, K]"""
 
-    def plain(self) -> dict[str, Any]:
-        """Returns everything as plain JSON values, coordinates with four decimals."""
-        planes = [
-            {"space": p.space, "method": p.method, "axes": p.axes, "separation": p.separation,
-             "records": p.points.round(4).tolist(), "classes": p.classes.round(4).tolist()}
-            for p in self.planes
-        ]  # fmt: skip
-        return {
-            "fold": self.fold,
-            "labels": self.labels.tolist(),
-            "planes": planes,
-            "encoding": self.encoding,
-            "numbers": self.numbers.round(4).tolist(),
-            "similarity": self.similarity.round(5).tolist(),
-        }
+    def rounded(self) -> MapPoints:
+        """Returns everything for results.json, coordinates with four decimals."""
+        planes = tuple(
+            PlanePoints(
+                space=plane.space,
+                method=plane.method,
+                axes=plane.axes,
+                separation=plane.separation,
+                records=_rows(plane.points, 4),
+                classes=_rows(plane.classes, 4),
+            )
+            for plane in self.planes
+        )
+        return MapPoints(
+            fold=self.fold,
+            labels=tuple(self.labels.tolist()),
+            planes=planes,
+            encoding=self.encoding,
+            numbers=tuple(self.numbers.round(4).tolist()),
+            similarity=_rows(self.similarity, 5),
+        )
 
 
 def lay_out(found: FoldMaps, fold: int, names: tuple[str, ...], encoding: str) -> Maps:
@@ -114,6 +153,10 @@ def _umap(space: str, records: Array, classes: Array, labels: Array) -> Plane:
         classes=found.transform(classes).astype(float),
         separation=_separation(records, labels),
     )
+
+
+def _rows(matrix: Array, decimals: int) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, matrix.round(decimals).tolist()))
 
 
 def _separation(records: Array, labels: Array) -> float | None:

@@ -80,7 +80,7 @@ def test_a_study_has_the_maps_of_its_chosen_configuration(tmp_path: Path) -> Non
     assert analysis.results is not None
     maps = analysis.results.maps
     assert maps is not None
-    plain = maps.plain()
+    points = maps.rounded()
     assert maps.names == CLASSES
-    assert len(plain["planes"][0]["records"]) == len(plain["labels"]) == 60
-    assert len(plain["planes"][0]["classes"]) == len(CLASSES)
+    assert len(points.planes[0].records) == len(points.labels) == 60
+    assert len(points.planes[0].classes) == len(CLASSES)

@@ -6,10 +6,12 @@ import re
 import pytest
 
 from reports.documents.page import render
-from reports.documents.probast import ANALYSIS, OUTCOME, PARTICIPANTS, PREDICTORS, TOPICS, UNKNOWN, Signal, signals
+from reports.documents.probast import UNKNOWN, Signal, signals, topics
 from reports.documents.tripod import references
 from reports.numbers.analysis import Analysis, analyse
 from tests.make_study import add_baselines, add_outer_folds, make_study
+
+DOMAINS = ["Participants and data sources", "Predictors", "Outcome", "Analysis"]
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +22,14 @@ def searched(tmp_path_factory) -> Analysis:
 
 def by_name(analysis: Analysis) -> dict[str, Signal]:
     """Returns the entries by the names of their topics."""
-    return dict(zip([name for name, *_ in TOPICS], signals(analysis), strict=True))
+    return dict(zip([about["name"] for about in topics()], signals(analysis), strict=True))
 
 
 def test_every_domain_is_there_and_every_link_leads_somewhere(searched):
     """Topics stand once each; an answer without a section says that the study does not hold it."""
     found = signals(searched)
-    assert len({s.topic for s in found}) == len(found) == len(TOPICS)
-    assert list(dict.fromkeys(s.domain for s in found)) == [PARTICIPANTS, PREDICTORS, OUTCOME, ANALYSIS]
+    assert len({s.topic for s in found}) == len(found) == len(topics())
+    assert list(dict.fromkeys(s.domain for s in found)) == DOMAINS
     sections = set(re.findall(r'<section id="([^"]+)"', render(searched)))
     for signal in found:
         assert signal.answer.endswith("."), signal

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
+import stridefold
 from tests.tiny import write_place
 from tests.videos import write_video
 
@@ -41,6 +43,7 @@ found = {
     "levels": sorted(table.table["level"].unique()),
     "shown": answers._repr_html_(),
     "document": sorted(answers.document),
+    "results": study.results,
 }
 open(f"{place}/found.json", "w").write(json.dumps(found))
 """
@@ -71,3 +74,4 @@ def test_a_search_and_its_models_in_the_callers_own_ray_session(tmp_path: Path) 
     assert found["levels"] == ["subject", "video", "window"]
     assert "not a medical device" in found["shown"]
     assert {"notice", "windows", "videos"} <= set(found["document"])
+    Draft202012Validator(stridefold.results_schema()).validate(found["results"])
