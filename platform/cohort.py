@@ -1,10 +1,10 @@
 """`python -m platform.cohort`: begin, simulate or check a cohort, follow and measure its walkers, without training anything."""
 
 import argparse
-import shlex
 from platform.arguments import parse_search
 from platform.cli import leave, run
 from platform.console import Console
+from platform.next_step import next_line
 from platform.options import SearchOptions, home_path
 from platform.tracking_options import add_measure_options, add_track_options, measured_manifest, pages_of
 
@@ -50,12 +50,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns the exit status: 0, 1 for a problem, 130 when stopped by the user."""
-    console = Console(plain=True)
+    console = Console()
 
     def command() -> int:
         given, rest = parser().parse_known_args(arguments)
         if given.command == "check":
-            from platform.cohort_summary import next_command, summary_lines
+            from platform.cohort_summary import summary_lines
             from platform.pipeline import gather_cohort
 
             options: SearchOptions = parse_search(["--cohort", given.manifest, *rest])
@@ -63,18 +63,22 @@ def main(arguments: list[str] | None = None) -> int:
             console.say("no problems")
             for line in summary_lines(cohort):
                 console.say(f"  {line}")
-            console.say(f"next: {next_command(given.manifest, rest)}")
+            console.say(next_line("search", "--cohort", given.manifest, *rest, "--dry-run"))
             return 0
         if given.command == "track":
             from platform.tracking import track
 
-            return track(parse_search(["--cohort", given.manifest, *rest]), pages_of(given), Console())
+            status = track(parse_search(["--cohort", given.manifest, *rest]), pages_of(given), console)
+            console.say(next_line("cohort", "measure", given.manifest, *rest))
+            return status
         if given.command == "measure":
             from platform.measuring import measure
 
             out = measured_manifest(given)
             options = parse_search(["--cohort", given.manifest, *rest])
-            return measure(options, out, Console(), given.pose_weights)
+            status = measure(options, out, console, given.pose_weights)
+            console.say(next_line("cohort", "check", out, *rest))
+            return status
         if rest:
             parser().error(f"unrecognized arguments: {' '.join(rest)}")
         if given.command == "new":
@@ -99,7 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
             site_bias=given.site_bias,
         )
         console.say(f"{manifest}")
-        console.say(f"next: python -m platform.cohort check {shlex.quote(str(manifest))}")
+        few = ["--folds", "2"] if given.subjects < 9 else []  # three classes, and a subject of each in every fold
+        console.say(next_line("cohort", "check", manifest, *few))
         return 0
 
     return run(command, console)

@@ -3,10 +3,10 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from platform.watching import about, every, in_training, in_words
+from platform.watching import about, bar_line, every, in_training, in_words
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as RichConsole
@@ -96,7 +96,7 @@ class Console:
         """Takes whether a terminal gets plain lines too, and whether nothing is printed at all."""
         self.rich = RichConsole(highlight=False, soft_wrap=True, quiet=quiet)
         self.errors = RichConsole(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
-        self.live = not (plain or quiet) and self.rich.is_terminal
+        self.live = not (plain or quiet) and self.rich.is_terminal and not self.rich.is_dumb_terminal
 
     def say(self, text: str) -> None:
         """Prints one line as it is."""
@@ -119,35 +119,44 @@ class Console:
         wide.print(table)
 
     @contextmanager
-    def progress(self, what: str, total: int) -> Iterator[Any]:
-        """Yields a function of the number done that shows how far `what` is."""
+    def bar(self, what: str) -> Iterator[Any]:
+        """Yields a function of (done, total) that shows how far `what` is on a terminal, as a bar that is wiped at the end."""
         started = time.monotonic()
+        if not self.live:
+            yield lambda done, total: None
+            return
+        # A live view is wiped when it ends, however long its line was and whatever ended it.
+        with Live(console=self.rich, refresh_per_second=4, transient=True) as live:
+            utf = self.rich.encoding.startswith("utf")
 
-        def on_one(done: int) -> None:
-            if self.live:
-                self.rich.print(Text(f"{what}: {done} of {total}"), end="\r")
+            def show(done: int, total: int) -> None:
+                live.update(Text(bar_line(what, done, total, time.monotonic() - started, "■□" if utf else "#.")))
 
-        yield on_one
+            yield show
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Any]:
+        """Yields a function of the number done that shows how far `what` is, and says at the end how long it took."""
+        started = time.monotonic()
+        with self.bar(what) as show:
+            yield lambda done: show(done, total)
         self.say(f"{what}: {total} in {time.monotonic() - started:.0f} s")
 
     @contextmanager
     def ingest(self) -> Iterator[Any]:
-        """Yields a function of (done, total) that shows how far decoding is."""
+        """Yields a function of (done, total) that shows how far decoding is, and says at the end how long it took."""
         started = time.monotonic()
-        total_seen = 0
-        # A live view of one line: it is wiped when it ends, however long the line was and whatever ended it.
-        view = Live(console=self.rich, refresh_per_second=4, transient=True) if self.live else None
+        totals = [0]
 
-        def on_video(done: int, total: int) -> None:
-            nonlocal total_seen
-            total_seen = total
-            if view is not None:
-                view.update(Text(f"decoding videos: {done} of {total}"))
+        with self.bar("decoding videos") as show:
 
-        with view or nullcontext():
+            def on_video(done: int, total: int) -> None:
+                totals.append(total)
+                show(done, total)
+
             yield on_video
-        if total_seen:
-            self.say(f"decoded {total_seen} videos in {time.monotonic() - started:.0f} s")
+        if totals[-1]:
+            self.say(f"decoded {totals[-1]} videos in {time.monotonic() - started:.0f} s")
 
     @contextmanager
     def trials(self, trials: int, folds: int, finished: int, what: str = "search") -> Iterator[Any]:

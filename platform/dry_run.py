@@ -61,7 +61,6 @@ def dry_run(options: SearchOptions, console: Console) -> int:
     ):
         for text in line:
             console.say(f"  {text}")
-    console.say("next: the same command without --dry-run")
     return 0
 
 

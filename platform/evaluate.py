@@ -7,6 +7,7 @@ from platform.cohort_arguments import names, parse_column
 from platform.console import Console
 from platform.evaluate_options import EvaluateOptions
 from platform.model_arguments import add_model_options
+from platform.next_step import next_line
 from platform.options import home_path
 from platform.predict_options import NOTICE
 
@@ -19,9 +20,18 @@ def main(arguments: list[str] | None = None) -> int:
         options = parse_evaluate(arguments)
         from platform.evaluating import evaluate  # torch takes seconds: --help and a wrong line need none of it
 
-        return evaluate(options, console)
+        status = evaluate(options, console)
+        console.say(after(options))
+        return status
 
     return run(command, console)
+
+
+def after(options: EvaluateOptions) -> str:
+    """Returns what comes after an evaluation: a study's model can be given away, one that was given away predicts."""
+    if (options.model / "study.json").exists():
+        return next_line("export", options.model, f"{options.model.resolve().name}-model")
+    return next_line("predict", options.model, "VIDEO", "...")
 
 
 def parse_evaluate(arguments: list[str] | None = None) -> EvaluateOptions:

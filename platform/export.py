@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import shlex
 from platform.cli import leave, run
 from platform.console import Console
+from platform.next_step import next_line, python
 from platform.options import home_path
 
 
@@ -45,8 +47,14 @@ def main(arguments: list[str] | None = None) -> int:
         given = parser.parse_args(arguments)
         from platform.exporting import Export, export_model  # torch takes seconds: --help needs none of it
 
-        for line in export_model(Export(**vars(given))):
+        asked = Export(**vars(given))
+        for line in export_model(asked):
             console.say(line)
+        if asked.folder.exists():
+            console.say(next_line("evaluate", asked.folder, "--cohort", "COHORT.csv"))
+        else:
+            unpack = shlex.join(["-m", "zipfile", "--extract", str(asked.destination), str(asked.folder.parent)])
+            console.say(f"next: {python()} {unpack}")
         return 0
 
     return run(command, console)

@@ -15,6 +15,7 @@ from platform.learning import run_learning_curve
 from platform.memory import worker_memory
 from platform.mlflow_runs import mirrored
 from platform.nested import open_nested, run_nested
+from platform.next_step import invocation, next_line
 from platform.options import SearchOptions, require_utf8
 from platform.resources import ray_session
 from platform.sampling import check_space
@@ -73,7 +74,7 @@ def search(options: SearchOptions, console: Console) -> Path:
     page = write_report(study.folder, kept=drawings)
     show(study, chosen, console)
     console.say(f"report: {page}")
-    console.say(f"next: python -m platform.predict {shlex.quote(str(study.folder))} VIDEO ...")
+    console.say(next_line("predict", study.folder, "VIDEO", "..."))
     return study.folder
 
 
@@ -136,24 +137,26 @@ def gather_cohort(options: SearchOptions, console: Console) -> tuple[Cohort, Tas
         close_folder(path.parent)
     require_utf8("--cohort", path)
     label = options.label or (task.label if task else "diagnosis")
-    cohort, task = read_manifest(
-        path,
-        task=task,
-        label=label,
-        parameters=with_video_parameters(load_parameters(Path(options.parameters) if options.parameters else None)),
-        columns=options.column,
-        named=options.parameter,
-        ignore=options.ignore,
-        attributes=options.attribute,
-        second_rating=options.second_rating,
-        own_parameters=bool(options.parameters),
-        folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
-        fold_column=options.fold_column,
-        follow_links=options.follow_links,
-        label_per_video=options.label_per_video,
-        simulated=options.cohort is None or is_simulated(path),
-        on_note=lambda note: console.say(f"  {note}"),
-    )
+    with console.bar("checking videos") as on_file:
+        cohort, task = read_manifest(
+            path,
+            task=task,
+            label=label,
+            parameters=with_video_parameters(load_parameters(Path(options.parameters) if options.parameters else None)),
+            columns=options.column,
+            named=options.parameter,
+            ignore=options.ignore,
+            attributes=options.attribute,
+            second_rating=options.second_rating,
+            own_parameters=bool(options.parameters),
+            folds=options.folds or 2,  # one subject at a time needs two subjects of each class, as two folds do
+            fold_column=options.fold_column,
+            follow_links=options.follow_links,
+            label_per_video=options.label_per_video,
+            simulated=options.cohort is None or is_simulated(path),
+            on_note=lambda note: console.say(f"  {note}"),
+            on_file=on_file,
+        )
     console.say(summary(cohort))
     if cohort.excluded:
         console.say(f"  {len(cohort.excluded)} videos are not used; the report says why")
@@ -178,7 +181,7 @@ def no_knowledge(options: SearchOptions, manifest: Path, label: str) -> str:
     """Returns the sentence about classes of which the model is told nothing but the name."""
     if options.task:
         return f"{options.task} has no keywords and no notions yet, so of the classes the model reads the names alone"
-    new = f"python -m platform.task new {shlex.quote(str(manifest))} --label {shlex.quote(options.label or label)}"
+    new = f"{invocation('task')} new {shlex.quote(str(manifest))} --label {shlex.quote(options.label or label)}"
     return f"there is no clinical knowledge for label {label!r}, so class names alone are read; to write some: {new}"
 
 

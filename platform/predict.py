@@ -9,6 +9,7 @@ import os
 from platform.cli import leave, run
 from platform.console import Console
 from platform.model_arguments import add_model_options
+from platform.next_step import next_line
 from platform.options import home_path
 from platform.predict_options import NOTICE, PredictOptions
 
@@ -21,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
         options = parse_predict(arguments)
         from platform.predictions import predict  # torch takes seconds: --help and a wrong line need none of it
 
-        return predict(options, console)
+        status = predict(options, console)
+        console.say(next_line("evaluate", options.study, "--cohort", options.manifest or "COHORT.csv"))
+        return status
 
     return run(command, console)
 

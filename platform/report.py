@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from platform.cli import leave, run
 from platform.console import Console
+from platform.next_step import next_line
 from platform.options import home_path
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +55,20 @@ def main(arguments: list[str] | None = None) -> int:
             filmstrips=six_frames if options.filmstrips else None,
             pdf=not options.no_pdf,
         )
-        print(page)
+        console.say(str(page))
+        console.say(after(options.study))
         return 0
 
     return run(command, console)
+
+
+def after(study: Path) -> str:
+    """Returns what comes after a report: a finished study predicts, another one goes on."""
+    from trainables.study.records import StudyRecord
+
+    if StudyRecord.load(study).finished is None:
+        return next_line("search", "--config", study / "study.toml")
+    return next_line("predict", study, "VIDEO", "...")
 
 
 def serve(study: Path, port: int, console: Console) -> int:

@@ -1,9 +1,11 @@
 """python -m platform.search: from a cohort to a report."""
 
+import sys
 from platform.arguments import parse_search
 from platform.arguments import search_parser as parser
 from platform.cli import leave, run
 from platform.console import Console
+from platform.next_step import next_line
 
 __all__ = ["main", "parser"]
 
@@ -17,7 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.dry_run:
             from platform.dry_run import dry_run
 
-            return dry_run(options, Console(options.plain))
+            console = Console(options.plain)
+            status = dry_run(options, console)
+            console.say(next_line("search", *in_earnest(arguments)))
+            return status
         from platform.pipeline import search
 
         search(options, Console(options.plain))
@@ -26,6 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     return run(
         command, Console(), stopped="stopped; the same command goes on from here", kept="what was finished is kept"
     )
+
+
+def in_earnest(arguments: list[str] | None) -> list[str]:
+    """Returns the words of a command line without --dry-run, which may also stand in its file of options."""
+    words = [word for word in (sys.argv[1:] if arguments is None else arguments) if word != "--dry-run"]
+    return [*words, "--no-dry-run"] if parse_search(words).dry_run else words
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from platform.cohort_arguments import parse_column
 from platform.console import Console
+from platform.next_step import next_line
 
 from trainables.cohort.manifest import task_of_label
 from trainables.errors import ConfigurationError, StridefoldError
@@ -43,9 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
             StridefoldError(f"{error.filename or given.out} cannot be written: {error.strerror}", code="file.system")
         )
         return 1
-    console.say(
-        f"{path}: fill in keywords and notions, then pass it to the search with --task {shlex.quote(str(path))}"
-    )
+    console.say(f"{path}: fill in keywords and notions, then pass it to the search with --task")
+    columns = [word for column in given.column for word in ("--column", column)]
+    console.say(next_line("cohort", "check", given.cohort, "--task", path, *columns))
     return 0
 
 

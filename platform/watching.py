@@ -7,6 +7,9 @@ from pathlib import Path
 
 from trainables.study.progress import PREPARING, SCORING, FoldProgress
 
+WIDTH = 20
+"""Characters of a bar."""
+
 
 @contextmanager
 def every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
@@ -49,6 +52,18 @@ def in_words(progress: FoldProgress) -> str:
     loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
     left = "" if progress.seconds_left is None else f", {about(progress.seconds_left)} left"
     return f"step{of}{loss}{left}"
+
+
+def bar_line(what: str, done: int, total: int, seconds: float, marks: str) -> str:
+    """Returns how far something is, as 'decoding videos ■■■■■□□□□□ 29 of 58, about 12 s left'.
+
+    Args:
+        seconds: since it began; nothing is said of the time left in the first one.
+        marks: what a part done and a part to do look like.
+    """
+    full = WIDTH * done // max(total, 1)
+    left = f", {about(seconds / done * (total - done))} left" if done and seconds >= 1 and done < total else ""
+    return f"{what} {marks[0] * full}{marks[1] * (WIDTH - full)} {done} of {total}{left}"
 
 
 def about(seconds: float) -> str:

@@ -12,22 +12,27 @@ from termios import TIOCSWINSZ
 SEQUENCE = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])|\x1b[()][A-Z0-9]|\x1b[=>78]")
 
 
-def shown(code: str, *, columns: int = 100, rows: int = 40, timeout: float = 120) -> list[str]:
+def shown(code: str, *, columns: int = 100) -> list[str]:
     """Returns the lines on the screen after Python has run some code on a terminal, without the empty ones at the end."""
+    return draw(printed(code, columns=columns), columns)
+
+
+def printed(code: str, *, columns: int = 100, rows: int = 40, timeout: float = 120, **environment: str) -> str:
+    """Returns everything that Python prints on a terminal while it runs some code, control characters too."""
     parent, child = pty.openpty()
     ioctl(child, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(columns)}
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": str(columns)} | environment
     process = subprocess.Popen([sys.executable, "-c", code], stdin=child, stdout=child, stderr=child, env=environment)
     os.close(child)
-    printed = b""
+    found = b""
     try:
         while part := os.read(parent, 65536):
-            printed += part
+            found += part
     except OSError:  # Linux's way to say that the process has closed the terminal
         pass
     os.close(parent)
     process.wait(timeout)
-    return draw(printed.decode(), columns)
+    return found.decode()
 
 
 def draw(printed: str, columns: int) -> list[str]:

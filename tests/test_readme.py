@@ -1,20 +1,19 @@
 """The documents name what is there: files, options and search spaces."""
 
 import dataclasses
-import subprocess
 from pathlib import Path
 from platform.options import SearchOptions
 
 import search_spaces
+from tests.checkout import project_files
 
 
 def test_the_map_has_a_line_for_every_room(root: Path) -> None:
     """A new folder needs its line in docs/architecture.md."""
     text = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
-    tracked = subprocess.run(
-        ["git", "-C", str(root), "ls-files"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    files = [Path(f) for f in tracked if f.startswith(("platform/", "trainables/", "search_spaces/", "reports/"))]
+    files = [
+        Path(f) for f in project_files(root) if f.startswith(("platform/", "trainables/", "search_spaces/", "reports/"))
+    ]
     rooms = {f.parent.name for f in files if f.name == "__init__.py"}
     assert {"platform", "cohort", "figures"} <= rooms
     assert [room for room in sorted(rooms) if f" {room}/" not in text] == []

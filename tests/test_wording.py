@@ -1,10 +1,11 @@
 """Wordings that are mended everywhere: English that is not idiomatic, and the words to write instead."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.checkout import project_files
 
 AVOIDED = {
     r"(?i)\banew\b": "again",
@@ -23,10 +24,8 @@ HISTORY = ("CHANGELOG.md", "README.md", "tests/test_wording.py")
 @pytest.fixture(scope="module")
 def texts(root: Path) -> dict[str, str]:
     """Returns the text of every source file and page, by its path."""
-    listed = subprocess.run(
-        ["git", "-C", root, "ls-files", "*.py", "*.md", "*.j2"], capture_output=True, text=True, check=True
-    )
-    return {f: (root / f).read_text(encoding="utf-8") for f in listed.stdout.split() if f not in HISTORY}
+    files = [f for f in project_files(root) if f.endswith((".py", ".md", ".j2")) and f not in HISTORY]
+    return {f: (root / f).read_text(encoding="utf-8") for f in files}
 
 
 @pytest.mark.parametrize("pattern", AVOIDED, ids=AVOIDED.values())

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The project on a Debian with Python and make and nothing else, as root: sh tests/fresh/run.sh readme|image [SUITE]
-#   readme   what `make demo` does, by a user without privileges: installation, a simulated cohort, a search (a tiny one)
+#   readme   the README's two commands, by a user without privileges: make demo, and make test with the tests that TESTS names
 #   image    what the container's definitions do: containers/install.sh, then a search by user 1000 in another folder
 # pip finds packages as it does on this machine: its configuration, and the folders that it names, are the root's too.
 set -eu
@@ -49,6 +49,7 @@ within() { # USER COMMAND
   eval FOLDERS='"$folders"' unshare -m -p --fork --kill-child sh '"$folder/inside"' '"$root"' --userspec='"$1"' '"$root"' \
     env -i HOME=$home LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin RAY_USAGE_STATS_ENABLED=0 "$pip" sh -euc '"$2"'
 }
+tests=${TESTS-tests/test_readme.py tests/test_wording.py tests/test_constraints.py tests/platform/test_platform_name.py tests/platform/test_next_step.py}
 tiny='--plain --trials 1 --folds 2 --frames 2 --baselines none --set optimizer.steps=4'
 
 started=$(date +%s)
@@ -56,14 +57,16 @@ if [ "$steps" = readme ]; then
   within user 'cd ~/stridefold && make --no-print-directory install'
   echo "make install, as a user without privileges: $(seconds)"
   started=$(date +%s)
-  within user "cd ~/stridefold && .venv/bin/python -m platform.cohort simulate cohort --subjects 6 &&
-    .venv/bin/python -m platform.cohort check cohort/cohort.csv &&
-    .venv/bin/python -m platform.search --cohort cohort/cohort.csv --label diagnosis --study fresh $tiny && test -s studies/fresh/report.html"
+  within user 'cd ~/stridefold && make --no-print-directory demo && test -s studies/simulated-diagnosis/report.html'
+  echo "make demo: $(seconds)"
+  started=$(date +%s)
+  within user "cd ~/stridefold && PYTEST_ADDOPTS='$tests' make --no-print-directory test"
+  echo "make test, of the tests only $tests: $(seconds)"
 else
   within root 'TORCH_INDEX= sh /home/user/stridefold/containers/install.sh cpu && du -sh /opt/stridefold'
   echo "containers/install.sh cpu: $(seconds)"
   started=$(date +%s)
   within user "export PATH=/opt/stridefold/bin:\$PATH; mkdir ~/elsewhere; cd ~/elsewhere; stridefold --version &&
     stridefold search --subjects 6 --study fresh $tiny && test -s studies/fresh/report.html"
+  echo "a search with a report: $(seconds)"
 fi
-echo "a search with a report: $(seconds)"

@@ -1,8 +1,10 @@
 """`python -m platform.cohort` and what it shares with the search: options, the lines that it prints, its exit status."""
 
+import re
 from pathlib import Path
 from platform.arguments import parse_search
 from platform.cohort import main
+from platform.next_step import next_line
 
 import pytest
 
@@ -23,20 +25,21 @@ def check(capsys: pytest.CaptureFixture[str], path: Path, *options: str) -> tupl
 
 
 def test_the_summary_says_what_is_there_and_what_comes_next(folder, capsys):
-    """After the check come subjects, hours, classes, parameters, formats and disk, and the command to go on with."""
+    """After the check come subjects, hours, classes, parameters, formats, disk and time, and the command to go on with."""
     path = manifest(folder, *ROWS, header=MORE)
     assert main(["check", str(path), "--label", "label", "--folds", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     rest = lines[lines.index("no problems") + 1 :]
     assert rest[0].startswith("  8 subjects with 1 to 1 videos each; 8 videos of 0.")
     assert rest[1:5] == [
-        "  class MCI: 4 videos",
-        "  class PD: 4 videos",
+        "  class MCI: 4 subjects, 4 videos",
+        "  class PD: 4 subjects, 4 videos",
         "  2 gait parameters, 100% of their values are there",
-        "  files: 8 .mp4",
+        "  recordings: 8 h264 64 x 48, 30 frames/s (.mp4)",
     ]
     assert "GiB at 224 x 224 pixels" in rest[5]
-    assert rest[6] == f"next: python -m platform.search --cohort {path} --label label --folds 2 --dry-run"
+    assert re.fullmatch(r"  time to decode: about \d+ s on \d+ CPUs?, without following walkers; .*", rest[6])
+    assert rest[7] == next_line("search", "--cohort", path, "--label", "label", "--folds", "2", "--dry-run")
 
 
 def test_what_is_used_and_what_is_left_out(folder, capsys):

@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from pathlib import Path
+from platform.next_step import next_line
 from platform.options import SearchOptions
+from platform.search import in_earnest
 from platform.workload import average_fold, fold_seconds, frame_bytes, training_seconds, workload
 
 import pytest
@@ -50,6 +52,15 @@ def test_seconds_and_bytes():
     assert frame_bytes(600, 10) == 600 * 300 * 7 // 6
 
 
+def test_the_same_command_in_earnest(tmp_path: Path):
+    """What comes after a dry run is its command line without --dry-run, whether that was written out, shortened or in a file."""
+    assert in_earnest(["--dry-run", "--trials", "4"]) == ["--trials", "4"]
+    assert in_earnest(["--dry-r", "--trials", "4"]) == ["--dry-r", "--trials", "4", "--no-dry-run"]
+    (tmp_path / "gait.toml").write_text("dry-run = true")
+    config = ["--config", str(tmp_path / "gait.toml")]
+    assert in_earnest(config) == [*config, "--no-dry-run"]
+
+
 @pytest.mark.slow
 def test_the_command_trains_nothing(tmp_path: Path):
     """It checks the cohort, times a step, prints what would be done and how to begin, and leaves no study and no frames."""
@@ -61,8 +72,10 @@ def test_the_command_trains_nothing(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     for part in ("to train: 4 trials x 2 folds = 8 folds", "nested: 4 trials x 2 folds x 3 outer folds = 24 folds more",
                  "5 folds of untrained", "where: this machine with", "s an optimiser step", "memory:", "GiB are free there",
-                 "next: the same command without --dry-run"):  # fmt: skip
+                 ):  # fmt: skip
         assert part in done.stdout, done.stdout
+    again = [word for word in line[3:] if word != "--dry-run"]
+    assert done.stdout.splitlines()[-1] == next_line("search", *again)
     assert not (tmp_path / "studies").exists()
     assert list((tmp_path / "cache").rglob("*.npy")) == []
     wrong = subprocess.run([*line, "--folds", "9"], capture_output=True, text=True, timeout=300, check=False)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from platform.evaluate import main
 from platform.export import main as export
+from platform.next_step import next_line
 from platform.study import Study
 
 import numpy as np
@@ -170,7 +171,7 @@ def test_labels_of_another_spelling(study: Study, place: Path, tmp_path: Path, c
     assert "class \"Parkinson's disease\" is not one of the model's classes" in capsys.readouterr().err
 
 
-def test_a_class_that_nobody_has(study: Study, place: Path, tmp_path: Path) -> None:
+def test_a_class_that_nobody_has(study: Study, place: Path, tmp_path: Path, capsys) -> None:
     """A cohort of patients alone can be scored; its labels stand under the model's classes, and the page says who is absent."""
     table = (place / "second" / "other.csv").read_text().splitlines()
     patients = [line for line in table if ",HC," not in line]
@@ -179,6 +180,8 @@ def test_a_class_that_nobody_has(study: Study, place: Path, tmp_path: Path) -> N
     found = json.loads((tmp_path / "e" / "results.json").read_text())
     assert found["absent"] == ["healthy"]
     assert found["confusion"][0] == [0, 0]
+    after = next_line("export", study.folder, f"{study.folder.name}-model")
+    assert capsys.readouterr().out.splitlines()[-1] == after
     assert set(pl.read_parquet(tmp_path / "e" / "predictions.parquet")["true"]) == {1}
 
 
@@ -201,6 +204,7 @@ def test_from_the_exported_folder_on_a_machine_without_the_study(study: Study, p
         hidden.rename(place)
     assert done.returncode == 0, done.stderr
     assert "was not checked" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(" -m platform.predict model VIDEO ...")
     ours, theirs = (json.loads((p / "results.json").read_text()) for p in (tmp_path / "ours", clean / "out"))
     assert ours["confusion"] == theirs["confusion"]
     assert ours["drop"] == theirs["drop"]

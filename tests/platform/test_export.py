@@ -300,8 +300,11 @@ def test_a_zip_alone(study: Study, tmp_path: Path, capsys) -> None:
     """DEST.zip writes the zip and no folder; predict says that it is to be unpacked."""
     assert main([str(study.folder), str(tmp_path / "m.zip")]) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.zip"]
+    said = capsys.readouterr().out.splitlines()[-1].removeprefix("next: ")
     assert predict([str(tmp_path / "m.zip"), "x.mp4"]) == 1
     assert "unpack it" in capsys.readouterr().err
+    subprocess.run(said, shell=True, check=True)
+    assert (tmp_path / "m" / "model.json").exists()
 
 
 def test_what_cannot_be_exported(study: Study, place: Path, tmp_path: Path, capsys) -> None:

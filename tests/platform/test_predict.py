@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from platform.next_step import next_line
 from platform.options import SearchOptions
 from platform.predict import main
 from platform.study import Study, open_study
@@ -411,7 +412,8 @@ def test_the_table_shows_class_probabilities_description_and_notice(
         "note: descriptions are what the folds' models learned of the class; nothing in them was measured in the video"
         in lines
     )
-    assert lines[-2:] == [f"warning: {NOTICE}", f"written: {tmp_path / 'p.json'}"]
+    after = next_line("evaluate", study.folder, "--cohort", "COHORT.csv")
+    assert lines[-3:] == [f"warning: {NOTICE}", f"written: {tmp_path / 'p.json'}", after]
 
 
 def test_without_out_both_files_get_the_next_free_number(study: Study, place: Path, tmp_path: Path) -> None:

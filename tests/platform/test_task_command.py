@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 from platform.console import Console
+from platform.next_step import invocation, next_line
 from platform.options import SearchOptions
 from platform.pipeline import gather_cohort, no_knowledge
 from platform.task import main
@@ -30,7 +31,8 @@ def test_a_new_task_has_the_classes_and_nothing_else(cohort: Path, capsys: pytes
     assert (task.label, task.ordinal, task.healthy) == ("Knee pain", False, "no")
     assert [(c.value, c.name) for c in task.classes] == [("no", "no"), ("yes", "yes")]
     assert not task.knows()
-    assert "pass it to the search with --task Knee_pain.toml" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == next_line("cohort", "check", cohort, "--task", "Knee_pain.toml")
     text = Path("Knee_pain.toml").read_text()
     assert "# Then: python -m platform.search --cohort" in text
     assert all(line.startswith("#") or len(line) < 60 for line in text.splitlines())
@@ -101,7 +103,7 @@ def test_the_search_says_what_is_missing_and_how_to_write_it() -> None:
     asked = SearchOptions(cohort="my cohort.csv", label="Knee pain")
     assert no_knowledge(asked, Path("my cohort.csv"), "Knee pain") == (
         "there is no clinical knowledge for label 'Knee pain', so class names alone are read; to write some: "
-        "python -m platform.task new 'my cohort.csv' --label 'Knee pain'"
+        f"{invocation('task')} new 'my cohort.csv' --label 'Knee pain'"
     )
     empty = SearchOptions(cohort="my cohort.csv", task="mine.toml")
     assert no_knowledge(empty, Path("my cohort.csv"), "Knee pain").startswith(
@@ -118,7 +120,7 @@ def test_the_search_says_it_in_one_line(tmp_path: Path, capsys: pytest.CaptureFi
     _, task = gather_cohort(SearchOptions(cohort=str(manifest), label="impaired", folds=2), Console(plain=True))
     said = [line for line in capsys.readouterr().out.splitlines() if "clinical knowledge" in line]
     assert len(said) == 1
-    assert said[0].endswith(f"python -m platform.task new {manifest} --label impaired")
+    assert said[0].endswith(f"{invocation('task')} new {manifest} --label impaired")
     assert not task.knows()
 
 

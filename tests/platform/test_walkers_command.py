@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from platform.cohort import main
 from platform.console import Console
+from platform.next_step import next_line
 from platform.options import SearchOptions
 from platform.pipeline import gather_cohort
 
@@ -35,6 +36,8 @@ def test_track_writes_a_page_without_faces(clinic, tmp_path, monkeypatch, capsys
     assert main(["track", str(clinic / "cohort.csv"), "--cache", str(tmp_path / "c"), *sheet]) == 0
     out = capsys.readouterr().out
     assert "walker followed in 2 of 2 videos" in out
+    cache = ["--cache", str(tmp_path / "c")]
+    assert out.splitlines()[-1] == next_line("cohort", "measure", clinic / "cohort.csv", *cache)
     page = (tmp_path / "cohort-walkers.html").read_text()
     assert "The walker is followed." in page
     assert "All of a picture is blurred" in page
@@ -67,6 +70,8 @@ def test_measured_numbers_are_parameters_of_the_next_search(clinic, tmp_path, ca
     """measure keeps the manifest's columns and adds numbers that a search takes, each known to be from video."""
     assert main(["measure", str(clinic / "cohort.csv"), "--cache", str(tmp_path / "c")]) == 0
     measured = clinic / "cohort-measured.csv"
+    after = next_line("cohort", "check", measured, "--cache", tmp_path / "c")
+    assert capsys.readouterr().out.splitlines()[-1] == after
     rows = list(csv.DictReader(measured.open()))
     assert [row["age"] for row in rows] == ["70", "71"]
     for row, seed, facing in zip(rows, (7, 8), (1, -1), strict=True):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from platform.next_step import next_line
 
 import optuna
 import polars as pl
@@ -264,9 +265,10 @@ def test_database_problems_are_sentences(tmp_path):
 
 
 def test_command_prints_the_path_or_one_sentence(tmp_path, study):
-    """`python -m platform.report` prints where the page is; a folder that is not a study is one line and exit status 1."""
+    """`python -m platform.report` prints where the page is and what comes next; a folder that is not a study is one line, and status 1."""
     good = subprocess.run([sys.executable, "-m", "platform.report", str(study)], capture_output=True, text=True)
-    assert (good.returncode, good.stdout.strip(), good.stderr) == (0, str(study / "report.html"), "")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert good.stdout.splitlines() == [str(study / "report.html"), next_line("predict", study, "VIDEO", "...")]
     bad = subprocess.run([sys.executable, "-m", "platform.report", str(tmp_path)], capture_output=True, text=True)
     assert bad.returncode == 1
     assert (
