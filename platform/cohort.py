@@ -63,8 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
             from platform.measuring import measure
 
             out = measured_manifest(given)
-            options = parse_search(["--cohort", given.manifest, *rest])
-            return measure(options, out, Console(), given.pose_weights)
+            return measure(parse_search(["--cohort", given.manifest, *rest]), out, Console())
         if rest:
             parser().error(f"unrecognized arguments: {' '.join(rest)}")
         from trainables.simulation.cohort import simulate_cohort

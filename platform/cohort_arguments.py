@@ -24,6 +24,17 @@ def names(text: str) -> tuple[str, ...]:
     return () if found == ("none",) else found
 
 
+def add_pose_weights(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds --pose-weights."""
+    parser.add_argument(
+        "--pose-weights",
+        type=expanduser,
+        default="",
+        metavar="FOLDER",
+        help="the landmark model's weights, for --track pose; kept next to the frame cache, so needed once",
+    )
+
+
 def add_cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) -> None:
     """Adds a group of options, each of which says its default."""
     group = parser.add_argument_group("cohort")
@@ -64,6 +75,7 @@ def add_cohort_options(parser: argparse.ArgumentParser, default: SearchOptions) 
         help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
         "before a fixed camera, pose finds a body's landmarks (extra pose; see docs/cohort.md), none takes the whole picture; boxes in the manifest are used in any case",
     )
+    add_pose_weights(group)
     group.add_argument(
         "--allow-duplicate",
         metavar="VIDEO=OTHER",

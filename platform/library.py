@@ -17,7 +17,7 @@ from trainables.errors import ConfigurationError
 from trainables.setting_types import checked
 from trainables.study.vocabulary import parse_metric
 
-PATHS = ("cohort", "task", "parameters", "study", "studies", "space", "cache", "prompts_from")
+PATHS = ("cohort", "task", "parameters", "study", "studies", "space", "cache", "prompts_from", "pose_weights")
 """Options that may be a path; ~ stands for the home folder."""
 WORDS = {("folds", "subjects"): 0, ("baselines", "none"): ()}
 """Values that the command line has a word for."""

@@ -39,6 +39,7 @@ CONTINUES = (
     "coverage",
     "allow_duplicate",
     "follow_links",
+    "pose_weights",
     "address",
     "workers",
     "cpus_per_worker",
@@ -76,6 +77,7 @@ class SearchOptions:
     follow_links: bool = False
     label_per_video: bool = False
     track: str = "motion"
+    pose_weights: str = ""
     study: str | None = None
     studies: str = "studies"
     space: str = "smoke"

@@ -191,11 +191,10 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
     """
     from platform.tuner import in_ray_tasks
 
-    from trainables.tracking.landmark_model import keep_weights
+    from trainables.tracking.readiness import make_ready
 
     cache = frame_cache(session.options)
-    if session.options.track == "pose":
-        keep_weights(None, cache)
+    make_ready(session.options.track, session.options.pose_weights, cache)
     with session.console.ingest() as on_video:
         cohort = ingest_cohort(
             study.cohort,

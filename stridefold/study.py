@@ -143,7 +143,7 @@ class Study:
         Args:
             fold: One fold, from 0; None takes the mean of all.
             device: cpu, cuda, or auto, which takes a GPU if there is one.
-            places: As of `Predictor.open`: backbone, knowledge_encoder, cache, reader.
+            places: As of `Predictor.open`: backbone, knowledge_encoder, cache, reader, pose_weights.
 
         Raises:
             StridefoldError: The study has no complete trial, or the backbone is not the one it was trained on.
