@@ -44,6 +44,7 @@ CONTINUES = (
     "workers",
     "cpus_per_worker",
     "gpus_per_worker",
+    "strips",
     "plain",
     "cache",
     "reader",
@@ -124,6 +125,7 @@ class SearchOptions:
     address: str = "local"
     cache: str = ""
     reader: str = "pyav"
+    strips: bool = False
     plain: bool = False
     dry_run: bool = False
     tensorboard: bool = True

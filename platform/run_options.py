@@ -27,6 +27,12 @@ def add_run_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         help="write the training curves as TensorBoard events into the study's folder",
     )
     group.add_argument(
+        "--strips",
+        action=argparse.BooleanOptionalAction,
+        default=default.strips,
+        help="show in the report how each walker was followed: eight frames of each video, heads blurred",
+    )
+    group.add_argument(
         "--mlflow",
         metavar="URI",
         help="send the study to an MLflow server too, as http://127.0.0.1:5000: a parent run, a child run per trial, the report "

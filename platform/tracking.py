@@ -100,7 +100,11 @@ def shown_first(found: dict[int, Track | VideoError]) -> list[int]:
     first = [i for i, one in readable.items() if one.problem] + [
         i for i, one in readable.items() if one.note and not one.problem
     ]
-    others = [i for i, one in readable.items() if not one.problem and not one.note]
+    return picked(first, [i for i, one in readable.items() if not one.problem and not one.note])
+
+
+def picked(first: list[int], others: list[int]) -> list[int]:
+    """Returns the videos of one page: those that come first, then the others, evenly picked where there is no room for all."""
     left = max(SHOWN - len(first), 0)
     evenly = np.linspace(0, len(others) - 1, min(left, len(others))).round().astype(int).tolist()
     return first[:SHOWN] + [others[i] for i in sorted(set(evenly))]

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from experiments.corridor import Film, crossing, cut_out, write
+from tests.clinic_films import film
 from trainables.study.files import read_json, write_json
 from trainables.study.leaderboard import read_trials
 from trainables.study.metrics import mean_of_models
@@ -26,19 +26,6 @@ pytestmark = pytest.mark.slow
 SEARCH = ["--track", "pose", "--label", "side", "--label-per-video", "--folds", "2", "--trials", "1", "--epochs", "1", "--frames", "2",
           "--baselines", "none", "--plain", "--set", "video.window=24", "--set", "video.stride=12", "--set", "video.min_tail=12",
           "--set", "decoder.width=32", "--set", "decoder.layers=1", "--set", "decoder.steps=20"]  # fmt: skip
-
-
-def film(folder: Path, name: str, subjects: range) -> Path:
-    """Writes a film to the right and one to the left of each subject, and returns their manifest."""
-    folder.mkdir()
-    lines = ["subject,video,side"]
-    for seed in subjects:
-        for side, facing in (("right", 1), ("left", -1)):
-            made = crossing(cut_out(seed, facing=facing, seconds=3.5), Film(width=320, height=180, seed=seed))
-            write(folder / f"{seed}-{side}.mp4", [frame for frame, _ in made])
-            lines.append(f"{name}{seed},{seed}-{side}.mp4,{side}")
-    (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
-    return folder / "cohort.csv"
 
 
 @pytest.fixture(scope="module")
