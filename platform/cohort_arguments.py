@@ -6,6 +6,8 @@ from platform.declared import option
 from trainables.errors import ConfigurationError
 from trainables.study.vocabulary import TRACKERS
 
+POSE_WEIGHTS = "the landmark model's weights, for --track pose; kept next to the frame cache, so needed once"
+
 
 def parse_column(text: str) -> tuple[str, str]:
     """Returns ('subject', 'patient_id') of 'subject=patient_id'."""
@@ -86,6 +88,14 @@ class CohortOptions:
         choices=TRACKERS,
         help="follow the walker through the picture and leave out frames without a whole walker; motion finds what moves "
         "before a fixed camera, pose finds a body's landmarks (extra pose; see docs/cohort.md), none takes the whole picture; boxes in the manifest are used in any case",
+    )
+    pose_weights: str = option(
+        "",
+        group="cohort",
+        path=True,
+        when_continued="free",
+        metavar="FOLDER",
+        help=POSE_WEIGHTS,
     )
     allow_duplicate: tuple[str, ...] = option(
         (),

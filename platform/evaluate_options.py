@@ -27,6 +27,7 @@ class EvaluateOptions:
     knowledge_encoder: str = ""
     cache: str = ""
     reader: str = "pyav"
+    pose_weights: str = ""
     workers: int = 1
     address: str = ""
 

@@ -26,6 +26,7 @@ from trainables.study.metrics import mean_of_folds
 from trainables.study.prediction_sets import UNKNOWN
 from trainables.study.records import Cohort
 from trainables.study.vocabulary import tracker_of
+from trainables.tracking.readiness import follow_as_trained
 
 UNCHECKED = (
     "Whether people of the training are here was not checked: the model was given away without them. --study STUDY checks it where "
@@ -36,10 +37,11 @@ UNCHECKED = (
 def evaluate(options: EvaluateOptions, console: Console) -> int:
     """Scores the cohort, prints the main numbers and writes page, numbers and answers."""
     ensemble = open_model(options.model)
+    cache = open_frames(options.cache)
+    follow_as_trained(ensemble.record, options.pose_weights, cache)
     cohort = second_cohort(options, ensemble, console)
     trained = training_cohort(options, ensemble)
     checks = refuse_known(cohort, trained, ids_are_unrelated=options.ids_are_unrelated) if trained else UNCHECKED
-    cache = open_frames(options.cache)
     with console.ingest() as on_video:
         cohort, predictions, copies = _on_machine(options, ensemble, cohort, trained, cache, on_video)
     found = evaluation(cohort, predictions, source(ensemble, options), (*checks, *copies), ensemble.sets)

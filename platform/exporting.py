@@ -148,6 +148,7 @@ def model_record(ensemble: Ensemble, analysis: Analysis, name: str, cache: str) 
         backbone=analysis.study.backbone,
         knowledge_encoder=hub_id(record.options.get("knowledge_encoder", "clip"), ""),
         tracker=tracker_of(record.options),
+        tracking=record.tracking,
         training_version=record.training_version,
         code=record.code,
         versions=record.versions,

@@ -13,18 +13,15 @@ from trainables.cohort.own_boxes import job_of
 from trainables.errors import CohortError, ConfigurationError
 from trainables.recordings.containers import VideoError
 from trainables.tracking.gait import Measured
-from trainables.tracking.landmark_model import keep_weights
 from trainables.tracking.measuring import keys_of, measured_or_error
+from trainables.tracking.readiness import make_ready
 
 NAMED = 3
 """Videos that a line names; the rest are counted."""
 
 
-def measure(options: SearchOptions, out: Path, console: Console, pose_weights: Path | None = None) -> int:
+def measure(options: SearchOptions, out: Path, console: Console) -> int:
     """Measures every walker, writes the manifest and a table of qualities next to it, and says what could not be measured.
-
-    Args:
-        pose_weights: Folder of the landmark model's weights, where they are not kept from an earlier time.
 
     Raises:
         CohortError: Lists every video that cannot be read; nothing is written then.
@@ -37,8 +34,7 @@ def measure(options: SearchOptions, out: Path, console: Console, pose_weights: P
     manifest = Path(options.cohort or "")
     videos = read_manifest_videos(manifest, follow_links=options.follow_links, columns=options.column)
     cache = frame_cache(options)
-    if options.track == "pose":
-        keep_weights(pose_weights, cache)
+    make_ready(options.track, options.pose_weights, cache)
     jobs = [job_of(row, options.track, cache) for row in videos.iter_rows(named=True)]
     results: dict[int, Measured | VideoError] = {}
     with ray_session(options), console.progress("measuring walkers", len(jobs)) as on_video:

@@ -2,12 +2,13 @@
 
 import argparse
 import os
+from platform.cohort_arguments import POSE_WEIGHTS
 
 from trainables.study.vocabulary import READERS
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --device, --backbone, --knowledge-encoder, --cache, --reader and --workers."""
+    """Adds --device, --backbone, --knowledge-encoder, --cache, --reader, --pose-weights and --workers."""
     add = parser.add_argument
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto takes a GPU if there is one")
     for name, help in (
@@ -23,4 +24,5 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         default="pyav",
         help="what decodes videos; decord runs in a process of its own, checked against PyAV, and reads MP4 only",
     )
+    add("--pose-weights", type=os.path.expanduser, default="", metavar="FOLDER", help=POSE_WEIGHTS)
     add("--workers", type=int, default=1, metavar="N", help="processes that decode videos (default: 1)")

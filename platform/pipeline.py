@@ -24,9 +24,11 @@ from platform.sites import read_places
 from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study
 from platform.study_parts import permuted
+from platform.study_strips import check_strips, study_strips
 
 from reports.documents.kept_drawings import KeptDrawings
 from reports.documents.page import write_report
+from reports.documents.strips import Strips
 from search_spaces import Space, load_space
 from trainables.cohort.manifest import read_manifest
 from trainables.data.cache import ingest_cohort
@@ -70,8 +72,9 @@ def search(options: SearchOptions, console: Console) -> Path:
                 if options.outer_folds:
                     run_nested(study, session)
                 null = tuple(run_permutation(study, n, session) for n in range(options.permutations))
+                strips = strips_of(study, session) if options.strips else None
             finish(study, null, time.monotonic() - started)
-    page = write_report(study.folder, kept=drawings)
+    page = write_report(study.folder, kept=drawings, strips=strips)
     show(study, chosen, console)
     console.say(f"report: {page}")
     console.say(next_line("predict", study.folder, "VIDEO", "..."))
@@ -105,6 +108,8 @@ def make_plan(options: SearchOptions, console: Console) -> Plan:
     if cohort.per_video_labels:
         console.say(f"labels are per video: configurations are compared by {options.metric}, subjects resampled whole")
     check_baselines(options.baselines, cohort)
+    if options.strips:
+        check_strips(cohort, options.track)
     backbone = load_backbone(options.backbone)
     check_prompts(reference.effective(), backbone, task)
     return Plan(options=options, space=space, cohort=cohort, task=task, backbone=backbone)
@@ -194,11 +199,10 @@ def ingest(study: Study, backbone: Backbone, session: Session) -> Study:
     """
     from platform.tuner import in_ray_tasks
 
-    from trainables.tracking.landmark_model import keep_weights
+    from trainables.tracking.readiness import make_ready
 
     cache = frame_cache(session.options)
-    if session.options.track == "pose":
-        keep_weights(None, cache)
+    make_ready(session.options.track, session.options.pose_weights, cache)
     with session.console.ingest() as on_video:
         cohort = ingest_cohort(
             study.cohort,
@@ -221,6 +225,13 @@ def describe(study: Study, chosen: TrialRecord, session: Session) -> None:
     started = time.monotonic()
     session.describe(study, chosen.folds)
     session.console.say(f"described the classes in {time.monotonic() - started:.0f} s")
+
+
+def strips_of(study: Study, session: Session) -> Strips:
+    """Returns how each walker of a study was followed, to be shown in the report."""
+    from platform.tuner import in_ray_tasks
+
+    return study_strips(study.folder, session.options.cache, in_ray_tasks, session.console)
 
 
 def run_permutation(study: Study, number: int, session: Session) -> float:

@@ -23,6 +23,7 @@ class PredictOptions:
     knowledge_encoder: str = ""
     cache: str = ""
     reader: str = "pyav"
+    pose_weights: str = ""
     workers: int = 1
     resume: bool = False
 

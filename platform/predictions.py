@@ -26,6 +26,7 @@ from trainables.study.files import write_json, write_text
 from trainables.study.prediction_sets import in_words
 from trainables.study.training_version import TRAINING_VERSION, source_hash
 from trainables.study.vocabulary import LEVELS
+from trainables.tracking.readiness import follow_as_trained
 
 Estimates = dict[str, tuple[Estimate, ...]]
 """Each video's estimated parameters by its name."""
@@ -39,6 +40,8 @@ def predict(options: PredictOptions, console: Console) -> int:
         videos = read_manifest_videos(options.manifest, follow_links=options.follow_links)
     else:
         videos = read_videos(expanded(options.videos))
+    cache = open_frames(options.cache)
+    follow_as_trained(ensemble.record, options.pose_weights, cache)
     before = begun(options.out, ensemble) if options.resume and options.out else None
     if (todo := remaining(videos, before)).is_empty():
         console.say(f"all {len(videos)} videos are in {options.out} already")
@@ -46,7 +49,7 @@ def predict(options: PredictOptions, console: Console) -> int:
     predictor = Predictor(
         ensemble,
         load_frozen(ensemble, options.chosen_device(), options.backbone, options.knowledge_encoder),
-        cache=open_frames(options.cache),
+        cache=cache,
         device=options.chosen_device(),
         reader=options.reader,
         workers=options.workers,

@@ -1,6 +1,7 @@
 """`python -m platform.report STUDY`: writes the report of a study folder and prints its path."""
 
 import argparse
+import os
 import threading
 from pathlib import Path
 from platform.cli import leave, run
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from reports.documents.strips import Strips
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +32,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--filmstrips", action="store_true", help="show six frames of each wrong video: the page then shows faces"
     )
+    made.add_argument(
+        "--strips",
+        action="store_true",
+        help="show how each walker was followed: eight frames of each video, heads blurred, drawn from the videos",
+    )
+    made.add_argument("--cache", type=os.path.expanduser, default="", metavar="FOLDER",
+        help="of --strips: where the search kept its decoded frames (default: ~/.cache/stridefold)")  # fmt: skip
     made.add_argument("--no-pdf", action="store_true", help="do not print report.pdf, which needs a Chromium")
     made.add_argument(
         "--serve",
@@ -49,11 +59,13 @@ def main(arguments: list[str] | None = None) -> int:
             return serve(options.study, options.port, console)
         from reports.documents.page import write_report  # its libraries take seconds
 
+        strips = strips_of(options.study, options.cache, console) if options.strips else None
         page = write_report(
             options.study,
             share=options.pseudonyms,
             filmstrips=six_frames if options.filmstrips else None,
             pdf=not options.no_pdf,
+            strips=strips,
         )
         console.say(str(page))
         console.say(after(options.study))
@@ -69,6 +81,13 @@ def after(study: Path) -> str:
     if StudyRecord.load(study).finished is None:
         return next_line("search", "--config", study / "study.toml")
     return next_line("predict", study, "VIDEO", "...")
+
+
+def strips_of(study: Path, cache: str, console: Console) -> "Strips":
+    """Returns how each walker of a study was followed, one video after another in this process."""
+    from platform.study_strips import in_turn, study_strips
+
+    return study_strips(study, cache, in_turn, console)
 
 
 def serve(study: Path, port: int, console: Console) -> int:

@@ -23,6 +23,12 @@ class RunOptions:
         when_continued="recorded",
         help="write the training curves as TensorBoard events into the study's folder",
     )
+    strips: bool = option(
+        False,
+        group="run",
+        when_continued="free",
+        help="show in the report how each walker was followed: eight frames of each video, heads blurred",
+    )
     mlflow: str | None = option(
         group="run",
         metavar="URI",

@@ -26,6 +26,7 @@ from trainables.study.files import digest, write_parquet
 from trainables.study.records import Cohort, Fold, Splits, StudyRecord
 from trainables.study.training_version import TRAINING_VERSION, source_hash
 from trainables.study.vocabulary import TRACK_VERSION, UNTRACKED, tracker_of
+from trainables.tracking.readiness import require_same_tracker, version_of
 
 PACKAGES = ("stridefold", "torch", "transformers", "ray", "optuna", "polars", "scikit-learn", "numpy")
 
@@ -50,7 +51,9 @@ class Study:
     def _tracking(self) -> list[Any]:
         """Returns what decides which part of a video is seen; nothing where that is all of it, as before there was a tracker."""
         tracker = tracker_of(self.record.options)
-        return [] if tracker == UNTRACKED and "boxes" not in self.cohort.videos else [tracker, TRACK_VERSION]
+        if tracker == UNTRACKED and "boxes" not in self.cohort.videos:
+            return []
+        return [tracker, TRACK_VERSION, *version_of(tracker).weights.values()]
 
     def keys(self, config: TrainConfig) -> list[str]:
         """Returns the key of every fold of a configuration."""
@@ -102,6 +105,7 @@ def open_study(folder: Path, options: SearchOptions, cohort: Cohort, task: Task,
             git=git_state(),
             started=now(),
             code=(code,),
+            tracking=version_of(options.track),
         )
         plan_of(options, record).save(folder)
     record = dataclasses.replace(record, sessions=(*record.sessions, {"started": now(), **of_session(options)}))
@@ -156,6 +160,7 @@ def require_same(folder: Path, record: StudyRecord, identity: dict[str, Any], co
             "give the same options to continue it, or begin another with --study NAME",
             code="study.option_changed",
         )
+    require_same_tracker(record)
     began_with = (record.cohort_sha256, record.backbone["sha256"], record.task)
     given = (cohort.sha256(), backbone["sha256"], json.loads(json.dumps(dataclasses.asdict(task))))
     differs = [before != today for before, today in zip(began_with, given, strict=True)]

@@ -18,7 +18,7 @@ from trainables.errors import CohortError, ConfigurationError
 from trainables.recordings.containers import VideoError
 from trainables.study.passes import spans
 from trainables.tracking.following import strip_or_error, track_or_error
-from trainables.tracking.landmark_model import keep_weights
+from trainables.tracking.readiness import make_ready
 from trainables.tracking.strip import Strip
 from trainables.tracking.track import Track
 
@@ -36,8 +36,7 @@ def track(options: SearchOptions, pages: Pages, console: Console) -> int:
     manifest = Path(options.cohort or "")
     videos = read_manifest_videos(manifest, follow_links=options.follow_links, columns=options.column)
     cache = frame_cache(options)
-    if options.track == "pose":
-        keep_weights(pages.pose_weights, cache)
+    make_ready(options.track, options.pose_weights, cache)
     jobs = [job_of(row, options.track, cache) for row in videos.iter_rows(named=True)]
     with ray_session(options):
         from platform.tuner import in_ray_tasks  # Ray takes seconds, and a wrong manifest needs none of it
@@ -101,7 +100,11 @@ def shown_first(found: dict[int, Track | VideoError]) -> list[int]:
     first = [i for i, one in readable.items() if one.problem] + [
         i for i, one in readable.items() if one.note and not one.problem
     ]
-    others = [i for i, one in readable.items() if not one.problem and not one.note]
+    return picked(first, [i for i, one in readable.items() if not one.problem and not one.note])
+
+
+def picked(first: list[int], others: list[int]) -> list[int]:
+    """Returns the videos of one page: those that come first, then the others, evenly picked where there is no room for all."""
     left = max(SHOWN - len(first), 0)
     evenly = np.linspace(0, len(others) - 1, min(left, len(others))).round().astype(int).tolist()
     return first[:SHOWN] + [others[i] for i in sorted(set(evenly))]

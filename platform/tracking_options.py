@@ -15,8 +15,6 @@ class Pages:
     page: Path
     sheet: Path | None
     faces: bool
-    pose_weights: Path | None = None
-    """Folder of the landmark model's weights, which are kept from then on."""
 
 
 def add_track_options(commands: Any) -> None:
@@ -34,7 +32,6 @@ def add_track_options(commands: Any) -> None:
     )
     track.add_argument("--sheet", type=Path, metavar="FILE", help="the strips as one picture too, .png")
     track.add_argument("--faces", action="store_true", help="do not blur: the page then shows faces")
-    _add_pose_weights(track)
 
 
 def add_measure_options(commands: Any) -> None:
@@ -50,16 +47,6 @@ def add_measure_options(commands: Any) -> None:
         type=Path,
         metavar="FILE",
         help="the new manifest, .csv, in the folder of the old one (default: its name and -measured.csv)",
-    )
-    _add_pose_weights(measure)
-
-
-def _add_pose_weights(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--pose-weights",
-        type=Path,
-        metavar="FOLDER",
-        help="the landmark model's weights, for --track pose; kept next to the frame cache, so needed once",
     )
 
 
@@ -97,4 +84,4 @@ def pages_of(given: argparse.Namespace) -> Pages:
             raise ConfigurationError(
                 f"{option} {path}: there is no folder {path.parent}; make it first", code="output.no_folder"
             )
-    return Pages(page=page, sheet=given.sheet, faces=given.faces, pose_weights=given.pose_weights)
+    return Pages(page=page, sheet=given.sheet, faces=given.faces)

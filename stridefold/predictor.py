@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
+from os.path import expanduser
 from pathlib import Path
 from platform import predictor
 from platform.predict_options import device_of
@@ -18,6 +19,7 @@ from trainables.data.cache_folder import open_frames
 from trainables.inference.ensemble import load_frozen
 from trainables.inference.exported import open_model
 from trainables.study.vocabulary import LEVELS
+from trainables.tracking.readiness import follow_as_trained
 
 TABLES = (".csv", ".parquet")
 
@@ -64,6 +66,7 @@ class Predictor:
         knowledge_encoder: str = "",
         cache: str = "",
         reader: str = "pyav",
+        pose_weights: str | PathLike[str] = "",
     ) -> Predictor:
         """Returns the predictor of a study's folder, or of a model that `platform.export` wrote.
 
@@ -73,15 +76,17 @@ class Predictor:
             backbone: Where the study's backbone is now, if it has moved; knowledge_encoder likewise.
             cache: Folder of decoded frames; '' is ~/.cache/stridefold.
             reader: pyav or decord.
+            pose_weights: Folder of the landmark model's weights, for a study with track='pose'; needed once on a machine.
 
         Raises:
             StridefoldError: The study has no complete trial, or the backbone is not the one it was trained on.
         """
         predictor.check_where(device, reader)
         ensemble = open_model(Path(study).expanduser(), fold)
-        where = device_of(device)
+        frames, where = open_frames(cache), device_of(device)
+        follow_as_trained(ensemble.record, expanduser(fspath(pose_weights)), frames)
         frozen = load_frozen(ensemble, where, backbone, knowledge_encoder)
-        return cls(predictor.Predictor(ensemble, frozen, cache=open_frames(cache), device=where, reader=reader))
+        return cls(predictor.Predictor(ensemble, frozen, cache=frames, device=where, reader=reader))
 
     @property
     def classes(self) -> tuple[str, ...]:

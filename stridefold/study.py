@@ -126,16 +126,22 @@ class Study:
         plain: dict[str, Any] = json.loads(json.dumps(numbers(self.analysis), default=list))  # as the file has them
         return plain
 
-    def report(self, *, pseudonyms: bool = False, pdf: bool = True) -> Path:
+    def report(self, *, pseudonyms: bool = False, pdf: bool = True, strips: bool = False, cache: str = "") -> Path:
         """Writes report.html and what lies next to it, and returns the page's path.
 
         Args:
             pseudonyms: Write into the folder `shared`, without subject ids and file names.
             pdf: Print the page to report.pdf too, where a Chromium is installed.
+            strips: Show how each walker was followed: eight frames of each video, heads blurred, drawn from the videos.
+            cache: Folder of decoded frames, for `strips`; '' is ~/.cache/stridefold.
         """
+        from platform.console import Console
+        from platform.report import strips_of
+
         from reports.documents.page import write_report
 
-        return write_report(self.folder, share=pseudonyms, pdf=pdf)
+        drawn = strips_of(self.folder, cache, Console(plain=True, quiet=True)) if strips else None
+        return write_report(self.folder, share=pseudonyms, pdf=pdf, strips=drawn)
 
     def predictor(self, *, fold: int | None = None, device: str = "auto", **places: str) -> Predictor:
         """Returns the study's models, loaded and ready for new videos.
@@ -143,7 +149,7 @@ class Study:
         Args:
             fold: One fold, from 0; None takes the mean of all.
             device: cpu, cuda, or auto, which takes a GPU if there is one.
-            places: As of `Predictor.open`: backbone, knowledge_encoder, cache, reader.
+            places: As of `Predictor.open`: backbone, knowledge_encoder, cache, reader, pose_weights.
 
         Raises:
             StridefoldError: The study has no complete trial, or the backbone is not the one it was trained on.

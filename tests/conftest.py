@@ -29,3 +29,11 @@ settings.load_profile("stridefold")
 def root() -> Path:
     """Returns the repository's root."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def pose_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the folder of the landmark networks' weights; skips the test where they cannot be fetched."""
+    from tests.pose_weights import fetch  # NumPy is imported after what it reads was set
+
+    return fetch(tmp_path_factory.mktemp("pose-weights"))

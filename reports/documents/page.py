@@ -17,7 +17,8 @@ from reports.documents.methods import methods, on_single_answers
 from reports.documents.model_card import model_card
 from reports.documents.pdf import write_pdf
 from reports.documents.probast import signals
-from reports.documents.pseudonyms import pseudonymised
+from reports.documents.pseudonyms import pseudonymised, pseudonyms
+from reports.documents.strips import Strips
 from reports.documents.tripod import checklist, references
 from reports.figures.filmstrips import FramesOf, filmstrip
 from reports.numbers.analysis import Analysis, analyse
@@ -41,6 +42,7 @@ def write_report(
     filmstrips: FramesOf | None = None,
     pdf: bool = True,
     kept: KeptDrawings | None = None,
+    strips: Strips | None = None,
 ) -> Path:
     """Writes report.html, results.json, predictions.parquet and model_card.md of a study; returns the page's path.
 
@@ -55,6 +57,7 @@ def write_report(
         filmstrips: Gives the frames of a wrong video to show: faces. None shows none.
         pdf: Print the page to report.pdf too, where a Chromium is installed.
         kept: Of the page before, where the study's page was written before; saves drawing the same again.
+        strips: How walkers were followed, to be shown with their heads blurred; None shows none.
 
     Raises:
         StridefoldError: The folder is not a study, or a file in it is missing or damaged.
@@ -68,9 +71,11 @@ def write_report(
         )
     analysis, folder = analyse(study), study
     if share:
+        names = pseudonyms(study, analysis.cohort)
+        strips = strips and strips.renamed(names.videos)
         analysis, folder = pseudonymised(analysis, study), study / "shared"
     with _rarely_collected():
-        page = render(analysis, filmstrips, kept)
+        page = render(analysis, filmstrips, kept, strips)
     if analysis.results is not None:
         assert analysis.shown is not None
         write_parquet(folder / "predictions.parquet", named_predictions(analysis, analysis.shown.predictions))
@@ -124,7 +129,12 @@ def environment() -> Environment:
     return made
 
 
-def render(analysis: Analysis, filmstrips: FramesOf | None = None, kept: KeptDrawings | None = None) -> str:
+def render(
+    analysis: Analysis,
+    filmstrips: FramesOf | None = None,
+    kept: KeptDrawings | None = None,
+    strips: Strips | None = None,
+) -> str:
     """Returns the page as HTML text."""
     nested = analysis.nested is not None and analysis.nested.estimate is not None
     compared = nested or (analysis.results is not None and bool(analysis.results.comparisons))
@@ -144,6 +154,7 @@ def render(analysis: Analysis, filmstrips: FramesOf | None = None, kept: KeptDra
             wording=wording,
             compared=compared,
             strips=_filmstrips(analysis, filmstrips) if filmstrips else {},
+            followed=strips and strips.drawn(),
             checklist=checklist(analysis),
             signals=signals(analysis),
             references=references(analysis),

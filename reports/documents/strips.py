@@ -3,8 +3,8 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,24 @@ class VideoStrip:
         return (
             f"{what} {seconds(used)} of {seconds(self.count)} used{walks}{f'; not used: {reasons}' if reasons else ''}."
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strips:
+    """Some videos of a study, to be shown on its page."""
+
+    shown: Sequence[VideoStrip]
+    total: int
+    """Videos that could be shown."""
+
+    def renamed(self, names: Mapping[str, str]) -> "Strips":
+        """Returns the strips under other names and in their order, so that it tells nothing of the old ones; notes come first."""
+        other = (replace(strip, name=names[strip.name]) for strip in self.shown)
+        return replace(self, shown=sorted(other, key=lambda strip: (not strip.note, strip.name)))
+
+    def drawn(self) -> dict[str, Any]:
+        """Returns what the template of the page needs."""
+        return {"shown": [(strip, image(strip)) for strip in self.shown], "total": self.total, "colours": COLOURS}
 
 
 def seconds(frames: int) -> str:

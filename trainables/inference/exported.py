@@ -34,6 +34,7 @@ from trainables.study.formats import build, read_record, write_record
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.prediction_sets import PredictionSets
 from trainables.study.records import PREDICTIONS, Cohort, DecodedClass, Fold, FoldResult, Splits, StudyRecord, trainings
+from trainables.study.tracker import TrackerVersion
 from trainables.study.vocabulary import UNTRACKED
 from trainables.training.checkpoint import load_weights, save_weights
 from trainables.training.fold import WEIGHTS
@@ -103,9 +104,11 @@ class ModelRecord:
     backbone: dict[str, Any]
     """name (hub id, 'small', or '' where it has none), sha256, and its sizes."""
     knowledge_encoder: str
+    """'clip', a hub id, or '' where it was a local folder."""
     tracker: str = UNTRACKED
     """What looked for the walkers of its training videos, and looks for those of new ones."""
-    """'clip', a hub id, or '' where it was a local folder."""
+    tracking: TrackerVersion | None = None
+    """Its version and weights."""
     training_version: int
     code: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
@@ -329,6 +332,7 @@ def _study_record(model: ModelRecord, task: dict[str, Any]) -> StudyRecord:
         finished="",
         training_version=model.training_version,
         code=model.code,
+        tracking=model.tracking,
     )
 
 

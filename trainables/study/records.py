@@ -27,6 +27,7 @@ from trainables.errors import LeakageError, StridefoldError
 from trainables.study.descriptions import FoldDescriptions
 from trainables.study.files import digest, read_parquet, write_parquet
 from trainables.study.formats import build, read_record, write_record
+from trainables.study.tracker import TrackerVersion
 from trainables.study.training_version import TRAINING_VERSION
 
 PREDICTIONS = pl.Schema([("fold", pl.Int64()), ("subject", pl.String()), ("video", pl.String()), ("window", pl.Int64()),
@@ -320,8 +321,9 @@ class StudyRecord:
     code: tuple[str, ...] = ()
     """Hash of the trainers' source text, of each that has worked on the study; information alone."""
     sessions: tuple[dict[str, Any], ...] = ()
-    """One for each command that worked on the study: started, and the options that may change when it is continued. More
-    trials after a look at the results are then seen. Empty in studies of before."""
+    """One for each command that worked on the study: when, and the options that may change. More trials after a look are seen so."""
+    tracking: TrackerVersion | None = None
+    """What followed the walkers, with the option 'track'; None in studies of before."""
 
     def save(self, folder: Path) -> None:
         write_record(folder / "study.json", dataclasses.asdict(self))
@@ -329,8 +331,7 @@ class StudyRecord:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Reads what `save` wrote."""
-        path = folder / "study.json"
-        return build(cls, read_record(path), path)
+        return build(cls, read_record(path := folder / "study.json"), path)
 
 
 def read_ledger(folder: Path) -> pl.DataFrame:

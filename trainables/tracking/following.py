@@ -7,6 +7,7 @@ import numpy as np
 
 from trainables.recordings.containers import VideoError
 from trainables.recordings.decode import count_frames
+from trainables.study.files import file_sha256
 from trainables.tracking.strip import Strip, strip_of
 from trainables.tracking.track import Track, track_video
 
@@ -30,6 +31,18 @@ def strip_or_error(job: dict[str, Any]) -> Strip | VideoError:
         return strip_of(job["path"], job["fps"], track, faces=job["faces"])
     except VideoError as error:
         return error
+
+
+def unchanged_strip_or_error(job: dict[str, Any]) -> Strip | VideoError:
+    """Returns the strip of a job's video as `strip_or_error` does, or that its file is another one than it was."""
+    path = Path(job["path"])
+    try:
+        changed = file_sha256(path) != job["sha256"]
+    except OSError as error:
+        return VideoError(path, f"cannot be read ({error.strerror})", code="video.unreadable")
+    return (
+        VideoError(path, "has changed since it was followed", code="video.changed") if changed else strip_or_error(job)
+    )
 
 
 def _of_one_box(path: Path, fps: float | None, box: tuple[int, int, int, int]) -> Track:

@@ -158,11 +158,7 @@ def keep_weights(given: Path | None, frames: Path) -> Path:
                 code="pose.weights_missing",
             )
         if file_sha256(file) != sha256:
-            raise ConfigurationError(
-                f"{file} is another file than the one expected (SHA-256 {sha256[:12]}...); get it again as docs/cohort.md, "
-                "'Landmarks', says",
-                code="pose.weights_other",
-            )
+            raise _other(file, sha256)
         kept.mkdir(mode=0o700, exist_ok=True)
         write_atomic(kept / name, partial(_copy, file))
     _check(kept)
@@ -174,14 +170,25 @@ def _copy(source: Path, out: IO[bytes]) -> None:
     out.write(source.read_bytes())
 
 
+def _other(file: Path, sha256: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{file} has SHA-256 {file_sha256(file)[:12]}..., but {sha256[:12]}... is expected; get it again as docs/cohort.md, "
+        "'Landmarks', says, and give its folder as --pose-weights",
+        code="pose.weights_other",
+    )
+
+
 def _check(folder: Path) -> None:
-    """Raises a ConfigurationError where a folder does not hold the weights, or LiteRT is not installed."""
+    """Raises a ConfigurationError where a folder does not hold these weights, or LiteRT is not installed."""
     if lacking := [name for name in WEIGHTS if not (folder / name).is_file()]:
         raise ConfigurationError(
-            f"--track pose needs {' and '.join(lacking)} in {folder}; run platform.cohort track with --pose-weights FOLDER "
-            "once on this machine (docs/cohort.md says how to get them)",
+            f"--track pose needs {' and '.join(lacking)} in {folder}; give --pose-weights FOLDER once on this machine "
+            "(docs/cohort.md, 'Landmarks', says how to get them)",
             code="pose.weights_missing",
         )
+    for name, sha256 in WEIGHTS.items():
+        if file_sha256(folder / name) != sha256:
+            raise _other(folder / name, sha256)
     if find_spec("ai_edge_litert") is None:
         raise ConfigurationError(
             "--track pose needs LiteRT, which is not installed; run: pip install -c constraints.txt -e '.[pose]'",

@@ -83,4 +83,5 @@ def without_faces(picture: Frame, box: NDArray[np.float64]) -> Frame:
 def _resized(picture: Frame, height: int, width: int) -> Frame:
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).unsqueeze(0).permute(0, 3, 1, 2)  # [1, 3, H, W]
     resized = functional.interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
-    return np.array(resized[0].permute(1, 2, 0))
+    pixels_last: Frame = resized[0].permute(1, 2, 0).contiguous().numpy()
+    return pixels_last

