@@ -73,7 +73,7 @@ class GaitCLIP(nn.Module):
 
     def encode(self, frames: Tensor, compute: Prompted | None = None) -> VideoFeatures:
         """Returns the features of uint8 frames, [B, T, 3, S, S]; `compute` is that of `VideoEncoder.forward`."""
-        return self.video_encoder((frames.float() / 255 - self.mean) / self.std, compute)
+        return self.video_encoder(frames, compute, (self.mean, self.std))
 
     def logits(self, video: Tensor, class_features: Tensor, motion: Tensor | None = None) -> Tensor:
         """Returns the class logits, [B, C], of video features [B, D] and of the windows' motion.

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
 
-from trainables.model.frozen_layer import FrozenTower, Prompted, normalised, prompted
+from trainables.model.frozen_layer import FrozenTower, Prompted, normalised, products_dtype, prompted
 
 
 class VideoFeatures(NamedTuple):
@@ -119,13 +119,17 @@ class VideoEncoder(nn.Module):
             for _ in range(config.num_hidden_layers)
         )
 
-    def forward(self, video: Tensor, compute: Prompted | None = None) -> VideoFeatures:
-        """Returns the features of normalised frames, [B, T, 3, H, W_pixels].
+    def forward(
+        self, video: Tensor, compute: Prompted | None = None, pixels: tuple[Tensor, Tensor] | None = None
+    ) -> VideoFeatures:
+        """Returns the features of frames, [B, T, 3, H, W_pixels].
 
         Args:
+            video: normalised, or uint8 where `pixels` is given.
             compute: computes each layer but the last; `prompted` by default, or `compiled_layer()`.
+            pixels: mean and deviation by which pixels in [0, 1] are to be normalised, [3, 1, 1] each.
         """
-        embedded = self._embedded(video.flatten(0, 1)).unflatten(0, video.shape[:2])  # [B, T, 1 + P, W]
+        embedded = self._embedded(video.flatten(0, 1), pixels).unflatten(0, video.shape[:2])  # [B, T, 1 + P, W]
         # The time embedding goes to every token of its frame, the class token too.
         hidden = self.vision.pre_layrnorm(embedded + self.time_embedding.unsqueeze(1))
         layers = self.tower.layers()
@@ -143,13 +147,22 @@ class VideoEncoder(nn.Module):
         summary = normed  # of the last layer: the summary tokens that it was given, [B, T, 0 or 1, W]
         return VideoFeatures(features.mean(1), features, summary.mean((1, 2)) if summary.shape[2] else None)
 
-    def _embedded(self, frames: Tensor) -> Tensor:
-        """Returns the tower's embeddings of frames [B * T, 3, H, W_pixels]; patches by one product instead of a convolution."""
+    def _embedded(self, frames: Tensor, pixels: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Returns the tower's embeddings of frames [B * T, 3, H, W_pixels]; patches by one product instead of a convolution.
+
+        Pixels are normalised by the weights of that product and not one by one: three passes over the frames less.
+        """
         own = self.vision.embeddings
-        weight = own.patch_embedding.weight.flatten(1)
-        side = own.patch_size
+        weight, bias, side = own.patch_embedding.weight, None, own.patch_size
         cut = frames.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 1, 3, 5)
-        patches = functional.linear(cut.flatten(3).flatten(1, 2), weight)  # [B * T, P, W]
+        if pixels is not None:
+            mean, std = pixels
+            bias = -(weight * (mean / std)).sum((1, 2, 3))
+            weight = weight / (255 * std)
+        parts = (
+            cut.flatten(3).flatten(1, 2).to(products_dtype(weight))
+        )  # [B * T, P, 3 side^2]; bf16 holds 0 to 255 exactly
+        patches = functional.linear(parts, weight.flatten(1), bias)  # [B * T, P, W]
         tokens = torch.cat([own.class_embedding.expand(len(frames), 1, -1), patches], dim=1)
         return tokens + own.position_embedding.weight
 
