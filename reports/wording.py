@@ -78,6 +78,7 @@ SETTINGS = {
     "video.n_global": "global video prompts",
     "video.local": "local video prompts",
     "video.summary": "summary token",
+    "video.first_prompted_layer": "first prompted layer",
     "augment.light": "change of light",
     "augment.shift": "shift",
     "augment.scale": "change of scale",
