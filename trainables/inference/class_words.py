@@ -56,7 +56,8 @@ class Queries:
 
     def weights(self, units: SubjectRecords, label: int) -> np.ndarray:
         """Returns the attention of a class's query over the units of all classes, [U]."""
-        return units.attention(self.classes[label], self.keys[:, min(label, self.keys.shape[1] - 1)])
+        heads = self.keys.expand(-1, len(self.classes), -1)
+        return units.attention(torch.einsum("uco,co->uc", heads, self.classes), label)
 
 
 @dataclass(frozen=True, kw_only=True)
