@@ -21,9 +21,13 @@ class ReleaseEncoder(nn.Module):
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, video: Tensor, _: Callable[..., Tensor] | None = None) -> VideoFeatures:
-        """Returns the features of normalised frames, [B, T, 3, H, W_pixels]; the summary is that before the last layer."""
+    def forward(
+        self, video: Tensor, _: Callable[..., Tensor] | None = None, pixels: tuple[Tensor, Tensor] | None = None
+    ) -> VideoFeatures:
+        """Returns the features of frames as `VideoEncoder.forward` takes them; the summary is that before the last layer."""
         own, vision = self.encoder, self.encoder.vision
+        if pixels is not None:
+            video = (video.float() / 255 - pixels[0]) / pixels[1]
         batch, frames = video.shape[:2]
         patches = vision.embeddings(video.flatten(0, 1)).unflatten(0, (batch, frames))  # [B, T, 1 + P, W]
         hidden = vision.pre_layrnorm(patches + own.time_embedding.unsqueeze(1))

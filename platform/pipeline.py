@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import shlex
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from platform.baselines import check_baselines, run_baselines
@@ -64,8 +65,10 @@ def search(options: SearchOptions, console: Console) -> Path:
                 chosen = session.search(study, "search")
                 describe(study, chosen, session)
                 write_best(study, chosen, session)
-                write_report(study.folder, pdf=False, kept=drawings)
-                study = run_baselines(study, session)
+                with ThreadPoolExecutor(max_workers=1) as beside:  # baselines run in Ray, and this process only waits
+                    early = beside.submit(write_report, study.folder, pdf=False, kept=drawings)
+                    study = run_baselines(study, session)
+                    early.result()
                 if options.learning_curve:
                     run_learning_curve(study, chosen, session)
                 read_places(study, session)

@@ -74,6 +74,9 @@ class VideoConfig:
     """One prompt token a frame, shown to every frame."""
     summary: bool = True
     """One token a frame that attends over time."""
+    first_prompted_layer: int = 0
+    """The layer at which time embeddings and prompts enter, 0 is the first. Those below are computed once a video and kept in the
+    frame cache. The backbone's number of layers prompts none: texts alone are tuned, on frame features computed once."""
     time_positions: bool = True
     """Whether the summary tokens' attention learns positions in time; without them it sees a set of frames."""
     prompts_from: str = ""
@@ -84,7 +87,13 @@ class VideoConfig:
     def __post_init__(self) -> None:
         require(self.tail in TAILS, "video.tail", self.tail, f"one of {TAILS}")
         _positive("video", frames=self.frames, window=self.window, stride=self.stride, min_tail=self.min_tail)
-        _not_negative("video", n_global=self.n_global)
+        _not_negative("video", n_global=self.n_global, first_prompted_layer=self.first_prompted_layer)
+        require(
+            not (self.prompts_from and self.first_prompted_layer),
+            "video.first_prompted_layer",
+            self.first_prompted_layer,
+            "0 with published prompts, which stand in every layer",
+        )
         require(self.frames <= self.window, "video.frames", self.frames, f"at most the window's {self.window} frames")
 
 

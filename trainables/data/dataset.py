@@ -1,6 +1,6 @@
 """Windows of cached videos, as a torch dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class WindowDataset(Dataset[dict[str, Any]]):
                 "the cohort's videos are not in the frame cache yet; run ingest_cohort first", code="cache.not_filled"
             )
         self._cache, self._video = cache, video
+        self.prefix: Callable[[str], np.ndarray] | None = None
+        """Where set, it gives what the frozen layers make of a pass's frames, [F, ...], and an item has that in place of pixels."""
         found = [(row, number, *span) for row, some in enumerate(spans_of(videos)) for number, span in enumerate(some)]
         self.video_rows: Sequence[int] = [row for row, *_ in found]
         """Row of `videos` of each pass."""
@@ -93,9 +95,13 @@ class WindowDataset(Dataset[dict[str, Any]]):
             start: first frame in the pass.
             shift: frames by which the T frames are moved inside the window.
         """
-        frames = open_cached(self._cache, self._names[row])  # [F, S, S, 3]; opening costs less than keeping files open
-        chosen = frames[frame_indices(start, self._frames[row], self._video, shift)]  # [T, S, S, 3]
-        channels_first = np.ascontiguousarray(np.moveaxis(chosen, 3, 1))  # [T, 3, S, S]
-        pixels = torch.from_numpy(channels_first)
+        indices = frame_indices(start, self._frames[row], self._video, shift)
+        if self.prefix is not None:
+            pixels = torch.from_numpy(np.ascontiguousarray(self.prefix(self._names[row])[indices]))
+        else:
+            frames = open_cached(
+                self._cache, self._names[row]
+            )  # [F, S, S, 3]; opening costs less than keeping files open
+            pixels = torch.from_numpy(np.ascontiguousarray(np.moveaxis(frames[indices], 3, 1)))  # [T, 3, S, S]
         of = {"video": self.video_rows[row], "window": self.first_frames[row] + start}
         return {"frames": pixels, "label": self._labels[row], **of}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, CLIPModel, PreTrainedTokenizerBase
 
 from trainables.errors import ConfigurationError
-from trainables.model.frozen_layer import FrozenTower, causal
+from trainables.model.frozen_layer import FrozenTower, causal, causal_at
 from trainables.model.pretrained import WEIGHTS, fault, locate, quiet_transformers
 from trainables.study.files import digest, file_sha256
 
@@ -235,9 +235,10 @@ class TextEncoder(nn.Module):
         """
         length = tokens.shape[1]
         hidden = tokens + self.embeddings.position_embedding.weight[:length]
-        for layer in self.tower.layers():
+        *layers, last = self.tower.layers()
+        for layer in layers:
             hidden = causal(layer, hidden)
-        feature = self.final_norm(hidden[torch.arange(len(hidden), device=hidden.device), end])
+        feature = self.final_norm(causal_at(last, hidden, end))
         return self.projection(feature) if project else feature
 
     def read(self, sequences: list[Tensor], *, project: bool = True, batch: int = 1024) -> Tensor:

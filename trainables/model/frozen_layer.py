@@ -112,6 +112,26 @@ def causal(layer: FrozenLayer, hidden: Tensor) -> Tensor:
     return hidden + functional.linear(layer.activation(inner), *layer.second)
 
 
+def causal_at(layer: FrozenLayer, hidden: Tensor, place: Tensor) -> Tensor:
+    """Returns what `causal` makes of one token of each sequence, [B, W], at a fraction of its cost.
+
+    Args:
+        hidden: [B, N, W].
+        place: index of the token that is asked for in each sequence, [B].
+    """
+    width, dtype = hidden.shape[-1], layer.out[0].dtype
+    rows = torch.arange(len(hidden), device=hidden.device)
+    normed = normalised(hidden, layer.norm1, dtype)
+    keys, values = functional.linear(normed, layer.qkv[0][width:], layer.qkv[1][width:]).split(width, dim=-1)
+    queries = functional.linear(normed[rows, place], layer.qkv[0][:width], layer.qkv[1][:width]).unsqueeze(1)
+    queries, keys, values = (t.unflatten(-1, (layer.heads, -1)).transpose(1, 2) for t in (queries, keys, values))
+    before = torch.arange(hidden.shape[1], device=hidden.device) <= place[:, None]  # [B, N]
+    read = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=before[:, None, None])
+    found = hidden[rows, place] + functional.linear(read.flatten(1), *layer.out)
+    inner = functional.linear(normalised(found, layer.norm2, dtype), *layer.first)
+    return found + functional.linear(layer.activation(inner), *layer.second)
+
+
 @cache
 def compiled_layer(backend: str = "inductor") -> Prompted:
     """Returns `prompted` with its small kernels fused by torch.compile, once for each shape of the tokens.

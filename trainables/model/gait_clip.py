@@ -43,10 +43,12 @@ class GaitCLIP(nn.Module):
             local=config.video.local,
             summary=config.video.summary,
             time_positions=config.video.time_positions,
+            first_prompted_layer=config.video.first_prompted_layer,
             gradient_checkpointing=config.optimizer.gradient_checkpointing,
         )
         given = with_knowledge(task, config.text.knowledge_source, config.seed)
         self.prompts = ClassPrompts(given, config.text, FrozenText(backbone, self.text_encoder), notions)
+        self.first_prompted_layer = config.video.first_prompted_layer
         self.log_scale = nn.Parameter(clip.logit_scale.detach().clone())
         self.motion = config.motion
         self.readout: MotionReadout | TemporalConvolution | None = None
@@ -59,7 +61,8 @@ class GaitCLIP(nn.Module):
         self.pairing: nn.ModuleList | None = None
         if config.numeracy.enabled:
             self.numeric = NumericContrast(backbone.width, len(task.classes), config.numeracy)
-            if config.numeracy.video_weight and config.video.summary:
+            prompted = config.video.first_prompted_layer < clip.config.vision_config.num_hidden_layers
+            if config.numeracy.video_weight and config.video.summary and prompted:
                 vision_width = clip.config.vision_config.hidden_size
                 self.pairing = nn.ModuleList(
                     Heads(w, config.numeracy.head_width, 1) for w in (vision_width, backbone.width)
@@ -72,8 +75,10 @@ class GaitCLIP(nn.Module):
         return self.prompts(self.text_encoder)
 
     def encode(self, frames: Tensor, compute: Prompted | None = None) -> VideoFeatures:
-        """Returns the features of uint8 frames, [B, T, 3, S, S]; `compute` is that of `VideoEncoder.forward`."""
-        return self.video_encoder((frames.float() / 255 - self.mean) / self.std, compute)
+        """Returns the features of uint8 frames, [B, T, 3, S, S], or of their prefix; `compute` is that of `VideoEncoder.forward`."""
+        if frames.dtype != torch.uint8:
+            return self.video_encoder.from_prefix(frames, compute)
+        return self.video_encoder(frames, compute, (self.mean, self.std))
 
     def logits(self, video: Tensor, class_features: Tensor, motion: Tensor | None = None) -> Tensor:
         """Returns the class logits, [B, C], of video features [B, D] and of the windows' motion.

@@ -5,6 +5,8 @@ projector start at zero, so knowledge never contributes, and the end token is no
 Letters: C classes, K descriptions of all classes together, n_ctx context tokens, W text width, D joint width.
 """
 
+from itertools import groupby
+
 import torch
 from torch import Tensor, nn
 
@@ -30,12 +32,10 @@ class KnowledgeProjector(nn.Module):
 
     def forward(self, embeddings: Tensor, owner: list[int]) -> Tensor:
         """Returns the shift of each description's context, [K, W]; owner names each description's class."""
-        copies = len(self.first)
-        rows = [
-            self.second[c % copies](torch.relu(self.first[c % copies](e)))
-            for e, c in zip(embeddings, owner, strict=True)
-        ]
-        return torch.stack(rows)
+        runs = [(copy, len(list(run))) for copy, run in groupby(owner, key=lambda label: label % len(self.first))]
+        parts = embeddings.split([length for _, length in runs])
+        shifts = [self.second[c](torch.relu(self.first[c](part))) for (c, _), part in zip(runs, parts, strict=True)]
+        return torch.cat(shifts)
 
 
 class ClassPrompts(nn.Module):

@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
 
-from trainables.model.frozen_layer import FrozenTower, Prompted, normalised, prompted
+from trainables.errors import ConfigurationError
+from trainables.model.frozen_layer import FrozenTower, Prompted, normalised, products_dtype, prompted
 
 
 class VideoFeatures(NamedTuple):
@@ -88,6 +89,7 @@ class VideoEncoder(nn.Module):
         local: bool = True,
         summary: bool = True,
         time_positions: bool = False,
+        first_prompted_layer: int = 0,
         gradient_checkpointing: bool = False,
     ):
         """Wraps a tower.
@@ -98,40 +100,83 @@ class VideoEncoder(nn.Module):
             frames: T.
             n_global, local, summary: the prompts; 0 and False switch them off.
             time_positions: the summary tokens' queries and keys learn positions in time, which start at zero.
+            first_prompted_layer: where time embeddings and prompts enter, from 0; the number of layers prompts none.
             gradient_checkpointing: recompute layers in the backward pass.
+
+        Raises:
+            ConfigurationError: The tower has fewer layers than `first_prompted_layer`.
         """
         super().__init__()
-        config = vision.config
+        config, self.first = vision.config, first_prompted_layer
+        if self.first > config.num_hidden_layers:
+            raise ConfigurationError(
+                f"video.first_prompted_layer is {self.first}, but must be from 0 to {config.num_hidden_layers}, which is how many "
+                "layers the backbone's vision tower has",
+                code="setting.range",
+            )
         self.vision, self.projection = vision, projection
         self.gradient_checkpointing = gradient_checkpointing
         self.tower = FrozenTower(vision.encoder.layers)
-        self.time_embedding = nn.Parameter(torch.zeros(frames, config.hidden_size))
+        prompts_any = self.first < config.num_hidden_layers
+        self.time_embedding = nn.Parameter(torch.zeros(frames, config.hidden_size), requires_grad=prompts_any)
         self.prompts = nn.ModuleList(
             PromptLayer(
                 config.hidden_size,
                 config.num_attention_heads,
                 frames,
-                n_global=n_global,
-                local=local,
-                summary=summary,
+                n_global=n_global if index >= self.first else 0,
+                local=local and index >= self.first,
+                summary=summary and index >= self.first,
                 time_positions=time_positions,
             )
-            for _ in range(config.num_hidden_layers)
+            for index in range(config.num_hidden_layers)
         )
 
-    def forward(self, video: Tensor, compute: Prompted | None = None) -> VideoFeatures:
-        """Returns the features of normalised frames, [B, T, 3, H, W_pixels].
+    def forward(
+        self, video: Tensor, compute: Prompted | None = None, pixels: tuple[Tensor, Tensor] | None = None
+    ) -> VideoFeatures:
+        """Returns the features of frames, [B, T, 3, H, W_pixels].
 
         Args:
+            video: normalised, or uint8 where `pixels` is given.
             compute: computes each layer but the last; `prompted` by default, or `compiled_layer()`.
+            pixels: mean and deviation by which pixels in [0, 1] are to be normalised, [3, 1, 1] each.
         """
-        embedded = self._embedded(video.flatten(0, 1)).unflatten(0, video.shape[:2])  # [B, T, 1 + P, W]
+        if self.first:
+            return self.from_prefix(self.prefix(video, pixels), compute)
+        embedded = self._embedded(video.flatten(0, 1), pixels).unflatten(0, video.shape[:2])  # [B, T, 1 + P, W]
         # The time embedding goes to every token of its frame, the class token too.
-        hidden = self.vision.pre_layrnorm(embedded + self.time_embedding.unsqueeze(1))
+        return self._prompted(self.vision.pre_layrnorm(embedded + self.time_embedding.unsqueeze(1)), compute)
+
+    @torch.no_grad()
+    def prefix(self, video: Tensor, pixels: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Returns what the layers below the first prompted one make of frames as `forward` takes them, [B, T, 1 + P, W].
+
+        Where no layer is prompted, that is the frame features, [B, T, D].
+        """
+        hidden = self.vision.pre_layrnorm(self._embedded(video.flatten(0, 1), pixels)).unflatten(0, video.shape[:2])
         layers = self.tower.layers()
         normed = normalised(hidden, layers[0].norm1, layers[0].qkv[0].dtype)
+        following = [layer.norm1 for layer in layers[1:]] + [None]
+        for index in range(self.first):
+            hidden, normed = prompted(layers[index], following[index], self.prompts[index], hidden, normed)
+        if self.first < len(layers):
+            return hidden
+        features: Tensor = self.projection(self.vision.post_layernorm(hidden[:, :, 0]))
+        return features
+
+    def from_prefix(self, prefix: Tensor, compute: Prompted | None = None) -> VideoFeatures:
+        """Returns the features of frames of which the prefix is known; `compute` is that of `forward`."""
+        if self.first == len(self.prompts):
+            return VideoFeatures(prefix.mean(1), prefix, None)
+        return self._prompted(prefix + self.time_embedding.unsqueeze(1), compute)
+
+    def _prompted(self, hidden: Tensor, compute: Prompted | None) -> VideoFeatures:
+        """Returns the features of tokens [B, T, 1 + P, W] that stand before the first prompted layer."""
+        layers = self.tower.layers()[self.first :]
+        normed = normalised(hidden, layers[0].norm1, layers[0].qkv[0].dtype)
         recompute = self.gradient_checkpointing and torch.is_grad_enabled()
-        for layer, following, prompts in zip(layers, (*layers[1:], None), self.prompts, strict=True):
+        for layer, following, prompts in zip(layers, (*layers[1:], None), self.prompts[self.first :], strict=True):
             run = prompted if following is None else compute or prompted
             norm = None if following is None else following.norm1
             if recompute:  # there is no randomness whose state would have to be kept
@@ -143,13 +188,22 @@ class VideoEncoder(nn.Module):
         summary = normed  # of the last layer: the summary tokens that it was given, [B, T, 0 or 1, W]
         return VideoFeatures(features.mean(1), features, summary.mean((1, 2)) if summary.shape[2] else None)
 
-    def _embedded(self, frames: Tensor) -> Tensor:
-        """Returns the tower's embeddings of frames [B * T, 3, H, W_pixels]; patches by one product instead of a convolution."""
+    def _embedded(self, frames: Tensor, pixels: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Returns the tower's embeddings of frames [B * T, 3, H, W_pixels]; patches by one product instead of a convolution.
+
+        Pixels are normalised by the weights of that product and not one by one: three passes over the frames less.
+        """
         own = self.vision.embeddings
-        weight = own.patch_embedding.weight.flatten(1)
-        side = own.patch_size
+        weight, bias, side = own.patch_embedding.weight, None, own.patch_size
         cut = frames.unflatten(3, (-1, side)).unflatten(2, (-1, side)).permute(0, 2, 4, 1, 3, 5)
-        patches = functional.linear(cut.flatten(3).flatten(1, 2), weight)  # [B * T, P, W]
+        if pixels is not None:
+            mean, std = pixels
+            bias = -(weight * (mean / std)).sum((1, 2, 3))
+            weight = weight / (255 * std)
+        parts = (
+            cut.flatten(3).flatten(1, 2).to(products_dtype(weight))
+        )  # [B * T, P, 3 side^2]; bf16 holds 0 to 255 exactly
+        patches = functional.linear(parts, weight.flatten(1), bias)  # [B * T, P, W]
         tokens = torch.cat([own.class_embedding.expand(len(frames), 1, -1), patches], dim=1)
         return tokens + own.position_embedding.weight
 

@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
-from scipy.signal import savgol_filter
 
 Floats = NDArray[np.float64]
 Passes = tuple[tuple[int, int], ...]
@@ -155,6 +154,8 @@ def _smooth(values: Floats) -> Floats:
     window = min(SMOOTHED, len(values) - (len(values) + 1) % 2)
     if window < 5:
         return np.full(len(values), values.mean())
+    from scipy.signal import savgol_filter  # here: it takes half a second, in every process that opens the frame cache
+
     return np.asarray(savgol_filter(values, window, 2, mode="interp"))
 
 

@@ -31,9 +31,12 @@ class Workers:
         """
         trained = list(parameters)
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in trained]
+        if self.count == 1:
+            for p, own in zip(trained, gradients, strict=True):
+                p.grad = own
+            return bool(torch.stack(torch._foreach_norm(gradients, torch.inf)).isfinite().all())
         flat = torch.cat([g.flatten() for g in gradients])
-        if self.count > 1:
-            dist.all_reduce(flat)
+        dist.all_reduce(flat)
         for p, summed in zip(trained, flat.split([p.numel() for p in trained]), strict=True):
             p.grad = summed.view_as(p)
         return bool(torch.linalg.vector_norm(flat, torch.inf).isfinite())  # in one pass, without a copy

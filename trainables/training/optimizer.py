@@ -39,7 +39,7 @@ def make_optimizer(
             for (group, decayed), found in groups.items()
         ],
         lr=config.lr,
-        fused=model.log_scale.is_cuda or None,
+        fused=True,
     )
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(steps, config.warmup))
 

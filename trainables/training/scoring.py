@@ -11,6 +11,7 @@ from trainables.errors import StridefoldError
 from trainables.model.gait_clip import GaitCLIP
 from trainables.study.records import PREDICTIONS
 from trainables.training.draws import windows_of
+from trainables.training.frozen_prefix import use_prefix
 from trainables.training.job import FoldJob, load_ahead
 from trainables.training.monitor import Monitor
 from trainables.training.step import GaitTask
@@ -28,6 +29,7 @@ def score(task: GaitTask, job: FoldJob, monitor: Monitor | None = None) -> tuple
         return pl.DataFrame(schema=PREDICTIONS), None
     monitor = monitor or Monitor(None, task.workers)
     data = job.held_out(task.config)
+    use_prefix(task.model, data, job.cache, job.frozen.backbone)
     readout = task.config.motion.readout
     motion = WindowMotion(job.frozen.backbone, job.cache, data, monitor.preparing) if readout != "off" else None
     task.model.eval()

@@ -75,10 +75,13 @@ class GaitTask:
         Args:
             on_video: is told how many videos the frozen tower has read, of how many that it had not before.
         """
+        from trainables.training.frozen_prefix import use_prefix
         from trainables.training.readout import fit_readout
         from trainables.training.window_motion import WindowMotion
 
         optimizer, readout = self.config.optimizer, self.config.motion.readout
+        if not self.config.augment.any:
+            use_prefix(self.model, data, cache, backbone)
         if readout != "off" or optimizer.video_anchor:
             self.motion = WindowMotion(backbone, cache, data, on_video)
         if optimizer.text_anchor:
