@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from reports.documents.model_card import model_card
 from reports.documents.pseudonyms import pseudonymised
 from reports.numbers.analysis import Analysis, analyse
+from reports.numbers.descriptions import ClassWords, Sentence, Words
 from reports.numbers.statistics import Score
 from trainables.data.cache_folder import open_frames
 from trainables.errors import ConfigurationError, StridefoldError
@@ -100,8 +101,13 @@ def export_model(asked: Export) -> Iterator[str]:
     asked.folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{asked.folder.name}-", dir=asked.folder.parent))
     try:
-        write_model(making, ensemble, model_record(ensemble, analysis, name, asked.cache))
-        write_text(making / "README.md", model_card(analysis, exported=True))
+        model = model_record(ensemble, analysis, name, asked.cache)
+        write_model(making, ensemble, model)
+        given = {
+            f: {d.label: d.sentence for d in out.decoded} for f, out in zip(ensemble.folds, model.folds, strict=True)
+        }
+        shown = dataclasses.replace(analysis, words=given_words_alone(analysis.words, given))
+        write_text(making / "README.md", model_card(shown, exported=True))
         write_text(making / "LICENSE-NOTE.md", LICENSE_NOTE)
         making.chmod(0o755)
         if asked.packs:
@@ -150,6 +156,26 @@ def model_record(ensemble: Ensemble, analysis: Analysis, name: str, cache: str) 
         sets=None if analysis.sets is None else analysis.sets.record,
         calibration=None if calibrated is None else {key: getattr(calibrated, key) for key in shown},
     )
+
+
+def given_words_alone(words: Words, given: Mapping[int, Mapping[str, str]]) -> Words:
+    """Returns a study's words for the card of its model: no number of a class but those that the model itself gives away.
+
+    Args:
+        words: Of the study.
+        given: The sentences that go along, by fold and label.
+    """
+
+    def of_class(one: ClassWords) -> ClassWords:
+        sentences = (
+            Sentence(fold=s.fold, parts=((given[s.fold][one.label], False),), values=())
+            for s in one.sentences
+            if one.label in given.get(s.fold, {})
+        )
+        evidence = one.evidence and dataclasses.replace(one.evidence, sentence="", differences=())
+        return dataclasses.replace(one, sentences=tuple(sentences), evidence=evidence)
+
+    return dataclasses.replace(words, classes=tuple(map(of_class, words.classes)))
 
 
 def likeness_of(ensemble: Ensemble, cache: str) -> Likeness | None:

@@ -19,6 +19,7 @@ from platform.predict import main as predict
 from platform.study import Study
 
 import numpy as np
+import polars as pl
 import pytest
 from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
@@ -26,9 +27,11 @@ from safetensors.numpy import load_file
 from tests.platform.test_predict import make_study
 from tests.tiny import save_tiny_clip
 from tests.videos import write_video
-from trainables.inference.exported import open_model
+from trainables.inference.exported import given_words, open_model
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task, task_from_dict
+from trainables.study.descriptions import ClassDescription, FoldDescriptions
+from trainables.study.records import DecodedClass, DecodedValue, FoldResult
 from trainables.study.vocabulary import tracker_of
 from trainables.training.checkpoint import load_weights
 from trainables.training.fold import WEIGHTS
@@ -216,6 +219,63 @@ def test_scales_of_enough_subjects_have_two_digits(place: Path, tmp_path: Path) 
     means = opened.cohort.videos.group_by("subject").agg("cadence").select("cadence").to_series().list.mean()
     assert found["cadence"].centre == float(f"{means.mean():.2g}")
     assert all(s.unit_per_v == float(f"{s.unit_per_v:.2g}") for s in found.values())
+
+
+def test_words_of_few_people_stay_in_the_house(study: Study, place: Path, tmp_path: Path, capsys) -> None:
+    """A fold whose words repeat a patient's numbers gives none of them away where three people of a class were measured."""
+    folder = shutil.copytree(study.folder, tmp_path / "studies" / study.folder.name)
+    patient = study.cohort.videos.row(0, named=True)
+    for fold in (0, 1):
+        result = FoldResult.load(folder / "folds" / fold_key(study, fold))
+        classes = tuple(ClassDescription(label=label) for label in study.cohort.classes)
+        words = [
+            words_of(label, walking_speed=patient["walking_speed"], cadence=patient["cadence"])
+            for label in study.cohort.classes
+        ]
+        described = FoldDescriptions(classes=classes, training=(), held_out=())
+        dataclasses.replace(result, decoded=tuple(words), descriptions=described).save(folder / "folds" / result.key)
+    assert FoldResult.load(folder / "folds" / fold_key(study, 0)).decoded == tuple(words)
+    assert main([str(folder), str(tmp_path / "model")]) == 0
+    assert not [what for what, _ in told(tmp_path / "model", secrets(study, place)) if "cadence of" in what]
+    assert all(fold["decoded"] == [] for fold in json.loads((tmp_path / "model" / "model.json").read_text())["folds"])
+    assert "Decoded, fold" not in (tmp_path / "model" / "README.md").read_text()
+    where = ("--backbone", str(place / "clip"), "--cache", str(tmp_path / "cache"))
+    capsys.readouterr()
+    assert predict([str(tmp_path / "model"), str(place / "new.mp4"), *where]) == 0
+    assert "too few people of this class were measured for its words to be given away" in capsys.readouterr().out
+
+
+def test_words_name_what_five_people_were_measured_in(study: Study) -> None:
+    """Of a class of six, the value of a parameter that four of them have is left out, the others stand with two digits."""
+    rows = study.cohort.videos.with_columns(pl.lit(1).alias("label"))
+    people = rows["subject"].unique().sort()
+    measured = pl.col("subject").is_in(people[:4].to_list())
+    sparse = dataclasses.replace(
+        study.cohort, videos=rows.with_columns(pl.when(measured).then("walking_speed").alias("walking_speed"))
+    )
+    label = sparse.classes[1]
+    given = given_words(words_of(label, walking_speed=1.234567, cadence=98.7654), sparse, sparse.videos)
+    assert given == DecodedClass(label=label, sentence="cadence is 99 steps/min", values=())
+    assert given_words(words_of(label, walking_speed=1.234567), sparse, sparse.videos) is None
+    fifth = dataclasses.replace(
+        study.cohort,
+        videos=rows.with_columns(
+            pl.when(pl.col("subject").is_in(people[:5].to_list())).then("walking_speed").alias("walking_speed")
+        ),
+    )
+    assert given_words(words_of(label, walking_speed=1.234567), fifth, fifth.videos) is not None
+
+
+def words_of(label: str, **values: float) -> DecodedClass:
+    """Returns a class's words with a value for each parameter's key."""
+    about = {p.key: p for p in load_parameters()}
+    decoded = tuple(
+        DecodedValue(parameter=about[key].name, unit=about[key].unit, value=value, low=value, median=value, high=value)
+        for key, value in values.items()
+    )
+    return DecodedClass(
+        label=label, sentence=", ".join(f"{v.parameter} is {v.value:.4f} {v.unit}" for v in decoded), values=decoded
+    )
 
 
 def test_the_card_is_the_hubs(model: Path) -> None:

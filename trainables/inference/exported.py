@@ -11,6 +11,7 @@ Reading one runs no code of it: JSON, TOML and safetensors are data.
 """
 
 import dataclasses
+from collections.abc import Container
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -39,8 +40,9 @@ from trainables.training.fold import WEIGHTS
 from trainables.training.job import parameter_values
 
 MODEL = "model.json"
-FEWEST_FOR_SCALE = 5
-"""Measured subjects below which a parameter's scale is not given away: a mean of few is nearly a value of one."""
+FEWEST_MEASURED = 5
+"""Measured subjects below which a parameter's scale is not given away, nor its value in the words of a class: what is known of few
+is nearly a value of one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -220,23 +222,45 @@ def exported_folds(ensemble: Ensemble) -> tuple[ExportedFold, ...]:
 def _exported_fold(ensemble: Ensemble, fold: int) -> ExportedFold:
     result = ensemble.result(fold)
     parts = (FoldResult.load(part) for part in trainings(ensemble.fold_folder(fold)))
+    train = ensemble.cohort.of_subjects(ensemble.splits.folds[fold].train)
+    words = [given for d in result.decoded if (given := given_words(d, ensemble.cohort, train)) is not None]
     return ExportedFold(
         class_similarity=result.class_similarity,
         trainings=tuple(part.class_similarity or () for part in parts),
-        decoded=tuple(DecodedClass(label=d.label, sentence=_in_two_digits(d), values=()) for d in result.decoded),
+        decoded=tuple(words),
         scaling=scaling(ensemble, fold),
-        descriptions=result.descriptions and _without_values(result.descriptions),
+        descriptions=result.descriptions and _without_values(result.descriptions, {d.label for d in words}),
     )
 
 
-def _without_values(found: FoldDescriptions) -> FoldDescriptions:
+def given_words(decoded: DecodedClass, cohort: Cohort, train: pl.DataFrame) -> DecodedClass | None:
+    """Returns the words of a class that are given away, with two digits of each number; None where none are.
+
+    Left out is what fewer than FEWEST_MEASURED of the class's training subjects have a value of.
+
+    Args:
+        train: The rows of the cohort that a fold was trained on.
+    """
+    own = train.filter(pl.col("label") == cohort.classes.index(decoded.label))
+    values, subjects = parameter_values(cohort, own), own["subject"].to_numpy()
+    enough = {
+        p.name
+        for i, p in enumerate(cohort.parameters)
+        if len(set(subjects[np.isfinite(values[:, i])])) >= FEWEST_MEASURED
+    }
+    kept = dataclasses.replace(decoded, values=tuple(v for v in decoded.values if v.parameter in enough))
+    return DecodedClass(label=decoded.label, sentence=_in_two_digits(kept), values=()) if kept.values else None
+
+
+def _without_values(found: FoldDescriptions, given: Container[str]) -> FoldDescriptions:
     """Returns which classes have words and where their queries look, without a value or a number of subjects."""
-    classes = (
-        ClassDescription(
-            label=c.label, refusal="its study has no words of it" if c.refusal else "", attention=c.attention
-        )
-        for c in found.classes
-    )
+
+    def refusal(c: ClassDescription) -> str:
+        if c.refusal:
+            return "its study has no words of it"
+        return "" if c.label in given else "too few people of this class were measured for its words to be given away"
+
+    classes = (ClassDescription(label=c.label, refusal=refusal(c), attention=c.attention) for c in found.classes)
     return FoldDescriptions(classes=tuple(classes), training=(), held_out=())
 
 
@@ -254,7 +278,7 @@ def scaling(ensemble: Ensemble, fold: int) -> tuple[ParameterScale, ...]:
     return tuple(
         ParameterScale(key=p.key, centre=_two_digits(scaler.centre[i]), unit_per_v=_two_digits(scaler.unit_per_v[i]))
         for i, p in enumerate(cohort.parameters)
-        if scaler.usable[i] and _measured(values[:, i], subjects, centred) >= FEWEST_FOR_SCALE
+        if scaler.usable[i] and _measured(values[:, i], subjects, centred) >= FEWEST_MEASURED
     )
 
 
