@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import LeaveOneGroupOut
 
+from tests.errors import coded
 from trainables.errors import ConfigurationError, LeakageError
 from trainables.study.records import Cohort, Splits
 
@@ -110,9 +111,9 @@ def test_outer_folds_of_a_column_leave_one_site_out():
     assert [{site_of[s] for s in f.test} for f in splits.folds] == [{"site 0"}, {"site 1"}, {"site 2"}]
     for fold in splits.folds:
         assert not {site_of[s] for s in fold.test} & {site_of[s] for s in fold.train}
-    with pytest.raises(ConfigurationError, match="--outer-folds 5, but --fold-column names 3 folds"):
+    with pytest.raises(ConfigurationError, check=coded("option.outer_folds.conflict", "5", "3 folds")):
         outer_splits(whole, folds=5, seed=0, by_column=True)
-    with pytest.raises(ConfigurationError, match="--fold-column names 2 folds; --outer-folds needs 3 at least"):
+    with pytest.raises(ConfigurationError, check=coded("option.fold_column.too_few", "2 folds")):
         outer_splits(sites([0, 0, 1, 1] * 2, 2), folds=2, seed=0, by_column=True)
 
 
@@ -123,9 +124,7 @@ def test_an_allowed_duplicate_is_a_pair(names: tuple[str, str]):
     whole = replace(whole, videos=whole.videos.with_columns(video=pl.Series(names)))
     assert _pair("=".join(names), whole) == _pair("=".join(names[::-1]), whole) == set(names)
     for wrong in (names[0], f"{names[0]}={names[0]}", f"{names[0]}=other.mp4"):
-        with pytest.raises(
-            ConfigurationError, match="does not name two videos of the cohort; give one pair as VIDEO=OTHER"
-        ):
+        with pytest.raises(ConfigurationError, check=coded("option.allow_duplicate.unknown")):
             _pair(wrong, whole)
 
 
@@ -141,21 +140,19 @@ def test_labels_per_video():
 @pytest.mark.parametrize("folds", [1, 7])
 def test_number_of_folds(folds):
     """Folds are at least 2 and at most the subjects."""
-    with pytest.raises(ConfigurationError, match=f"--folds {folds}, but it must be 2 to 6, the number of subjects"):
+    with pytest.raises(ConfigurationError, check=coded("splits.too_few_subjects", f"--folds {folds}", "2 to 6")):
         make_splits(cohort([0, 1] * 3), folds=folds, seed=0)
 
 
 def test_class_of_one_subject():
     """A class with one subject cannot be cross-validated."""
-    with pytest.raises(ConfigurationError, match="class 'class 1' has one subject among the 5 to split, which cannot"):
+    with pytest.raises(ConfigurationError, check=coded("splits.single_subject_class", "'class 1'")):
         make_splits(cohort([0, 0, 0, 0, 1]), folds=2, seed=0)
 
 
 def test_more_folds_than_any_class_has_videos():
     """Folds that cannot be stratified say how many can, and that one subject each can be left out."""
-    with pytest.raises(
-        ConfigurationError, match="but no class has that many subjects; use 2 at most, or 4 to leave one"
-    ):
+    with pytest.raises(ConfigurationError, check=coded("splits.class_too_small", "2 at most", "4")):
         make_splits(cohort([0, 0, 1, 1], [1, 1, 1, 1]), folds=3, seed=0)
 
 
@@ -183,7 +180,7 @@ def test_repeated_folds():
     assert all(sorted(s for test in r for s in test) == whole.subjects()["subject"].to_list() for r in rounds)
     assert rounds[0] != rounds[1] != rounds[2]
     assert rounds[0] == {fold.test for fold in make_splits(whole, folds=3, seed=0).folds}
-    with pytest.raises(ConfigurationError, match="--repeats 2, but leaving one subject out at a time has one way only"):
+    with pytest.raises(ConfigurationError, check=coded("option.repeats.leave_one_out")):
         make_splits(whole, folds=12, seed=0, repeats=2)
 
 
@@ -205,7 +202,7 @@ def test_column_that_holds_out_a_whole_class():
     whole = cohort([0, 0, 1, 1])
     halves = pl.col("subject").is_in(["P00", "P01"]).cast(pl.String)
     named = replace(whole, videos=whole.videos.with_columns(fold=halves))
-    with pytest.raises(ConfigurationError, match="--fold-column: fold 'true' holds out all subjects of a class"):
+    with pytest.raises(ConfigurationError, check=coded("splits.class_missing", "fold 'true'")):
         splits_of_column(named)
 
 
@@ -217,7 +214,7 @@ def test_one_fold_alone():
     assert alone.folds == (splits.folds[2],)
     assert alone.method == "fold 2 alone of StratifiedGroupKFold(3), seed 0"
     check_ledger(whole, alone)
-    with pytest.raises(ConfigurationError, match=r"--fold 3 asked for, but the study has 3 folds \(0-2\)"):
+    with pytest.raises(ConfigurationError, check=coded("fold.range", "(0-2)")):
         only_fold(splits, 3)
 
 
@@ -232,7 +229,7 @@ def test_subject_on_both_sides():
     whole = cohort([0, 1] * 2)
     splits = make_splits(whole, folds=2, seed=0)
     splits = spoilt(splits, "train", splits.folds[0].train + splits.folds[0].test[:1])
-    with pytest.raises(LeakageError, match=r"fold 0 has subject 'P\d\d' on both sides; remake the splits"):
+    with pytest.raises(LeakageError, check=coded("leakage.subject_on_both_sides", "fold 0")):
         check_ledger(whole, splits)
 
 
@@ -243,7 +240,7 @@ def test_file_on_both_sides():
     splits = make_splits(whole, folds=4, seed=0)
     with pytest.raises(
         LeakageError,
-        match=r"fold 0 has the same file on both sides: P02/0.mp4 \(subject 'P02'\) and P00/0.mp4 \(subject 'P00'\); remove",
+        check=coded("leakage.file_on_both_sides", "P02/0.mp4", "P00/0.mp4"),
     ):
         check_ledger(replace(whole, videos=same), splits)
 
@@ -251,7 +248,7 @@ def test_file_on_both_sides():
 def test_splits_of_another_cohort():
     """Splits that do not hold exactly the cohort's subjects are an error."""
     splits = make_splits(cohort([0, 1] * 2), folds=2, seed=0)
-    with pytest.raises(LeakageError, match="fold 0 was made for another cohort: subject 'P04' is in only one of them"):
+    with pytest.raises(LeakageError, check=coded("splits.other_cohort", "'P04'")):
         check_ledger(cohort([0, 1] * 3), splits)
 
 
@@ -261,5 +258,5 @@ def test_subject_held_out_twice():
     splits = make_splits(whole, folds=2, seed=0)
     everyone = splits.folds[0].train + splits.folds[0].test
     splits = spoilt(spoilt(splits, "train", ()), "test", everyone)
-    with pytest.raises(LeakageError, match=r"subject 'P\d\d' is held out 2 times instead of once; remake the splits"):
+    with pytest.raises(LeakageError, check=coded("leakage.held_out_count", "2 times")):
         check_ledger(whole, splits)

@@ -18,6 +18,7 @@ from reports.numbers.detail import detail
 from reports.numbers.ledger import check_everything
 from reports.numbers.nested import expected_agreement
 from reports.numbers.recalibration import calibration_line, temperature, tempered
+from tests.errors import coded
 from tests.make_study import add_baselines, add_outer_folds, make_study
 from trainables.errors import LeakageError
 from trainables.study.metrics import at_level
@@ -137,7 +138,7 @@ def test_every_fold_on_disk_is_checked(study: Path):
     other = analyse(study).splits.folds[0].train[0]
     wrong = result.predictions.with_columns(subject=pl.lit(other))
     dataclasses.replace(result, predictions=wrong).save(place)
-    with pytest.raises(LeakageError, match="which is not on the test side of fold 0 alone; delete that folder"):
+    with pytest.raises(LeakageError, check=coded("leakage.scored_outside_test", "fold 0")):
         analyse(study)
 
 

@@ -19,6 +19,7 @@ import pytest
 from reports.documents.methods import methods
 from reports.documents.page import number, quantity, write_report
 from reports.wording import duration, scientific
+from tests.errors import coded
 from tests.make_study import CLASSES, make_study
 from trainables.config import PUBLISHED, TrainConfig
 from trainables.errors import StridefoldError
@@ -192,7 +193,7 @@ def test_missing_fold_is_a_sentence(tmp_path):
     folder = make_study(tmp_path / "s", trials=1)
     key = read_trials(folder, "gait-study")[0].folds[1]
     (folder / "folds" / key / "result.json").unlink()
-    with pytest.raises(StridefoldError, match=f"{key} is missing, but the chosen trial 0 was scored on it; restore it"):
+    with pytest.raises(StridefoldError, check=coded("study.fold_missing", key, "trial 0")):
         write_report(folder)
 
 
@@ -259,7 +260,7 @@ def test_database_problems_are_sentences(tmp_path):
     ):
         read_trials(tmp_path, "a")
     other = make_study(tmp_path / "s", trials=0)
-    with pytest.raises(StridefoldError, match="holds no study named 'b'; is it another study's database"):
+    with pytest.raises(StridefoldError, check=coded("study.not_in_database", "'b'")):
         read_trials(other, "b")
     assert optuna.load_study(study_name="gait-study", storage=f"sqlite:///{other / 'study.db'}").trials == []
 

@@ -29,6 +29,7 @@ from reports.numbers.statistics import (
     subject_matrices,
     wilson,
 )
+from tests.errors import coded
 from tests.make_study import make_study
 from trainables.errors import LeakageError
 from trainables.study.leaderboard import TrialRecord, best, chosen, pareto, ranked
@@ -294,10 +295,10 @@ def test_a_score_of_a_training_subject_is_leakage(tmp_path):
     ):
         check_predictions((scored[1],), cohort, splits, noted)
     swapped = noted.with_columns(sha256=pl.col("sha256").reverse())
-    with pytest.raises(LeakageError, match=r"ledger\.parquet is not that of the study's cohort and folds"):
+    with pytest.raises(LeakageError, check=coded("leakage.ledger_changed")):
         check_predictions((scored[0],), cohort, splits, swapped)
     (study / "ledger.parquet").unlink()
-    with pytest.raises(LeakageError, match=r"ledger\.parquet is missing or damaged, so nothing shows who was held out"):
+    with pytest.raises(LeakageError, check=coded("leakage.ledger_missing")):
         read_ledger(study)
 
 

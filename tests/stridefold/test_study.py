@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import stridefold
+from tests.errors import coded
 from tests.make_study import make_study
 from trainables.errors import ConfigurationError, LeakageError, StridefoldError
 from trainables.study.leaderboard import best, read_trials
@@ -87,15 +88,15 @@ def test_a_study_without_a_result_says_so(tmp_path: Path) -> None:
     assert len(study.trials) == 0
     assert study.results["chosen"] is None
     assert "there is no score" in study._repr_html_()
-    with pytest.raises(StridefoldError, match="no trial yet that is complete on all 3 folds"):
+    with pytest.raises(StridefoldError, check=coded("study.no_complete_trial", "3 folds")):
         study.best  # noqa: B018
-    with pytest.raises(StridefoldError, match="no trial yet"):
+    with pytest.raises(StridefoldError, check=coded("study.no_complete_trial")):
         study.predictions  # noqa: B018
 
 
 def test_a_folder_that_is_not_a_study_is_refused_at_once(tmp_path: Path) -> None:
     """Not later, when something is asked of it."""
-    with pytest.raises(StridefoldError, match=r"study\.json"):
+    with pytest.raises(StridefoldError, check=coded("study.file_missing", "study.json")):
         stridefold.load(tmp_path)
 
 
@@ -143,5 +144,5 @@ def test_options_are_those_of_the_command(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_device_that_there_is_not_is_refused(folder: Path) -> None:
     """Not taken for the CPU silently."""
-    with pytest.raises(ConfigurationError, match="device is 'tpu', but must be one of auto, cpu, cuda"):
+    with pytest.raises(ConfigurationError, check=coded("option.choice", "'tpu'", "auto, cpu, cuda")):
         stridefold.load(folder).predictor(device="tpu")

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from tests.errors import coded
 from tests.videos import read_number, write_video
 from trainables.data.cache import cache_name, ingest, ingest_cohort, open_cached, square
 from trainables.errors import CohortError, StridefoldError
@@ -95,7 +96,7 @@ def test_no_rest_of_a_failed_video(tmp_path, video):
         with pytest.raises(VideoError):
             ingested(broken, tmp_path / "cache")
     (tmp_path / "b.mp4").write_bytes(b"nothing")
-    with pytest.raises(VideoError, match="cannot be read as a video"):
+    with pytest.raises(VideoError, check=coded("video.unreadable")):
         ingested(tmp_path / "b.mp4", tmp_path / "cache")
     assert [file for file in (tmp_path / "cache").iterdir() if file.suffix != ".npy"] == []
 
@@ -124,16 +125,16 @@ def test_two_processes_ingest_the_same_video(tmp_path, video):
 def test_folder_that_cannot_be_written(tmp_path, video):
     """A file where the cache should be is one sentence, not a traceback."""
     (tmp_path / "cache").write_text("in the way")
-    with pytest.raises(StridefoldError, match=r"the frame cache .*cache cannot be written \(.*\); free some space or"):
+    with pytest.raises(StridefoldError, check=coded("cache.not_writable", "cache")):
         ingested(video, tmp_path / "cache")
 
 
 def test_open_missing_and_damaged(tmp_path):
     """A cache file that went away, or was damaged, says what to do."""
-    with pytest.raises(StridefoldError, match=r"a\.npy is missing; run the same command again, which decodes"):
+    with pytest.raises(StridefoldError, check=coded("cache.damaged", "a.npy is missing")):
         open_cached(tmp_path, "a.npy")
     (tmp_path / "a.npy").write_bytes(b"hello")
-    with pytest.raises(StridefoldError, match=r"a\.npy is damaged \(.*\); run the same command again, which decodes"):
+    with pytest.raises(StridefoldError, check=coded("cache.damaged", "a.npy is damaged")):
         open_cached(tmp_path, "a.npy")
 
 

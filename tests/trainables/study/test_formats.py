@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests import DATA
+from tests.errors import coded
 from trainables.config import TrainConfig
 from trainables.errors import StridefoldError
 from trainables.inference.ensemble import open_ensemble
@@ -136,14 +137,14 @@ def test_a_field_that_is_not_known_is_passed_over(name: str, first: Path) -> Non
 def test_a_record_without_a_schema_is_damaged(name: str, schema: Any, first: Path) -> None:
     """Any other JSON, under the name of a record."""
     change(first / name, schema=schema)
-    with pytest.raises(StridefoldError, match=r"is damaged \(it has no schema\); restore it"):
+    with pytest.raises(StridefoldError, check=coded("study.file_damaged", "schema")):
         LOADERS[name](first)
 
 
 def test_json_that_is_no_object_is_damaged(first: Path) -> None:
     """A list, under the name of a record."""
     (first / "study.json").write_text("[1, 2]")
-    with pytest.raises(StridefoldError, match=r"study.json is damaged \(it has no schema\)"):
+    with pytest.raises(StridefoldError, check=coded("study.file_damaged", "study.json")):
         StudyRecord.load(first)
 
 
@@ -179,10 +180,10 @@ def test_a_table_that_is_damaged_or_missing_is_one_sentence(name: str, first: Pa
         if Path(record).parent == Path(name).parent and record != "splits.json"
     )
     (first / name).write_bytes(b"PAR1 is not all that it takes")
-    with pytest.raises(StridefoldError, match=rf"{Path(name).name} is damaged \(.*\); restore it"):
+    with pytest.raises(StridefoldError, check=coded("study.file_damaged", Path(name).name)):
         load(first)
     (first / name).unlink()
-    with pytest.raises(StridefoldError, match=rf"{Path(name).name} is missing; restore it"):
+    with pytest.raises(StridefoldError, check=coded("study.file_missing", Path(name).name)):
         load(first)
 
 
@@ -269,14 +270,14 @@ def test_an_option_that_came_later_counts_as_its_default(current: Path) -> None:
     dataclasses.replace(record, options=options).save(current)
     assert reopened(current).record.options["choose"] == "best"
     dataclasses.replace(record, options=options).save(current)
-    with pytest.raises(StridefoldError, match="was begun with --choose best, but now it is one_se"):
+    with pytest.raises(StridefoldError, check=coded("study.option_changed", "--choose best", "one_se")):
         reopened(current, choose="one_se")
 
 
 def test_a_study_from_before_the_tracker_saw_whole_pictures(current: Path) -> None:
     """It goes on with --track none alone, and its results keep their names; with a tracker they have others."""
     assert "track" not in StudyRecord.load(current).options
-    with pytest.raises(StridefoldError, match="was begun with --track none, but now it is motion"):
+    with pytest.raises(StridefoldError, check=coded("study.option_changed", "--track none", "motion")):
         reopened(current, track="motion")
     whole = reopened(current)
     tracked = dataclasses.replace(

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from reports.numbers.analysis import analyse
+from tests.errors import coded
 from tests.make_study import make_study
 from trainables.errors import LeakageError
 from trainables.study.plan import StudyPlan
@@ -29,7 +30,7 @@ def test_a_changed_plan_is_refused(tmp_path):
     PLAN.save(tmp_path)
     path = tmp_path / "plan.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"trials": 40}))
-    with pytest.raises(LeakageError, match="does not match its own hash"):
+    with pytest.raises(LeakageError, check=coded("leakage.plan_changed")):
         StudyPlan.load(tmp_path)
 
 
