@@ -50,6 +50,7 @@ CONTINUES = (
     "dry_run",
     "tensorboard",
     "mlflow",
+    "wandb",
 )
 """Options that may change when a study is continued; the others decide what was computed."""
 
@@ -127,6 +128,8 @@ class SearchOptions:
     tensorboard: bool = True
     mlflow: str | None = None
     """Of a tracking server; None: the study is sent to none."""
+    wandb: str | None = None
+    """'offline': runs of Weights & Biases are written into the study's folder."""
 
     def __post_init__(self) -> None:
         self._check_counts()

@@ -32,3 +32,9 @@ def add_run_options(parser: argparse.ArgumentParser, default: SearchOptions) -> 
         help="send the study to an MLflow server too, as http://127.0.0.1:5000: a parent run, a child run per trial, the report "
         "and the models; needs the extra [mlflow] (docs/trackers.md)",
     )
+    group.add_argument(
+        "--wandb",
+        choices=("offline",),
+        help="write a run of Weights & Biases per trial into the study's folder; nothing is sent, and no account is needed; "
+        "needs the extra [wandb] (docs/trackers.md)",
+    )
