@@ -88,8 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
             fill = f"the column {given.label}" if new.subjects else f"the columns subject and {given.label}"
             found = f"{new.subjects} subjects, " if new.subjects else ""
             console.say(f"written: {new.path} ({found}{new.videos} videos); fill in {fill}")
-            label = shlex.quote(given.label)
-            console.say(f"next: python -m platform.cohort check {shlex.quote(str(new.path))} --label {label}")
+            console.say(next_line("cohort", "check", new.path, "--label", given.label))
             return 0
         from trainables.simulation.cohort import simulate_cohort
 
