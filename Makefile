@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install demo example test lint docs wheel faults cluster-test slurm-test mlflow-test fresh-test bench
+.PHONY: help install demo example test lint docs wheel faults cluster-test slurm-test mlflow-test wandb-test fresh-test bench
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
 	@echo "make example the same, and its page as reports/example.html"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench  measure everything for an hour or more, and write benchmarks/RESULTS.md"
 	@echo "make cluster-test  cluster.yaml on simulated hosts, which are lost in mid-search; as root"
 	@echo "make mlflow-test   --mlflow against a real MLflow server, in an environment of its own"
+	@echo "make wandb-test    --wandb offline with the client of Weights & Biases, in an environment of its own"
 	@echo "make slurm-test    slurm/search.sbatch on a real SLURM with two simulated nodes; as root"
 	@echo "make fresh-test    installation and a search on a Debian with Python and make alone; as root"
 
@@ -54,7 +55,7 @@ wheel: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow tests/test_wheel.py
 
 test: lint docs
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 15 $(TESTS)
 
 faults: $(INSTALLED)
 	$(BIN)/python -m pytest -m faults
@@ -74,6 +75,11 @@ fresh-test:
 mlflow-test: $(INSTALLED)
 	test -x .venv-mlflow/bin/mlflow || { $(PYTHON) -m venv .venv-mlflow && .venv-mlflow/bin/python -m pip install --quiet 'mlflow==3.17.2'; }
 	STRIDEFOLD_MLFLOW_SERVER=$(CURDIR)/.venv-mlflow/bin/mlflow $(BIN)/python -m pytest tests/platform/test_mlflow_runs.py
+
+# The client in a folder of its own, which the tests' Python also looks into.
+wandb-test: $(INSTALLED)
+	test -d .venv-wandb/wandb || $(PIP) --no-deps --target .venv-wandb wandb xxhash
+	PYTHONPATH=.venv-wandb $(BIN)/python -m pytest tests/platform/test_wandb_runs.py
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/table.py

@@ -26,6 +26,7 @@ from platform.splits import check_near_duplicates
 from platform.study import Study, lock, open_study
 from platform.study_parts import permuted
 from platform.study_strips import check_strips, study_strips
+from platform.wandb_runs import kept_as_runs
 
 from reports.documents.kept_drawings import KeptDrawings
 from reports.documents.page import write_report
@@ -55,7 +56,7 @@ def search(options: SearchOptions, console: Console) -> Path:
             open_nested(study, options)  # a cohort that is too small for it is told before Ray starts
         announce(study, options, console)
         write_config(study.folder, options, options.reference())
-        with mirrored(options.mlflow, study.folder, console):
+        with mirrored(options.mlflow, study.folder, console), kept_as_runs(options.wandb, study.folder, console):
             with ray_session(options, partial(_memory_of_worker, options, backbone)) as machines:
                 if machines.note:
                     console.say(machines.note)

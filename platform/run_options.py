@@ -37,6 +37,14 @@ class RunOptions:
         "and the models; needs the extra [mlflow] (docs/trackers.md)",
     )
     """Of a tracking server; None: the study is sent to none."""
+    wandb: str | None = option(
+        group="run",
+        choices=("offline",),
+        when_continued="free",
+        help="write a run of Weights & Biases per trial into the study's folder; nothing is sent, and no account is needed; "
+        "needs the extra [wandb] (docs/trackers.md)",
+    )
+    """'offline': runs of Weights & Biases are written into the study's folder."""
 
 
 def add_config_option(group: argparse._ArgumentGroup) -> None:

@@ -60,8 +60,8 @@ if [ "$steps" = readme ]; then
   within user 'cd ~/stridefold && make --no-print-directory demo && test -s studies/simulated-diagnosis/report.html'
   echo "make demo: $(seconds)"
   started=$(date +%s)
-  within user "cd ~/stridefold && PYTEST_ADDOPTS='$tests' make --no-print-directory test"
-  echo "make test, of the tests only $tests: $(seconds)"
+  within user "cd ~/stridefold && make --no-print-directory test TESTS='$tests'"
+  echo "make test TESTS='$tests': $(seconds)"
 else
   within root 'TORCH_INDEX= sh /home/user/stridefold/containers/install.sh cpu && du -sh /opt/stridefold'
   echo "containers/install.sh cpu: $(seconds)"

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 from platform.cohort import main
+from platform.next_step import next_line
 
 import polars as pl
 import pytest
@@ -97,7 +98,7 @@ def test_from_a_folder_to_a_checked_cohort(folder: Path, capsys: pytest.CaptureF
     assert main(["new", str(folder)]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0] == f"written: {folder / 'cohort.csv'} (4 subjects, 8 videos); fill in the column diagnosis"
-    assert out[1] == f"next: python -m platform.cohort check {folder / 'cohort.csv'} --label diagnosis"
+    assert out[1] == next_line("cohort", "check", folder / "cohort.csv", "--label", "diagnosis")
     check = ["check", str(folder / "cohort.csv"), "--label", "diagnosis", "--folds", "2"]
     assert main(check) == 1
     assert "diagnosis" in capsys.readouterr().err
