@@ -1,6 +1,7 @@
 """Measures what class descriptions are worth: the reader's skill, where queries look, and what controls say.
 
     python -m experiments.descriptions
+    python -m experiments.descriptions --seed 21        another simulated cohort
     python -m experiments.descriptions --set walkers/cohort.csv impaired step_length step_time
     python -m experiments.descriptions --run 0 1      two folds now; the same command with others goes on
 
@@ -170,8 +171,9 @@ def _opened(options: argparse.Namespace) -> tuple[Cohort, FrozenFeatures, Path]:
         path, label, *named = options.set
         manifest, task = Path(path), None
     else:
-        name = f"simulated-{options.subjects}-subjects-seed-0-version-{VERSION}"
-        manifest, task = simulate_cohort(options.cache / name, subjects=options.subjects), load_task(options.task)
+        name = f"simulated-{options.subjects}-subjects-seed-{options.seed}-version-{VERSION}"
+        manifest = simulate_cohort(options.cache / name, subjects=options.subjects, seed=options.seed)
+        task = load_task(options.task)
         label, named = task.label, []
     cohort, task = read_manifest(
         manifest, task=task, label=label, parameters=load_parameters(), folds=2, named=tuple(named)
@@ -189,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--set", nargs="+", metavar="WORD", help="COHORT LABEL [gait parameters, as --parameter ...]")
     parser.add_argument("--subjects", type=int, default=24, help="of the simulated cohort (default: 24)")
+    parser.add_argument("--seed", type=int, default=0, help="of the simulated cohort (default: 0)")
     parser.add_argument("--task", default="diagnosis", help="of the simulated cohort (default: diagnosis)")
     parser.add_argument("--folds", type=int, default=4, help="subject-wise folds (default: 4)")
     parser.add_argument(

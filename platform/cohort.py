@@ -1,4 +1,4 @@
-"""`python -m platform.cohort`: simulate a cohort, check one, follow and measure its walkers, without training anything."""
+"""`python -m platform.cohort`: begin, simulate or check a cohort, follow and measure its walkers, without training anything."""
 
 import argparse
 import shlex
@@ -13,9 +13,19 @@ def parser() -> argparse.ArgumentParser:
     """Returns the parser of this command."""
     made = argparse.ArgumentParser(
         prog="python -m platform.cohort",
-        description="Simulate a cohort, check a manifest, or follow and measure its walkers.",
+        description="Begin a manifest, simulate a cohort, check a manifest, or follow and measure its walkers.",
     )
     commands = made.add_subparsers(dest="command", required=True)
+    new = commands.add_parser("new", help="write a manifest with a row for each video of a folder, to be filled in")
+    new.add_argument("folder", type=home_path, help="folder of the videos, at any depth")
+    new.add_argument("--label", default="diagnosis", metavar="COLUMN", help="the label's column (default: diagnosis)")
+    new.add_argument(
+        "--subject",
+        metavar="PATTERN",
+        help="regular expression that finds the subject in a video's path, as '(P[0-9]+)' (default: the first folder inside "
+        "FOLDER where every video lies in one, else left empty)",
+    )
+    new.add_argument("--out", type=home_path, metavar="FILE", help="new manifest, .csv (default: FOLDER/cohort.csv)")
     simulate = commands.add_parser("simulate", help="write simulated walkers as videos with a manifest")
     simulate.add_argument("folder", type=home_path, help="new folder")
     simulate.add_argument("--subjects", type=int, default=24, help="subjects (default 24)")
@@ -66,6 +76,16 @@ def main(arguments: list[str] | None = None) -> int:
             return measure(parse_search(["--cohort", given.manifest, *rest]), out, Console())
         if rest:
             parser().error(f"unrecognized arguments: {' '.join(rest)}")
+        if given.command == "new":
+            from trainables.cohort.new_manifest import write_manifest
+
+            new = write_manifest(given.folder, given.label, subject=given.subject, out=given.out)
+            fill = f"the column {given.label}" if new.subjects else f"the columns subject and {given.label}"
+            found = f"{new.subjects} subjects, " if new.subjects else ""
+            console.say(f"written: {new.path} ({found}{new.videos} videos); fill in {fill}")
+            label = shlex.quote(given.label)
+            console.say(f"next: python -m platform.cohort check {shlex.quote(str(new.path))} --label {label}")
+            return 0
         from trainables.simulation.cohort import simulate_cohort
 
         manifest = simulate_cohort(

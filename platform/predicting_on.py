@@ -11,7 +11,7 @@ from trainables.inference.ensemble import Ensemble
 from trainables.study.files import read_json
 from trainables.study.vocabulary import LEVELS
 
-PART = 8
+VIDEOS_PER_WRITE = 8
 """Videos between two writings of the file."""
 LISTS = ("in_study", "unlike_training", *(f"{level}s" for level in LEVELS))
 """What of a document grows with its videos."""
@@ -43,7 +43,7 @@ def remaining(videos: pl.DataFrame, document: dict[str, Any] | None) -> pl.DataF
 
 def parts(videos: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Yields a few videos at a time."""
-    return videos.iter_slices(PART)
+    return videos.iter_slices(VIDEOS_PER_WRITE)
 
 
 def merged(before: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:

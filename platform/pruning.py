@@ -41,10 +41,10 @@ VALUES = "running_values"
 """Attribute of a trial: the study's metric over the first folds, by how many folds they are."""
 DECIMALS = 4
 """Of a probability. What two machines compute differently in the last digits is then no difference."""
-EXACT = 50
+EXACT_TEST_MAX_SUBJECTS = 50
 """Subjects up to which the test's distribution is exact, as scipy has it; above, a normal one."""
-ENOUGH = 10
-"""One complete trial in so many: TPE learns what is good from the best tenth of complete and pruned trials."""
+MIN_COMPLETE_ONE_IN = 10
+"""One complete trial in ten: TPE learns what is good from the best tenth of complete and pruned trials."""
 
 
 def subject_scores(predictions: pl.DataFrame) -> dict[str, float]:
@@ -153,7 +153,7 @@ def _p_worse(differences: np.ndarray) -> float:
     """
     unequal = differences[differences != 0]
     # scipy's own choice permutes signs where two differences are alike: 1.8 s at 13 subjects, for nearly the same p.
-    method = "exact" if len(unequal) <= EXACT else "asymptotic"
+    method = "exact" if len(unequal) <= EXACT_TEST_MAX_SUBJECTS else "asymptotic"
     return float(wilcoxon(unequal, alternative="less", method=method).pvalue)
 
 
@@ -166,7 +166,7 @@ def _enough_complete(study: optuna.Study) -> bool:
     states = [t.state for t in study.get_trials(deepcopy=False)]
     complete = states.count(TrialState.COMPLETE)
     others = states.count(TrialState.PRUNED) + states.count(TrialState.RUNNING)
-    return ENOUGH * complete >= complete + others
+    return MIN_COMPLETE_ONE_IN * complete >= complete + others
 
 
 def _best(study: optuna.Study, scores: Mapping[str, float], folds: int) -> FrozenTrial | None:

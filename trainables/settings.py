@@ -267,7 +267,7 @@ class OptimizerConfig:
     gradient_checkpointing: bool = False
     """Recompute the frozen layers in the backward pass: less memory, more time."""
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    """Number format of the products. auto: bf16 on a GPU that computes it, else float32. A machine without bf16 emulates it, slowly."""
+    """Precision of matrix products (autocast). auto: bf16 on a GPU that computes it, else float32. A machine without bf16 emulates it, slowly."""
     gpu_step: Literal["eager", "graph", "compiled"] = "graph"
     """How a GPU takes a step. eager: kernel by kernel. graph: replayed from a CUDA graph of the same kernels. compiled: from a graph of
     kernels that torch.compile has fused, which takes half a minute once in each process. A CPU is always eager."""

@@ -238,7 +238,7 @@ def _each_class(found: Results) -> str:
         (inert(c.label), c.units, _share(c.recall), " to ".join(map(_share, c.recall_interval or (None, None))), _share(c.precision))
         for c in found.classes
     ]  # fmt: skip
-    return _table(("Class", "Subjects", "Found", "95 % interval", "Right when named"), rows)
+    return _table(("Class", "Subjects", "Recall", "95 % interval", "Precision"), rows)
 
 
 def _share(value: float | None) -> str:

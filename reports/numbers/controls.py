@@ -24,7 +24,7 @@ FALL = 0.98
 """A loss that ends above this share of where it began has not fallen: less is within the noise of the windows drawn."""
 LEARNED = 0.5
 """A loss below this share of a guess's has little left to fall, as when the read-out starts from its closed form."""
-PART = 0.2
+ENDS_SHARE = 0.2
 """Of the steps, over which the loss is averaged at the beginning and at the end of training."""
 
 
@@ -155,8 +155,8 @@ def _ends(result: FoldResult) -> tuple[float, float] | None:
         return (epochs[0], epochs[-1]) if len(epochs) > 1 else None
     losses, steps = (np.array([point[name] for point in result.curve]) for name in ("video", "step"))
     begins = np.concatenate([[0], steps[:-1]])
-    early = steps <= max(PART * steps[-1], steps[0])
-    late = begins >= min((1 - PART) * steps[-1], begins[-1])
+    early = steps <= max(ENDS_SHARE * steps[-1], steps[0])
+    late = begins >= min((1 - ENDS_SHARE) * steps[-1], begins[-1])
     first, last = (float(np.average(losses[part], weights=(steps - begins)[part])) for part in (early, late))
     return first, last
 

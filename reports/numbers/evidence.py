@@ -87,7 +87,7 @@ class ClassEvidence:
     separation: float
     controls: tuple[ControlRow, ...]
     differences: tuple[Difference, ...]
-    """The largest departure first; parameters with skill and separation in at least half of the folds."""
+    """The largest departure, times the reader's skill, first; parameters with skill and separation in at least half of the folds."""
     sentence: str
     """The first differences in words; '' without any."""
 
@@ -222,7 +222,7 @@ def _differences(told: Sequence[ClassDescription]) -> tuple[Difference, ...]:
         for name, values in separating.items()
         if 2 * len(values) >= len(told)
     ]
-    return tuple(sorted(rows, key=lambda d: -abs(d.departure)))
+    return tuple(sorted(rows, key=lambda d: -_mean(v.weight for v in separating[d.parameter])))
 
 
 def _control(name: str, told: Sequence[tuple[int, ClassDescription]]) -> ControlRow:

@@ -24,6 +24,7 @@ from trainables.study.descriptions import (
     ClassDescription,
     ClassValue,
     Control,
+    ParameterSkill,
     class_range,
     group_median,
     inside_ranges,
@@ -56,7 +57,8 @@ class Queries:
 
     def weights(self, units: SubjectRecords, label: int) -> np.ndarray:
         """Returns the attention of a class's query over the units of all classes, [U]."""
-        return units.attention(self.classes[label], self.keys[:, min(label, self.keys.shape[1] - 1)])
+        heads = self.keys.expand(-1, len(self.classes), -1)
+        return units.attention(torch.einsum("uco,co->uc", heads, self.classes), label)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +177,7 @@ class ClassWriter:
             deviation=float(self.ground.deviation[parameter]),
             inside=bool(inside),
             others=float(others),
+            skill=next((_mixed(s) for s in self.reader.skills if s.parameter == about.name), 0.0),
         )
 
     def _own_share(self, label: int, weights: np.ndarray) -> float:
@@ -208,6 +211,11 @@ def class_weights(
 def sentence(values: tuple[DecodedValue, ...]) -> str:
     """Returns 'walking speed is 0.84 leg/s, cadence is 92.9 steps/min'."""
     return ", ".join(f"{v.parameter} is {_three_digits(v.value)}{' ' + v.unit if v.unit else ''}" for v in values)
+
+
+def _mixed(skill: ParameterSkill) -> float:
+    """Returns the skill on mixes, as descriptions are; on single records where it was not measured on mixes."""
+    return skill.skill if skill.mixed is None else skill.mixed
 
 
 def _three_digits(value: float) -> str:

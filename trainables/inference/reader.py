@@ -25,12 +25,12 @@ from trainables.training.job import FoldJob
 
 PARTS = 4
 """Parts of the training subjects, each held out once when the penalty is chosen; the words are validated on the first."""
-MIXES = 64
+MIXES = 256
 """Random mixes of a part's subjects on which a head is judged."""
 CHECK_EVERY, PATIENCE = 25, 2
 """Steps between two looks at the held-out loss, and looks without a better one after which training ends."""
 NAMED_RECORDS = 96
-SYNTHETIC_RECORDS, GRID_STEP = 4096, 5
+SYNTHETIC_RECORDS, GRID_STEP = 16384, 5
 """Records of nobody, and the bins between two of their values."""
 
 

@@ -1,4 +1,4 @@
-"""A fold's numerical records averaged per subject, and the attention of a class query over them.
+"""A fold's numerical records averaged per subject, and the weights that a class's query gives them.
 
 Letters: U units (a subject with the videos of one class), D joint width, P parameters, O head width, C classes.
 """
@@ -15,7 +15,7 @@ from trainables.model.scaling import from_bin
 from trainables.study.descriptions import LEAST_SUBJECTS
 
 SHARPNESS = 100.0
-"""Of the attention of a class query, as published."""
+"""Inverse temperature of the queries, as published."""
 MOST_RECORDS = 8192
 """Records of all subjects together that keys and the number head are computed from; each subject has its part of them."""
 
@@ -70,10 +70,18 @@ class SubjectRecords:
         ]
         return torch.nn.functional.normalize(torch.stack(means), dim=-1).cpu().double()
 
-    def attention(self, query: Tensor, keys: Tensor) -> np.ndarray:
-        """Returns the capped weights of a query [O] over units with keys [U, O]: [U], summing to 1."""
-        weights = (SHARPNESS * keys @ query.cpu().double()).softmax(0).numpy()
-        return capped(weights, self.subjects, 1 / LEAST_SUBJECTS)
+    def attention(self, cosines: Tensor, label: int) -> np.ndarray:
+        """Returns the capped weights of a class over the units of all classes, [U], summing to 1.
+
+        A unit's weight is the probability of the class given its records, by the queries of all classes, and then all
+        weights are divided by their sum. A softmax over the units, as published, rests on fewer subjects.
+
+        Args:
+            cosines: of every unit's key and every class's query, [U, C].
+            label: of the class.
+        """
+        weights = (SHARPNESS * cosines).softmax(1)[:, label].numpy()
+        return capped(weights / weights.sum(), self.subjects, 1 / LEAST_SUBJECTS)
 
     def uniform(self, label: int) -> np.ndarray:
         """Returns weights with which every subject of a class counts the same, [U]: the class's centroid."""

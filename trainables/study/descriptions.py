@@ -67,11 +67,18 @@ class ClassValue:
     """Whether the value lies in the class's own range (5 to 95 % of its training subjects)."""
     others: float
     """Share of the other classes whose range holds it too."""
+    skill: float = 1.0
+    """Of the reader in mixes of held-out training subjects; studies of older versions have 1."""
 
     @property
     def departure(self) -> float:
         """Returns how far the value is from the pooled median, in standard deviations."""
         return (self.value - self.pooled) / self.deviation if self.deviation > 0 else 0.0
+
+    @property
+    def weight(self) -> float:
+        """Returns the departure's size times the skill: what is read badly does not lead."""
+        return abs(self.departure) * max(self.skill, 0.0)
 
     @property
     def separates(self) -> bool:
@@ -132,8 +139,8 @@ class ClassDescription:
         return not self.refusal and self.attention is not None and self.attention.own > self.attention.chance
 
     def differences(self) -> tuple[ClassValue, ...]:
-        """Returns the separating parameters, the largest departure from the pooled median first."""
-        return tuple(sorted((v for v in self.values if v.separates), key=lambda v: -abs(v.departure)))
+        """Returns the separating parameters, the largest departure from the pooled median, times the reader's skill, first."""
+        return tuple(sorted((v for v in self.values if v.separates), key=lambda v: -v.weight))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

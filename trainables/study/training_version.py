@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-TRAINING_VERSION = 4
+TRAINING_VERSION = 5
 """Raise it by one in the same commit as any change after which the same configuration, data and seed give another result:
 model, losses, optimizer, windows, preprocessing, numerical memory, decoding of words, the meaning or default of a setting,
 or how often and in which order random numbers are drawn. Float error is not another result, and neither is speed, a new

@@ -13,7 +13,7 @@ INVERSE_PENALTIES = tuple(10.0**power for power in range(-4, 3))
 """Values of C that are tried: the smaller, the stronger the penalty. Untuned it is 1."""
 UNTUNED = 1.0
 MOST_FOLDS = 5
-FLOOR = 1e-12
+LEAST_PROBABILITY = 1e-12
 """Probability that a class counts as having which the inner training side lacks, and under which no logarithm is taken."""
 
 
@@ -75,6 +75,6 @@ def _held_out_loss(
         columns = {label: index for index, label in enumerate(model[-1].classes_)}
         probabilities = model.predict_proba(features[test])
         for row, label in zip(probabilities, labels[test], strict=True):
-            total -= float(np.log(max(row[columns[label]] if label in columns else 0.0, FLOOR)))
+            total -= float(np.log(max(row[columns[label]] if label in columns else 0.0, LEAST_PROBABILITY)))
             count += 1
     return total / count
