@@ -21,6 +21,9 @@ LEG = 0.53
 """Leg length to body height (Winter, Biomechanics and Motor Control of Human Movement, fig. 4.1)."""
 STEP_SECONDS = (0.3, 1.6)
 """Duration of a step: 200 to 37 steps/min."""
+LONGEST_SURE = 0.9
+"""Seconds of a step beyond which it may be a stride, where the walker does not go across the picture: seen obliquely, the two steps
+of a stride differ more than two strides do, and nothing in the spread tells a stride from a slow step."""
 FEWEST_STEPS = 4
 REGULAR = 0.5
 """Autocorrelation of the legs' spread one step later, from which there are steps; 4 s of noise reach it once in twenty times."""
@@ -66,7 +69,15 @@ def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
     stepping = [found for span in passes if (found := _steps(silhouette.spread[slice(*span)])) is not None]
     intervals = np.concatenate([found.intervals for found in stepping]) if stepping else np.empty(0)
     steps = sum(found.steps for found in stepping)
-    if steps >= FEWEST_STEPS:
+    speed = _speed(silhouette, passes)
+    longest = max((found.period for found in stepping), default=0.0)
+    if speed is None and longest > LONGEST_SURE:
+        reason = (
+            f"what repeats after {longest:.1f} s may be a step or a stride, which cannot be told apart where the walker does not go "
+            "across the picture"
+        )
+        missing |= dict.fromkeys(("video_cadence", "video_step_time", VARIABILITY), reason)
+    elif steps >= FEWEST_STEPS:
         step_time = float(intervals.mean())
         values |= {"video_cadence": 60 / step_time, "video_step_time": step_time}
         regular = float(np.average([f.regularity for f in stepping], weights=[f.steps for f in stepping]))
@@ -78,7 +89,6 @@ def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
     else:
         reason = f"{steps} steps could be counted, {FEWEST_STEPS} are needed"
         missing |= dict.fromkeys(("video_cadence", "video_step_time", "video_step_length", VARIABILITY), reason)
-    speed = _speed(silhouette, passes)
     if speed is None:
         reason = "the walker does not go across the picture"
         missing |= dict.fromkeys(("video_step_length", "video_walking_speed"), reason)
@@ -98,6 +108,8 @@ class _Stepping:
     """Seconds from one time at which the legs pass each other to the next."""
     steps: int
     regularity: float
+    period: float
+    """Seconds after which the spread is alike."""
 
     @property
     def intervals(self) -> Floats:
@@ -119,7 +131,7 @@ def _steps(spread: Floats) -> _Stepping | None:
     apart, passing = (_between(times, period) for times in events)
     if not len(apart) + len(passing):
         return None
-    return _Stepping(apart=apart, passing=passing, steps=len(events[0]), regularity=regularity)
+    return _Stepping(apart=apart, passing=passing, steps=len(events[0]), regularity=regularity, period=period / RATE)
 
 
 def _between(times: Floats, period: float) -> Floats:

@@ -63,6 +63,17 @@ def test_what_cannot_be_measured_is_missing_with_its_reason(silhouette, reason):
     assert "video_step_length" in found.missing
 
 
+@pytest.mark.parametrize("cadence", [85, 100, 120])
+def test_a_stride_is_not_taken_for_a_step(cadence):
+    """Seen obliquely, in a picture that moves along, the two steps of a stride differ; the cell is empty and not half the cadence."""
+    at = np.arange(180) / 30
+    stride = np.pi * at * cadence / 60
+    spread = 12 + 8 * np.cos(stride) + 2 * np.abs(np.sin(stride))
+    found = measure(Silhouette(spread=spread, trunk=np.full(180, 50.0), height=np.full(180, TALL)), [(0, 180)])
+    assert "a step or a stride" in found.missing["video_cadence"]
+    assert not found.values
+
+
 def test_noise_is_rarely_taken_for_steps():
     """Where the legs' spread is nothing but noise, a cadence is found in less than a tenth of 4-second videos."""
     found = [measure(walk(0, 0.4, noise=3, seed=seed), [(0, 120)]).values for seed in range(200)]
