@@ -2,6 +2,7 @@
 
     python -m experiments.inference                          300 studies a cell, about five minutes on one core
     python -m experiments.inference --studies 50 --subjects 24
+    python -m experiments.inference --only answers           the further numbers, on simulated answers
 
 A study is a synthetic cohort (three classes, two videos a subject, features with a subject's own deviation), searched
 by nested cross-validation of 3 x 3 of the project's own folds; what is trained is a discriminant analysis with chosen
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from experiments.simulated_answers import answers_table
 from reports.numbers.comparisons import Comparison, compare, paired_difference
 from reports.numbers.null import above_chance, permutation_null
 from reports.numbers.statistics import Score, confusion, level_scores, metric_values, subject_matrices
@@ -305,17 +307,28 @@ def _mean(values: Any) -> float:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints one Markdown table."""
+    """Prints two Markdown tables."""
     parser = argparse.ArgumentParser(
         description="Prints coverage, type I error and what the page says, on studies of known truth."
     )
     parser.add_argument("--studies", type=int, default=300, help="synthetic studies per cell (300)")
     parser.add_argument("--subjects", type=int, nargs="+", default=(24, 60), help="of a cohort (24 60)")
     parser.add_argument("--null-every", type=int, default=4, help="permuted searches for one study in this many (4)")
+    parser.add_argument("--only", choices=("studies", "answers"), help="one of the two tables (default: both)")
     given = parser.parse_args(arguments)
     if given.studies < 2 or min(given.subjects) < 12 or given.null_every < 1:
         parser.error("--studies must be at least 2, --subjects at least 12 and --null-every at least 1")
     started = time.monotonic()
+    if given.only != "studies":
+        print(answers_table(given.studies, tuple(given.subjects)), end="\n\n")
+    if given.only != "answers":
+        _print_studies(given)
+    print(f"\n{time.monotonic() - started:.0f} seconds.")
+    return 0
+
+
+def _print_studies(given: argparse.Namespace) -> None:
+    """Prints the table of studies in which models are trained."""
     table: dict[str, list[str]] = {}
     cells = [(n, signal) for n in given.subjects for signal in (0.0, SIGNAL)]
     for subjects, signal in cells:
@@ -330,8 +343,6 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"| what | wanted | {heads} |\n|{'---|' * (2 + len(cells))}")
     for what, (wanted, *shares) in table.items():
         print(f"| {what} | {wanted} | {' | '.join(shares)} |")
-    print(f"\n{time.monotonic() - started:.0f} seconds.")
-    return 0
 
 
 if __name__ == "__main__":

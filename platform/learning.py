@@ -18,11 +18,17 @@ from trainables.study.records import Cohort, Fold, Splits
 def run_learning_curve(study: Study, chosen: TrialRecord, session: Session) -> LearningRecord:
     """Trains the chosen configuration on each share of the training subjects; finished folds are not run again.
 
-    A share on which a fold cannot be trained has no point, and the record says why: the search is done by then.
+    A share on which a fold cannot be trained has no point, and the record says why: the search is done by then. Nor has
+    one whose subjects are those of a larger share, as in a very small cohort: it would be counted twice.
     """
     points: list[LearningPoint] = []
-    problems: list[str] = []
-    for share in SHARES:
+    same = repeated_shares(study.cohort, study.splits, session.options.seed_of_splits)
+    problems = [
+        f"{share} % of the training subjects: these are the subjects of {other} %" for share, other in same.items()
+    ]
+    for problem in problems:
+        session.console.say(f"learning curve: {problem}")
+    for share in (s for s in SHARES if s not in same):
         found = _run_share(study, chosen, share, session)
         if isinstance(found, str):
             problems.append(f"{share} % of the training subjects: {found}")
@@ -61,6 +67,25 @@ def subset(cohort: Cohort, fold: Fold, share: int, seed: int) -> Fold:
         count = max(1, (share * len(subjects) + 50) // 100)
         kept |= {subjects[i] for i in order[:count]}
     return dataclasses.replace(fold, train=tuple(s for s in fold.train if s in kept))
+
+
+def repeated_shares(cohort: Cohort, splits: Splits, seed: int) -> dict[int, int]:
+    """Returns the shares that have the very subjects of a larger one in every fold, with that larger share.
+
+    Args:
+        cohort: Of the study.
+        splits: Its folds.
+        seed: As in `subset`.
+    """
+    found: dict[int, int] = {}
+    larger, kept = ALL, [fold.train for fold in splits.folds]
+    for share in sorted(SHARES, reverse=True):
+        own = [subset(cohort, fold, share, seed).train for fold in splits.folds]
+        if own == kept:
+            found[share] = larger
+        else:
+            larger, kept = share, own
+    return dict(sorted(found.items()))
 
 
 def share_study(study: Study, fold: Fold, share: int, seed: int) -> Study:

@@ -1,11 +1,8 @@
 """A second cohort, scored by a model that was trained on another: nothing fitted, nobody of the training, every number with its interval."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from platform.evaluate import main
 from platform.export import main as export
@@ -183,33 +180,6 @@ def test_a_class_that_nobody_has(study: Study, place: Path, tmp_path: Path, caps
     after = next_line("export", study.folder, f"{study.folder.name}-model")
     assert capsys.readouterr().out.splitlines()[-1] == after
     assert set(pl.read_parquet(tmp_path / "e" / "predictions.parquet")["true"]) == {1}
-
-
-def test_from_the_exported_folder_on_a_machine_without_the_study(study: Study, place: Path, tmp_path: Path) -> None:
-    """In a clean folder, with another home, an exported model gives the study's numbers; only the overlap was not checked."""
-    assert run(place, tmp_path / "ours", study.folder) == 0
-    clean = tmp_path / "clean"
-    clean.mkdir()
-    assert export([str(study.folder), str(clean / "model")]) == 0
-    shutil.copytree(place / "second", clean / "second")
-    shutil.copytree(place / "clip", clean / "backbone")
-    hidden = place.with_name("hidden")
-    place.rename(hidden)  # the first cohort, its frames and its study are gone
-    try:
-        command = [sys.executable, "-m", "platform.evaluate", "model", "--cohort", "second/other.csv", "--label", "group",
-                   "--task", "second/groups.toml", "--backbone", "backbone", "--out", "out"]  # fmt: skip
-        environment = os.environ | {"HOME": str(clean), "PYTHONPATH": str(Path(__file__).parents[2])}
-        done = subprocess.run(command, cwd=clean, env=environment, capture_output=True, text=True)
-    finally:
-        hidden.rename(place)
-    assert done.returncode == 0, done.stderr
-    assert "was not checked" in done.stdout
-    assert done.stdout.splitlines()[-1].endswith(" -m platform.predict model VIDEO ...")
-    ours, theirs = (json.loads((p / "results.json").read_text()) for p in (tmp_path / "ours", clean / "out"))
-    assert ours["confusion"] == theirs["confusion"]
-    assert ours["drop"] == theirs["drop"]
-    a, b = (pl.read_parquet(p / "predictions.parquet") for p in (tmp_path / "ours", clean / "out"))
-    assert np.allclose(a["probabilities"].to_list(), b["probabilities"].to_list(), atol=1e-6)
 
 
 def test_the_study_of_an_exported_model_checks_the_overlap(study: Study, place: Path, tmp_path: Path, capsys) -> None:

@@ -1,6 +1,6 @@
 """Shares of the training subjects: stratified, nested, and never a held-out subject among them."""
 
-from platform.learning import share_study, subset
+from platform.learning import repeated_shares, share_study, subset
 from platform.splits import check_ledger, make_splits
 
 import polars as pl
@@ -50,6 +50,13 @@ def test_shares_are_nested_and_keep_every_class(sizes: list[int], seed: int) -> 
                 assert abs(count - share / 100 * len(everyone)) <= 0.61
             before = kept
         assert subset(cohort, fold, 100, seed) == fold
+
+
+def test_shares_with_the_same_subjects_are_counted_once() -> None:
+    """With two training subjects of a class 80 % are all of them, and 40 % and 60 % are the same one; with twenty none is."""
+    small, large = cohort_of([3, 3]), cohort_of([30, 30])
+    assert repeated_shares(small, make_splits(small, folds=3, seed=0), 0) == {40: 60, 80: 100}
+    assert repeated_shares(large, make_splits(large, folds=3, seed=0), 0) == {}
 
 
 def test_folds_and_seeds_draw_other_subjects() -> None:

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from experiments.inference import NEW_PEOPLE, Discriminant, draw_people, main, nested, rows
+from experiments.simulated_answers import Answers
 from reports.numbers.statistics import Score
 
 
@@ -56,10 +57,23 @@ def test_coverage_is_the_share_of_intervals_that_hold_the_truth():
 
 def test_the_command_prints_its_table(capsys):
     """Two studies a cell give every row for every cell, and a wrong number is a sentence."""
-    assert main(["--studies", "2", "--subjects", "24"]) == 0
+    assert main(["--studies", "2", "--subjects", "24", "--only", "studies"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("\n| ") == 18
     assert "| what | wanted | 24, no signal | 24, signal |" in printed
     with pytest.raises(SystemExit):
         main(["--studies", "1"])
     assert "--studies must be at least 2" in capsys.readouterr().err
+
+
+def test_the_table_of_simulated_answers(capsys):
+    """Every row has a share for each cell; with a signal, answers rank people better than without."""
+    assert main(["--studies", "2", "--subjects", "24", "--only", "answers"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(lines) == 17
+    assert all(line.count("|") == 5 for line in lines)
+    assert all(0 <= float(cell) <= 100 for line in lines[1:] for cell in line.split("|")[3:5])
+    one, other = (Answers.drawn(np.random.default_rng(3), 600, signal) for signal in (0.0, 1.5))
+    right = [float((a.whole().argmax(1) == a.true).mean()) for a in (one, other)]
+    assert right[0] == pytest.approx(1 / 3, abs=0.06)
+    assert right[1] > 0.6
