@@ -241,7 +241,7 @@ def test_words_of_few_people_stay_in_the_house(study: Study, place: Path, tmp_pa
     assert "Decoded, fold" not in (tmp_path / "model" / "README.md").read_text()
     where = ("--backbone", str(place / "clip"), "--cache", str(tmp_path / "cache"))
     capsys.readouterr()
-    assert predict([str(tmp_path / "model"), str(place / "new.mp4"), *where]) == 0
+    assert predict([str(tmp_path / "model"), str(place / "new.mp4"), "--out", str(tmp_path / "p.json"), *where]) == 0
     assert "too few people of this class were measured for its words to be given away" in capsys.readouterr().out
 
 

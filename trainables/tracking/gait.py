@@ -24,6 +24,9 @@ STEP_SECONDS = (0.3, 1.6)
 LONGEST_SURE = 0.9
 """Seconds of a step beyond which it may be a stride, where the walker does not go across the picture: seen obliquely, the two steps
 of a stride differ more than two strides do, and nothing in the spread tells a stride from a slow step."""
+WALK_RATIO = 0.015
+"""Step length to cadence, in leg lengths per step/min, above which a stride was taken for a step: people keep about 0.007 at all speeds,
+patients with short steps less (Sekiya and Nagasaki, Gait and Posture 7, 1998: 0.006 to 0.007 m), and one step for two gives four times as much."""
 FEWEST_STEPS = 4
 REGULAR = 0.5
 """Autocorrelation of the legs' spread one step later, from which there are steps; 4 s of noise reach it once in twenty times."""
@@ -79,10 +82,14 @@ def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
         missing |= dict.fromkeys(("video_cadence", "video_step_time", VARIABILITY), reason)
     elif steps >= FEWEST_STEPS:
         step_time = float(intervals.mean())
+        strides = speed is not None and speed[0] * step_time**2 / 60 > WALK_RATIO
+        step_time /= 2 if strides else 1
         values |= {"video_cadence": 60 / step_time, "video_step_time": step_time}
         regular = float(np.average([f.regularity for f in stepping], weights=[f.steps for f in stepping]))
         quality |= dict.fromkeys(values, regular)
-        if (varied := _deviation(stepping)) is None:
+        if strides:
+            missing[VARIABILITY] = "only strides could be timed: the two steps of a stride look different"
+        elif (varied := _deviation(stepping)) is None:
             missing[VARIABILITY] = f"{len(intervals)} intervals could be timed, {LEAST_VARIED} are needed"
         else:
             values[VARIABILITY], quality[VARIABILITY] = varied, regular

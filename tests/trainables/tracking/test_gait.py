@@ -1,5 +1,6 @@
 """Gait parameters from a silhouette: counted and timed steps, speed, and what cannot be had."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,18 @@ def test_a_stride_is_not_taken_for_a_step(cadence):
     found = measure(Silhouette(spread=spread, trunk=np.full(180, 50.0), height=np.full(180, TALL)), [(0, 180)])
     assert "a step or a stride" in found.missing["video_cadence"]
     assert not found.values
+
+
+@pytest.mark.parametrize("cadence", [80, 100, 110])
+def test_two_steps_that_look_different_are_two_steps(cadence):
+    """Across the picture the length of what repeats tells a stride from a step: the cadence is right, and has no variability."""
+    uneven = walk(cadence, 0.42, seconds=8)
+    step = np.floor(np.arange(240) / 30 * cadence / 60) % 2
+    uneven = dataclasses.replace(uneven, spread=12 + (uneven.spread - 12) * np.where(step == 0, 1.0, 0.02))
+    found = measure(uneven, [(0, 240)])
+    assert found.values["video_cadence"] == pytest.approx(cadence, abs=3)
+    assert found.values["video_step_length"] == pytest.approx(0.42 / 0.53 * 60 / cadence, rel=0.05)
+    assert "strides" in found.missing[VARIABILITY]
 
 
 def test_noise_is_rarely_taken_for_steps():
