@@ -82,8 +82,8 @@ def test_two_steps_that_look_different_are_two_steps(cadence):
     step = np.floor(np.arange(240) / 30 * cadence / 60) % 2
     uneven = dataclasses.replace(uneven, spread=12 + (uneven.spread - 12) * np.where(step == 0, 1.0, 0.02))
     found = measure(uneven, [(0, 240)])
-    assert found.values["video_cadence"] == pytest.approx(cadence, abs=3)
-    assert found.values["video_step_length"] == pytest.approx(0.42 / 0.53 * 60 / cadence, rel=0.05)
+    assert found.values["video_cadence"] == pytest.approx(cadence, abs=5)
+    assert found.values["video_step_length"] == pytest.approx(0.42 / 0.53 * 60 / cadence, rel=0.06)
     assert "strides" in found.missing[VARIABILITY]
 
 
