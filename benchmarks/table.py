@@ -24,6 +24,7 @@ COMMANDS = (
     "full_size_step.py --frames 70 --batch 1 --rounds 2 --checkpointing --alone",
     "attention.py",
     "inside_a_trial.py",
+    "frozen_prefix.py",
     "ingest.py",
     "frame_cache.py",
     "many_trials.py --trials 300 --folds 5",
