@@ -5,7 +5,7 @@ from platform.arguments import parse_search
 from platform.cli import leave, run
 from platform.console import Console
 from platform.next_step import next_line
-from platform.options import SearchOptions, home_path
+from platform.options import home_path
 from platform.tracking_options import add_measure_options, add_track_options, measured_manifest, pages_of
 
 
@@ -54,58 +54,75 @@ def main(arguments: list[str] | None = None) -> int:
 
     def command() -> int:
         given, rest = parser().parse_known_args(arguments)
-        if given.command == "check":
-            from platform.cohort_summary import summary_lines
-            from platform.pipeline import gather_cohort
-
-            options: SearchOptions = parse_search(["--cohort", given.manifest, *rest])
-            cohort, _ = gather_cohort(options, console)
-            console.say("no problems")
-            for line in summary_lines(cohort):
-                console.say(f"  {line}")
-            console.say(next_line("search", "--cohort", given.manifest, *rest, "--dry-run"))
-            return 0
-        if given.command == "track":
-            from platform.tracking import track
-
-            status = track(parse_search(["--cohort", given.manifest, *rest]), pages_of(given), console)
-            console.say(next_line("cohort", "measure", given.manifest, *rest))
-            return status
-        if given.command == "measure":
-            from platform.measuring import measure
-
-            out = measured_manifest(given)
-            status = measure(parse_search(["--cohort", given.manifest, *rest]), out, console)
-            console.say(next_line("cohort", "check", out, *rest))
-            return status
+        if given.command in SEARCHING:
+            return SEARCHING[given.command](given, rest, console)
         if rest:
             parser().error(f"unrecognized arguments: {' '.join(rest)}")
-        if given.command == "new":
-            from trainables.cohort.new_manifest import write_manifest
-
-            new = write_manifest(given.folder, given.label, subject=given.subject, out=given.out)
-            fill = f"the column {given.label}" if new.subjects else f"the columns subject and {given.label}"
-            found = f"{new.subjects} subjects, " if new.subjects else ""
-            console.say(f"written: {new.path} ({found}{new.videos} videos); fill in {fill}")
-            console.say(next_line("cohort", "check", new.path, "--label", given.label))
-            return 0
-        from trainables.simulation.cohort import simulate_cohort
-
-        manifest = simulate_cohort(
-            given.folder,
-            subjects=given.subjects,
-            seconds=given.seconds,
-            size=given.size,
-            seed=given.seed,
-            sites=given.sites,
-            site_bias=given.site_bias,
-        )
-        console.say(f"{manifest}")
-        few = ["--folds", "2"] if given.subjects < 9 else []  # three classes, and a subject of each in every fold
-        console.say(next_line("cohort", "check", manifest, *few))
-        return 0
+        return _new(given, console) if given.command == "new" else _simulate(given, console)
 
     return run(command, console)
+
+
+def _check(given: argparse.Namespace, rest: list[str], console: Console) -> int:
+    from platform.cohort_summary import summary_lines
+    from platform.pipeline import gather_cohort
+
+    cohort, _ = gather_cohort(parse_search(["--cohort", given.manifest, *rest]), console)
+    console.say("no problems")
+    for line in summary_lines(cohort):
+        console.say(f"  {line}")
+    console.say(next_line("search", "--cohort", given.manifest, *rest, "--dry-run"))
+    return 0
+
+
+def _track(given: argparse.Namespace, rest: list[str], console: Console) -> int:
+    from platform.tracking import track
+
+    status = track(parse_search(["--cohort", given.manifest, *rest]), pages_of(given), console)
+    console.say(next_line("cohort", "measure", given.manifest, *rest))
+    return status
+
+
+def _measure(given: argparse.Namespace, rest: list[str], console: Console) -> int:
+    from platform.measuring import measure
+
+    out = measured_manifest(given)
+    status = measure(parse_search(["--cohort", given.manifest, *rest]), out, console)
+    console.say(next_line("cohort", "check", out, *rest))
+    return status
+
+
+SEARCHING = {"check": _check, "track": _track, "measure": _measure}
+"""Commands that take options of a search too."""
+
+
+def _new(given: argparse.Namespace, console: Console) -> int:
+    from trainables.cohort.new_manifest import write_manifest
+
+    new = write_manifest(given.folder, given.label, subject=given.subject, out=given.out)
+    fill = f"the column {given.label}" if new.subjects else f"the columns subject and {given.label}"
+    found = f"{new.subjects} subjects, " if new.subjects else ""
+    console.say(f"written: {new.path} ({found}{new.videos} videos); fill in {fill}")
+    console.say(next_line("cohort", "check", new.path, "--label", given.label))
+    return 0
+
+
+def _simulate(given: argparse.Namespace, console: Console) -> int:
+    from trainables.simulation.cohort import simulate_cohort
+
+    manifest = simulate_cohort(
+        given.folder,
+        subjects=given.subjects,
+        seconds=given.seconds,
+        size=given.size,
+        seed=given.seed,
+        sites=given.sites,
+        site_bias=given.site_bias,
+    )
+    console.say(f"{manifest}")
+    few = ["--folds", "2"] if given.subjects < 9 else []  # three classes, and a subject of each in every fold
+    console.say(next_line("cohort", "check", manifest, *few))
+    return 0
 
 
 if __name__ == "__main__":
