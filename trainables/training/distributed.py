@@ -34,7 +34,8 @@ class Workers:
         if self.count == 1:
             for p, own in zip(trained, gradients, strict=True):
                 p.grad = own
-            return bool(torch.stack(torch._foreach_norm(gradients, torch.inf)).isfinite().all())
+            some = [g for g in gradients if g.numel()]  # a prompt of length 0 has no norm
+            return bool(torch.stack(torch._foreach_norm(some, torch.inf)).isfinite().all())
         flat = torch.cat([g.flatten() for g in gradients])
         dist.all_reduce(flat)
         for p, summed in zip(trained, flat.split([p.numel() for p in trained]), strict=True):
