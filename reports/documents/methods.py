@@ -146,11 +146,9 @@ def _video_sentence(c: dict[str, Any]) -> str:
     parts = [f"{c['video.n_global']} global prompts"] if c["video.n_global"] else []
     parts += ["one local prompt per frame"] if c["video.local"] else []
     parts += ["a summary token that attends over time"] if c["video.summary"] else []
-    return (
-        f"In each layer of the video encoder were learned {_list(parts)}."
-        if parts
-        else "The video encoder had no learned prompts."
-    )
+    first = c.get("video.first_prompted_layer", 0)
+    where = f"From layer {first + 1} of the video encoder on" if first else "In each layer of the video encoder"
+    return f"{where} were learned {_list(parts)}." if parts else "The video encoder had no learned prompts."
 
 
 def _text_sentence(c: dict[str, Any], encoder: str | None) -> str:
