@@ -91,7 +91,7 @@ class PackedEncoder(nn.Module):
     def forward(self, video: Tensor) -> Tensor:
         """Returns the features of the folds' windows, fold after fold, [K * B, D]."""
         first, folds = self.encoders[0], list(self.encoders)
-        hidden = first._embedded(video.flatten(0, 1)).unflatten(0, video.shape[:2])
+        hidden = first._embedded(video.flatten(0, 1), None).unflatten(0, video.shape[:2])
         times = torch.stack([e.time_embedding for e in folds]).repeat_interleave(len(video) // len(folds), dim=0)
         hidden = first.vision.pre_layrnorm(hidden + times.unsqueeze(2))
         layers = first.tower.layers()

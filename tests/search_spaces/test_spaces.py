@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from platform.options import SAMPLERS, SearchOptions
+from platform.options import SearchOptions
 from platform.sampling import Grid, ask, check_space, make_sampler
+from platform.study_options import SAMPLERS
 
 import optuna
 import pytest
