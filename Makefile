@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help install demo example test lint docs wheel faults cluster-test slurm-test mlflow-test wandb-test fresh-test bench
+.PHONY: help install demo example test lint docs wheel faults long cluster-test slurm-test mlflow-test wandb-test fresh-test bench
 help:
 	@echo "make demo   install into $(VENV) if need be, then run a small search on simulated walkers"
 	@echo "make example the same, and its page as reports/example.html"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint   the same without the behaviour"
 	@echo "make docs   build the documentation as a site that opens offline, in site"
 	@echo "make wheel  build the wheel, install it into an environment of its own and run a search from it"
+	@echo "make long   whole searches for many minutes: shortcuts through the site are caught"
 	@echo "make faults kill, fill and tear for many minutes, and see that nothing is lost"
 	@echo "make bench  measure everything for an hour or more, and write benchmarks/RESULTS.md"
 	@echo "make cluster-test  cluster.yaml on simulated hosts, which are lost in mid-search; as root"
@@ -59,6 +60,9 @@ test: lint docs
 
 faults: $(INSTALLED)
 	$(BIN)/python -m pytest -m faults
+
+long: $(INSTALLED)
+	$(BIN)/python -m pytest -m long
 
 cluster-test: $(INSTALLED)
 	$(BIN)/python -m tests.cluster
