@@ -6,16 +6,15 @@ Sent are settings, scores, the page with pseudonyms and the models; no subject, 
 """
 
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from platform.console import Console
-from platform.watching import every
+from platform.watching import LONGEST, every, reporting_once
 from typing import TYPE_CHECKING, Any
 
 from reports.documents.page import write_report
-from trainables.errors import ConfigurationError
+from trainables.errors import ConfigurationError, first_line
 from trainables.study.files import read_json
 from trainables.study.leaderboard import TrialRecord, read_trials
 from trainables.study.metrics import log_loss, score
@@ -54,18 +53,10 @@ def mirrored(uri: str | None, folder: Path, console: Console) -> Iterator[None]:
     if uri is None:
         yield
         return
-    runs, told = StudyRuns(uri, folder), threading.Event()
-
-    def look(finish: str = "") -> None:
-        try:
-            runs.finish(finish) if finish else runs.update()
-        except Exception as error:  # of MLflow, of requests, of a file that is being written
-            if not told.is_set():
-                told.set()
-                console.say(
-                    f"note: --mlflow {uri}: {_first_line(error)}; the search goes on, and the study keeps everything"
-                )
-
+    runs = StudyRuns(uri, folder)
+    look = reporting_once(
+        lambda finish="": runs.finish(finish) if finish else runs.update(), f"--mlflow {uri}", console.say
+    )
     status = "KILLED"
     try:
         with every(BETWEEN, look):
@@ -99,7 +90,7 @@ class StudyRuns:
             self.parent, self.children = self._open(StudyRecord.load(folder))
         except Exception as error:  # whatever MLflow and requests raise
             raise ConfigurationError(
-                f"--mlflow {uri}: no MLflow server can be used there ({_first_line(error)}); start one, or leave --mlflow out",
+                f"--mlflow {uri}: no MLflow server can be used there ({first_line(error)[:LONGEST]}); start one, or leave --mlflow out",
                 code="mlflow.no_server",
             ) from None
         self.sent: dict[int, int] = {}
@@ -197,7 +188,3 @@ def _log(
     given = [Param(name, str(value)) for name, value in (params or {}).items()]
     for first in range(0, len(given), MOST_PARAMETERS):
         client.log_batch(run, params=given[first : first + MOST_PARAMETERS])
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -21,7 +21,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from trainables.allocator import KEEP_MEMORY
-from trainables.errors import StridefoldError
+from trainables.errors import StridefoldError, first_line
 from trainables.limits import usable_cpus, usable_memory
 
 DRIVER_SLOTS = 64
@@ -160,9 +160,9 @@ def _start(address: str, folder: str | None) -> None:
         except OSError as error:
             if not isinstance(error, ConnectionError):
                 raise  # a full disk, or a folder that cannot be written: it says which
-            reason = _first_line(error)
+            reason = first_line(error)
         except Exception as error:  # a node that is not up after 30 s is a plain Exception
-            reason = _first_line(error)
+            reason = first_line(error)
         ray.shutdown()
         if address != "local":
             raise _no_cluster(address, reason)
@@ -194,17 +194,13 @@ def _require_answer(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise _no_cluster(address, _first_line(error)) from None
+        raise _no_cluster(address, first_line(error)) from None
 
 
 def _no_cluster(address: str, reason: str) -> StridefoldError:
     return StridefoldError(
         f"--address {address}: no Ray cluster answers there ({reason}); use local, or start one", code="ray.no_cluster"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _machines(options: SearchOptions, worker_memory: Callable[[float], int] | None = None) -> Machines:

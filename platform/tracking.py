@@ -104,7 +104,7 @@ def shown_first(found: dict[int, Track | VideoError]) -> list[int]:
 
 
 def picked(first: list[int], others: list[int]) -> list[int]:
-    """Returns the videos of one page: those that come first, then the others, evenly picked where there is no room for all."""
+    """Returns the videos of one page: those that come first, then the others, sampled evenly if they do not all fit."""
     left = max(SHOWN - len(first), 0)
     evenly = np.linspace(0, len(others) - 1, min(left, len(others))).round().astype(int).tolist()
     return first[:SHOWN] + [others[i] for i in sorted(set(evenly))]

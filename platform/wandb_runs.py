@@ -7,12 +7,11 @@ writes no trial twice, and `wandb sync` sends none twice.
 
 import hashlib
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from platform.console import Console
-from platform.watching import every
+from platform.watching import every, reporting_once
 from typing import Any
 
 from trainables.errors import ConfigurationError
@@ -54,22 +53,13 @@ def kept_as_runs(how: str | None, folder: Path, console: Console) -> Iterator[No
     if how is None:
         yield
         return
-    runs, told = OfflineRuns(folder), threading.Event()
-
-    def look() -> None:
-        try:
-            runs.update()
-        except Exception as error:  # of the client, of a file that is being written
-            if not told.is_set():
-                told.set()
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-                console.say(f"note: --wandb offline: {reason}; the search goes on, and the study keeps everything")
-
+    runs = OfflineRuns(folder)
+    update = reporting_once(runs.update, f"--wandb {how}", console.say)
     try:
-        with every(BETWEEN, look):
+        with every(BETWEEN, update):
             yield
     finally:
-        look()
+        update()
         runs.close()
 
 

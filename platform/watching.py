@@ -1,14 +1,17 @@
-"""Watches folds in training: reads their progress from the study folder while Ray holds this process's main thread."""
+"""Watches a study beside its search, while Ray holds this process's main thread: folds in training, and calls again and again."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from trainables.errors import first_line
 from trainables.study.progress import PREPARING, SCORING, FoldProgress
 
 WIDTH = 20
 """Characters of a bar."""
+LONGEST = 300
+"""Characters of another program's error that are shown."""
 
 
 @contextmanager
@@ -27,6 +30,28 @@ def every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def reporting_once(call: Callable[..., None], option: str, say: Callable[[str], None]) -> Callable[..., None]:
+    """Returns the same call, of which any error is caught: a tracker that fails ends no search, and the first failure is said.
+
+    Args:
+        option: that asked for the tracker, as '--wandb offline'.
+        say: prints a line.
+    """
+    told = threading.Event()
+
+    def safe(*arguments: object) -> None:
+        try:
+            call(*arguments)
+        except Exception as error:  # of the tracker's client, of a file that is being written
+            if not told.is_set():
+                told.set()
+                say(
+                    f"note: {option}: {first_line(error)[:LONGEST]}; the search goes on, and the study keeps everything"
+                )
+
+    return safe
 
 
 def in_training(folders: Sequence[Path], done: int) -> tuple[int, FoldProgress] | None:

@@ -34,3 +34,8 @@ class LeakageError(StridefoldError):
 
 class MemoryShortError(StridefoldError):
     """A fold ran out of memory for the first time; trained again, it goes on with micro-batches of half the size."""
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of what another program's error says, or its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -147,7 +147,7 @@ def _video_sentence(c: dict[str, Any]) -> str:
     parts += ["one local prompt per frame"] if c["video.local"] else []
     parts += ["a summary token that attends over time"] if c["video.summary"] else []
     first = c.get("video.first_prompted_layer", 0)
-    where = f"From layer {first + 1} of the video encoder on" if first else "In each layer of the video encoder"
+    where = f"In each layer of the video encoder{f' after the first {first}' if first else ''}"
     return f"{where} were learned {_list(parts)}." if parts else "The video encoder had no learned prompts."
 
 

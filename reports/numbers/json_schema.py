@@ -97,7 +97,7 @@ def _computed(attribute: Any) -> tuple[Any, str]:
 
 
 def field_docstrings(record: type) -> dict[str, str]:
-    """Returns the text under each field of a dataclass and of those it is made from; empty where there is no source to read."""
+    """Returns the docstring of each field of a dataclass and its bases; empty if their source is not available."""
     found: dict[str, str] = {}
     for cls in reversed(record.__mro__[:-1]):
         try:

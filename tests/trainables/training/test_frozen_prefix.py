@@ -41,7 +41,7 @@ def test_cached_and_uncached_folds_are_the_same(tiny, tmp_path, monkeypatch, lay
 
 
 def test_what_is_trained_begins_at_the_first_prompted_layer(tiny, tmp_path):
-    """Below it there are no prompts; where it is after the last layer, nothing of the video side is trained."""
+    """Layers below it have no prompts; after the last layer, nothing on the video side is trained."""
     for layer in (1, LAYERS):
         task = prepare(prompted_from(layer), tiny.job(tmp_path), Workers(), torch.device("cpu"))
         names = [name for name, _ in task.model.trained() if name.startswith("video_encoder")]
