@@ -16,7 +16,8 @@ LABEL org.opencontainers.image.title="stridefold" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       stridefold.torch="${TORCH}"
-# wget: KubeRay asks with it whether Ray is ready.
+# wget: KubeRay asks with it whether Ray is ready. A pinned version would be gone from Debian's mirrors after its next security update.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends wget && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 1000 --create-home user
 COPY --from=build /opt/stridefold /opt/stridefold

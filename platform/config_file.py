@@ -73,8 +73,9 @@ def _value(where: str, name: str, value: Any, kind: Any) -> Any:
         except ConfigurationError as error:
             raise ConfigurationError(f"{where}: {error}", code="config_file.value") from None
     words = declarations(SearchOptions)[name].words
-    if isinstance(value, str) and value in words:
-        return words[value]
+    alone = value[0] if isinstance(value, list) and len(value) == 1 else value  # ["none"] is "none"
+    if isinstance(alone, str) and alone in words:
+        return words[alone]
     return checked(where, value, kind)
 
 

@@ -99,7 +99,7 @@ class SearchOptions(  # from the last to the first: fields of the last come firs
                 )
         if unknown := sorted(set(self.baselines) - set(BASELINES)):
             raise ConfigurationError(
-                f"--baselines {unknown[0]} is not known; use some of {', '.join(BASELINES)}",
+                f"--baselines {unknown[0]} is not known; use none alone, or some of {', '.join(BASELINES)}",
                 code="option.baselines.unknown",
             )
 

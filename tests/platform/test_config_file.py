@@ -54,6 +54,14 @@ def test_the_command_line_wins(tmp_path):
     assert options.settings == {"text.n_ctx": 4, "seed": 4}
 
 
+@pytest.mark.parametrize("value", ['"none"', '["none"]', "[]"])
+def test_no_baselines_in_each_way_of_saying_so(tmp_path, value):
+    """The word stands for an empty list, in a list too; next to a name it is refused."""
+    assert parse_search(config(tmp_path, f"baselines = {value}")).baselines == ()
+    with pytest.raises(ConfigurationError, match="use none alone"):
+        parse_search(config(tmp_path, 'baselines = ["none", "untrained"]'))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -299,7 +299,7 @@ def test_a_second_search_in_the_same_folder_names_the_holder(place: Path) -> Non
         (("--prune", "0.9"), "--prune is 0.9, but must be a p-value from 0 (never) to 0.5"),
         (
             ("--baselines", "svm"),
-            "--baselines svm is not known; use some of untrained, frozen_motion, parameters, linear_probe, tuned_parameters",
+            "--baselines svm is not known; use none alone, or some of untrained, frozen_motion, parameters, linear_probe, tuned_parameters",
         ),
         (("--fold", "2"), "--fold 2 asked for, but the study has 2 folds (0-1)"),
         (
