@@ -30,6 +30,14 @@ def test_bash_completes_commands_options_and_choices():
     assert "--filmstrips" not in complete("stridefold", "search", "--")
 
 
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_zsh_takes_the_script():
+    """After compinit, zsh completes the command by a function of the script."""
+    ask = f'autoload -Uz compinit; compinit -D; eval "$({sys.executable} -m platform.completion zsh)"; print -r -- $_comps[stridefold]'
+    done = subprocess.run(["zsh", "-fc", ask], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("_shtab_stridefold", "")
+
+
 def test_every_command_is_known():
     """Each command that `python -m platform` lists is completed."""
     (commands,) = stridefold()._get_positional_actions()
