@@ -5,6 +5,7 @@
 The embedded cohort and backbone, one fold of three, no Ray. Its frames are taken from the cache, or decoded into it.
 """
 
+import itertools
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from trainables.data.dataset import WindowDataset
 from trainables.model.backbone import SMALL, load_backbone
 from trainables.ray_loop import open_jobs
 from trainables.training.distributed import Workers
+from trainables.training.draws import Window, windows_of
 from trainables.training.fold import fit_memory, prepare, train_fold
 from trainables.training.job import FoldJob, load, load_ahead
 from trainables.training.scoring import EVALUATION_BATCH
@@ -67,7 +69,7 @@ def figures(study: Path, cache: Path, rounds: int) -> Iterator[Figure]:
     job = open_jobs(study, cache, ["next"], "cpu")[0]
     task = prepare(first, job, Workers(), torch.device("cpu"))
     data = job.training(first)
-    windows = np.arange(first.optimizer.batch_size)
+    windows = windows_of(data)[: first.optimizer.batch_size]
     batch = load(data, windows)
 
     def step() -> float:
@@ -80,7 +82,7 @@ def figures(study: Path, cache: Path, rounds: int) -> Iterator[Figure]:
     yield scoring(task, job, rounds)
     yield padded_texts(job, rounds)
     yield memory_of_trials(study, cache, first)
-    large = load(data, np.arange(PARTS * len(windows)))
+    large = load(data, windows_of(data)[: PARTS * len(windows)])
     yield figure(f"the frozen layers for {PARTS} folds in one pass: a batch of {PARTS} x {len(windows)}, which packing cannot beat",
                  in_turns(lambda: timed(lambda: task.backward(large, PARTS * len(windows), np.random.default_rng(0))),
                           lambda: sum(step() for _ in range(PARTS)), rounds), unit="s",
@@ -106,7 +108,9 @@ def frozen_texts(study: Path, cache: Path, first: TrainConfig, second: TrainConf
 
 def waiting(task: GaitTask, data: WindowDataset, count: int, size: int) -> tuple[float, float]:
     """Returns the seconds that training waits for its windows, and those of all its steps."""
-    batches = np.split(np.random.default_rng(0).permutation(len(data))[: count * size], count)
+    windows = windows_of(data)
+    chosen = np.random.default_rng(0).permutation(len(data))[: count * size]
+    batches = [[windows[i] for i in batch] for batch in np.split(chosen, count)]
     coming = load_ahead(data, batches, task.device)
     waited, started = 0.0, time.perf_counter()
     for _ in batches:
@@ -138,13 +142,13 @@ def scoring(task: GaitTask, job: FoldJob, rounds: int) -> Figure:
     data = job.held_out(task.config)
     with torch.inference_mode():
         classes = task.model.class_features()
-    videos = data.windows["row"].to_numpy()
+    windows = windows_of(data)
 
-    def score(batches: list[np.ndarray]) -> float:
+    def score(batches: list[list[Window]]) -> float:
         return timed(lambda: [task.probabilities(load(data, b).frames, classes) for b in batches])
 
-    together = np.split(np.arange(len(data)), range(EVALUATION_BATCH, len(data), EVALUATION_BATCH))
-    each = [np.flatnonzero(videos == video) for video in np.unique(videos)]
+    together = [windows[i : i + EVALUATION_BATCH] for i in range(0, len(windows), EVALUATION_BATCH)]
+    each = [list(found) for _, found in itertools.groupby(windows, lambda window: window.row)]
     return figure("scoring the held-out windows, batched across videos", in_turns(lambda: score(together), lambda: score(each), rounds),
                   unit="s", beside="video by video")  # fmt: skip
 
