@@ -57,7 +57,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, subject in enumerate(PEOPLE):
         name, ill = f"recording_{number}_of_march.mp4", number % 2
         write_video(folder / "videos" / name, frames=45, seed=number)
-        values = rng.normal([1.2 - 0.4 * ill, 110 - 15 * ill, 1.3, 38], [0.1, 6, 0.1, 2])
+        values = rng.normal([1.2 - 0.1 * ill, 110 - 4 * ill, 1.3, 38], [0.1, 6, 0.1, 2])
         lines.append(",".join([subject, name, "AD" if ill else "healthy", *(f"{v:.6f}" for v in values)]))
     (folder / "videos" / "cohort.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
