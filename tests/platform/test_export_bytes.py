@@ -165,7 +165,7 @@ def secrets(study: Study, place: Path) -> dict[str, bytes]:
         add_text("site", site)
     table = (place / "videos" / "cohort.csv").read_bytes()
     for what, text in {
-        "folder": place.name, "home": f"{Path.home()}/", "name of the study": study.record.name, "machine": socket.gethostname(),
+        "folder": place.name, "home": f"{Path.home()}/", "name of the study": study.record.name, "machine": f"{socket.gethostname():@<9}",
         "hash of the cohort": study.record.cohort_sha256, "hash of the folds": study.record.splits_sha256,
         "hash of the table": hashlib.sha256(table).hexdigest(), "start": study.record.started[:10], "end": FINISHED[:10],
         **{f"key of fold {i}": key for i, key in enumerate(study_keys(study))},

@@ -23,6 +23,7 @@ import polars as pl
 
 from trainables.config import TrainConfig
 from trainables.errors import StridefoldError
+from trainables.inference.checksums import NAME as CHECKSUMS
 from trainables.inference.checksums import check_files, write_checksums
 from trainables.inference.ensemble import Ensemble, open_ensemble
 from trainables.inference.likeness import Likeness
@@ -159,7 +160,7 @@ def open_model(folder: Path, fold: int | None = None) -> Ensemble:
     """
     if folder.is_file() and folder.suffix == ".zip":
         raise StridefoldError(f"{folder} is a packed model; unpack it, and give the folder", code="model.packed")
-    if not (folder / MODEL).exists():
+    if not any((folder / name).exists() for name in (MODEL, CHECKSUMS)):
         return open_ensemble(folder, fold)
     check_files(folder)
     model = build(ModelRecord, read_record(folder / MODEL), folder / MODEL)
