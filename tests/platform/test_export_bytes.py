@@ -33,8 +33,6 @@ from trainables.knowledge.parameters import load_parameters
 from trainables.model.backbone import load_backbone
 from trainables.model.scaling import Scaler
 from trainables.study.descriptions import Attention, ClassDescription, FoldDescriptions
-from trainables.study.metrics import at_level
-from trainables.study.prediction_sets import PredictionSets, set_rule
 from trainables.study.records import Attribute, FoldResult
 from trainables.training.fold import WEIGHTS
 from trainables.training.job import parameter_values
@@ -65,7 +63,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def study(place: Path) -> Study:
-    """Returns a finished study with attributes, prediction sets, and words that repeat the numbers of one patient a class."""
+    """Returns a finished study with attributes, and with words that repeat the numbers of one patient a class."""
     made = make_study(place, "studies-of-sommerfeld", folds=2).noted(finished=FINISHED)
     videos = made.cohort.videos.with_columns(
         pl.Series("attribute site", [SITES[i // 10] for i in range(20)]),
@@ -74,13 +72,9 @@ def study(place: Path) -> Study:
     attributes = (Attribute(name="site", kind="category"), Attribute(name="age", kind="number"))
     cohort = dataclasses.replace(made.cohort, videos=videos, attributes=attributes)
     cohort.save(made.folder)
-    results = [FoldResult.load(made.folder / "folds" / key) for key in study_keys(made)]
-    for result in results:
+    for key in study_keys(made):
+        result = FoldResult.load(made.folder / "folds" / key)
         _repeating(result, dataclasses.replace(made, cohort=cohort)).save(made.folder / "folds" / result.key)
-    units = at_level(pl.concat(r.predictions for r in results), "video")
-    rule = set_rule(units, "video", 2, 0.8, by_class=False)
-    assert rule is not None
-    PredictionSets(trial=0, refit="folds", coverage=0.8, subjects=20, rules=(rule,)).save(made.folder)
     return dataclasses.replace(made, cohort=cohort)
 
 
@@ -105,7 +99,10 @@ def model(study: Study, place: Path) -> Path:
 
 
 def test_the_model_holds_all_that_could_tell(model: Path) -> None:
-    """Words, scales, likeness, sets, calibration and attention are in it; a field that is new here is one to think about."""
+    """Words, scales, likeness, calibration and attention are in it; a field that is new here is one to think about.
+
+    Prediction sets need outer folds: test_prediction_sets.py exports them, with two digits.
+    """
     record = json.loads((model / "model.json").read_text(encoding="utf-8"))
     assert set(record) == {
         "backbone", "calibration", "code", "config", "estimate", "folds", "knowledge_encoder", "likeness", "metric", "name",
@@ -116,7 +113,6 @@ def test_the_model_holds_all_that_could_tell(model: Path) -> None:
         assert [len(fold[name]) for name in ("decoded", "scaling")] == [2, 4]
         assert all(c["attention"] and not c["values"] for c in fold["descriptions"]["classes"])
     assert record["likeness"]
-    assert record["sets"]["rules"]
     assert record["calibration"]
     assert "Decoded, fold 0" in (model / "README.md").read_text(encoding="utf-8")
 
@@ -207,7 +203,7 @@ def test_no_byte_tells_of_a_person(study: Study, model: Path, place: Path, tmp_p
 
 
 def test_numbers_of_people_have_two_digits(model: Path) -> None:
-    """Words, scales, quantiles of distances, sets and the weight of the most looked-at person are rounded."""
+    """Words, scales, quantiles of distances and the weight of the most looked-at person are rounded."""
     record = json.loads((model / "model.json").read_text(encoding="utf-8"))
     folds = record["folds"]
     numbers = [float(n) for f in folds for d in f["decoded"] for n in re.findall(r"\d+\.?\d*", d["sentence"])]
@@ -215,7 +211,7 @@ def test_numbers_of_people_have_two_digits(model: Path) -> None:
     numbers += [
         c["attention"][name] for f in folds for c in f["descriptions"]["classes"] for name in ("largest", "effective")
     ]
-    numbers += [p for rule in record["sets"]["rules"] for p in rule["smallest"]] + record["likeness"]["quantiles"]
+    numbers += record["likeness"]["quantiles"]
     assert len(numbers) > 60
     assert [n for n in numbers if float(f"{n:.2g}") != n] == []
     card = (model / "README.md").read_text(encoding="utf-8")
