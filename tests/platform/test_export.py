@@ -429,7 +429,7 @@ def test_an_upload_without_a_token(study: Study, tmp_path: Path) -> None:
     handler = type("TakingHub", (Hub,), {"taken": []})
     server = ThreadingHTTPServer(
         ("127.0.0.1", 0), handler
-    )  # it takes no connection: one that is made would wait for ever
+    )  # it takes no connection: one that is made would wait forever
     try:
         done = pushed(
             study, tmp_path, HF_HUB_OFFLINE="0", HF_TOKEN="", HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}"
