@@ -78,8 +78,10 @@ def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
     steps = sum(found.steps for found in stepping)
     speed = _speed(silhouette, passes)
     repeats = _what_repeats(stepping, speed[0] if speed else None)
-    if repeats == "strides" and speed is None:
-        steps *= 2
+    if (
+        repeats == "strides" and speed is None
+    ):  # the legs open twice in a stride, at uneven times, so the stride is timed as a whole
+        intervals, steps = np.array([found.period for found in stepping]), 2 * steps
     if repeats == "either":
         longest = max(found.period for found in stepping)
         reason = (
@@ -165,7 +167,7 @@ def _steps(spread: Floats) -> _Stepping | None:
         passing=passing,
         steps=len(events[0]),
         regularity=regularity,
-        period=period / RATE,
+        period=float(_vertex(after, np.array(round(period)))) / RATE,
         halfway=float(np.interp(period / 2, at, after)),
     )
 
@@ -208,11 +210,16 @@ def _period(after: Floats) -> tuple[float, float]:
 
 
 def _refined(course: Floats, period: float) -> Floats:
-    """Returns the times of a course's maxima, in frames, between the frames by a parabola through three of them."""
+    """Returns the times of a course's maxima, in frames, between the frames."""
     peaks, _ = find_peaks(course, distance=max(0.55 * period, 1), prominence=PROMINENT * course.std())
+    return _vertex(course, peaks)
+
+
+def _vertex(course: Floats, peaks: NDArray[np.intp]) -> Floats:
+    """Returns where the parabolas through the course at maxima and their neighbours are highest."""
     before, here, after = course[peaks - 1], course[peaks], course[peaks + 1]
     bend = before - 2 * here + after
-    return peaks + 0.5 * (before - after) / np.where(bend == 0, 1.0, bend)
+    return np.asarray(peaks + 0.5 * (before - after) / np.where(bend == 0, 1.0, bend))
 
 
 def _speed(silhouette: Silhouette, passes: list[tuple[int, int]]) -> tuple[float, float] | None:
