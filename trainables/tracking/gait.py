@@ -5,6 +5,7 @@ from a silhouette: there is nothing here of one side, or of a difference between
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,10 @@ STEP_SECONDS = (0.3, 1.6)
 """Duration of a step: 200 to 37 steps/min."""
 LONGEST_SURE = 0.9
 """Seconds of a step beyond which it may be a stride, where the walker does not go across the picture: seen obliquely, the two steps
-of a stride differ more than two strides do, and nothing in the spread tells a stride from a slow step."""
+of a stride differ more than two strides do."""
+OPPOSITE = -0.5
+"""Autocorrelation half a period later, above which a long period is a stride: halfway through a step, however slow, the legs are together
+(-0.9 to -0.7 from the side), while halfway through a stride they are mostly apart again (docs/decisions/0018-measured-from-video.md)."""
 WALK_RATIO = 0.015
 """Step length to cadence, in leg lengths per step/min, above which a stride was taken for a step: people keep about 0.007 at all speeds,
 patients with short steps less (Sekiya and Nagasaki, Gait and Posture 7, 1998: 0.006 to 0.007 m), and one step for two gives four times as much."""
@@ -73,8 +77,13 @@ def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
     intervals = np.concatenate([found.intervals for found in stepping]) if stepping else np.empty(0)
     steps = sum(found.steps for found in stepping)
     speed = _speed(silhouette, passes)
-    longest = max((found.period for found in stepping), default=0.0)
-    if speed is None and longest > LONGEST_SURE:
+    repeats = _what_repeats(stepping, speed[0] if speed else None)
+    if (
+        repeats == "strides" and speed is None
+    ):  # the legs open twice in a stride, at uneven times, so the stride is timed as a whole
+        intervals, steps = np.array([found.period for found in stepping]), 2 * steps
+    if repeats == "either":
+        longest = max(found.period for found in stepping)
         reason = (
             f"what repeats after {longest:.1f} s may be a step or a stride, which cannot be told apart where the walker does not go "
             "across the picture"
@@ -82,12 +91,11 @@ def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
         missing |= dict.fromkeys(("video_cadence", "video_step_time", VARIABILITY), reason)
     elif steps >= FEWEST_STEPS:
         step_time = float(intervals.mean())
-        strides = speed is not None and speed[0] * step_time**2 / 60 > WALK_RATIO
-        step_time /= 2 if strides else 1
+        step_time /= 2 if repeats == "strides" else 1
         values |= {"video_cadence": 60 / step_time, "video_step_time": step_time}
         regular = float(np.average([f.regularity for f in stepping], weights=[f.steps for f in stepping]))
         quality |= dict.fromkeys(values, regular)
-        if strides:
+        if repeats == "strides":
             missing[VARIABILITY] = "only strides could be timed: the two steps of a stride look different"
         elif (varied := _deviation(stepping)) is None:
             missing[VARIABILITY] = f"{len(intervals)} intervals could be timed, {LEAST_VARIED} are needed"
@@ -117,10 +125,25 @@ class _Stepping:
     regularity: float
     period: float
     """Seconds after which the spread is alike."""
+    halfway: float
+    """Autocorrelation of the spread after half of that time."""
 
     @property
     def intervals(self) -> Floats:
         return np.concatenate([self.apart, self.passing])
+
+
+def _what_repeats(stepping: list[_Stepping], speed: float | None) -> Literal["steps", "strides", "either"]:
+    """Returns what the spread repeats after; `speed` is in leg lengths/s, None where the walker does not go across the picture."""
+    if not stepping:
+        return "steps"
+    if speed is not None:
+        seconds = float(np.concatenate([found.intervals for found in stepping]).mean())
+        return "strides" if speed * seconds**2 / 60 > WALK_RATIO else "steps"
+    long = [found for found in stepping if found.period > LONGEST_SURE]
+    if not long:
+        return "steps"
+    return "strides" if len(long) == len(stepping) and all(found.halfway > OPPOSITE for found in long) else "either"
 
 
 def _steps(spread: Floats) -> _Stepping | None:
@@ -131,14 +154,22 @@ def _steps(spread: Floats) -> _Stepping | None:
     at = np.arange(len(spread))
     course = gaussian_filter1d(np.interp(at, at[known], spread[known]), SMOOTHED)
     course -= gaussian_filter1d(course, DRIFT)
-    period, regularity = _period(course)
+    after = _autocorrelation(course)
+    period, regularity = _period(after)
     if regularity < REGULAR:
         return None
     events = [_refined(sign * course, period) for sign in (1.0, -1.0)]
     apart, passing = (_between(times, period) for times in events)
     if not len(apart) + len(passing):
         return None
-    return _Stepping(apart=apart, passing=passing, steps=len(events[0]), regularity=regularity, period=period / RATE)
+    return _Stepping(
+        apart=apart,
+        passing=passing,
+        steps=len(events[0]),
+        regularity=regularity,
+        period=float(_vertex(after, np.array(round(period)))) / RATE,
+        halfway=float(np.interp(period / 2, at, after)),
+    )
 
 
 def _between(times: Floats, period: float) -> Floats:
@@ -156,14 +187,17 @@ def _deviation(stepping: list[_Stepping]) -> float | None:
     return float(np.sqrt(squares / sum(len(part) - 1 for part in parts)))
 
 
-def _period(course: Floats) -> tuple[float, float]:
-    """Returns (frames of a step, autocorrelation after that time) of a course [F] around 0; regularity 0 where there is none."""
+def _autocorrelation(course: Floats) -> Floats:
+    """Returns the autocorrelation of a course [F] around 0, by lag in frames."""
     frames = len(course)
+    after = correlate(course, course, "full")[frames - 1 :] / np.arange(frames, 0, -1)
+    return np.asarray(after / max(after[0], 1e-12))
+
+
+def _period(after: Floats) -> tuple[float, float]:
+    """Returns (frames of a step, autocorrelation after that time) from an autocorrelation [F]; regularity 0 where there is none."""
     low, high = (round(seconds * RATE) for seconds in STEP_SECONDS)
-    overlap = np.arange(frames, 0, -1)
-    after = correlate(course, course, "full")[frames - 1 :] / overlap  # by lag
-    after = after / max(after[0], 1e-12)
-    peaks, _ = find_peaks(after[: min(high, frames // 2) + 1])
+    peaks, _ = find_peaks(after[: min(high, len(after) // 2) + 1])
     peaks = peaks[peaks >= low]
     if not len(peaks):
         return 0.0, 0.0
@@ -176,11 +210,16 @@ def _period(course: Floats) -> tuple[float, float]:
 
 
 def _refined(course: Floats, period: float) -> Floats:
-    """Returns the times of a course's maxima, in frames, between the frames by a parabola through three of them."""
+    """Returns the times of a course's maxima, in frames, between the frames."""
     peaks, _ = find_peaks(course, distance=max(0.55 * period, 1), prominence=PROMINENT * course.std())
+    return _vertex(course, peaks)
+
+
+def _vertex(course: Floats, peaks: NDArray[np.intp]) -> Floats:
+    """Returns where the parabolas through the course at maxima and their neighbours are highest."""
     before, here, after = course[peaks - 1], course[peaks], course[peaks + 1]
     bend = before - 2 * here + after
-    return peaks + 0.5 * (before - after) / np.where(bend == 0, 1.0, bend)
+    return np.asarray(peaks + 0.5 * (before - after) / np.where(bend == 0, 1.0, bend))
 
 
 def _speed(silhouette: Silhouette, passes: list[tuple[int, int]]) -> tuple[float, float] | None:

@@ -75,6 +75,24 @@ def test_a_stride_is_not_taken_for_a_step(cadence):
     assert not found.values
 
 
+@pytest.mark.parametrize("cadence", [85, 100, 120])
+def test_legs_that_open_twice_in_a_period_make_a_stride(cadence):
+    """Seen obliquely, the legs are apart again halfway through a stride, though less; the cadence counts both steps."""
+    stride = np.pi * np.arange(180) / 30 * cadence / 60
+    spread = 20 + 8 * np.cos(stride) + 7 * np.cos(2 * stride)
+    found = measure(Silhouette(spread=spread, trunk=np.full(180, 50.0), height=np.full(180, TALL)), [(0, 180)])
+    assert found.values["video_cadence"] == pytest.approx(cadence, abs=2)
+    assert "strides" in found.missing[VARIABILITY]
+    assert "video_step_length" not in found.values
+
+
+def test_slow_steps_on_a_treadmill_are_not_halved():
+    """The legs are together halfway through a slow step, which could be a stride: the cell is empty and not twice the cadence."""
+    found = measure(walk(50, 0.0, seconds=8), [(0, 240)])
+    assert "a step or a stride" in found.missing["video_cadence"]
+    assert not found.values
+
+
 @pytest.mark.parametrize("cadence", [80, 100, 110])
 def test_two_steps_that_look_different_are_two_steps(cadence):
     """Across the picture the length of what repeats tells a stride from a step: the cadence is right, and has no variability."""
