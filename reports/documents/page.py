@@ -236,7 +236,7 @@ def _decided_by(analysis: Analysis) -> str:
     if analysis.nested is not None and analysis.nested.estimate is not None:
         return "The whole 95 % interval of the nested estimate"
     null = analysis.results.null if analysis.results else None
-    if null is not None and null.p_value is not None:
+    if null is not None and null.decides:
         return f"The score vs. that of the same search on permuted labels (p = {number(null.p_value, 3)})"
     return "The whole 95 % interval of the one configuration"
 
