@@ -1,12 +1,15 @@
 """The experiment on known truth counts what it says, with the functions that make the page."""
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
-from experiments.inference import NEW_PEOPLE, Discriminant, draw_people, main, nested, rows
+from experiments.inference import main, rows
 from experiments.simulated_answers import Answers
+from experiments.simulated_studies import NEW_PEOPLE, Discriminant, draw_people, nested
 from reports.numbers.statistics import Score
+from trainables.study.metrics import at_level
 
 
 def test_its_model_is_a_discriminant_analysis():
@@ -31,7 +34,8 @@ def test_outer_subjects_are_scored_once_and_by_models_that_never_saw_them():
     study = nested(people, people.cohort(), 0, ((4, 0.5),), draw_people(np.random.default_rng(9), 30, 1.5))
     assert study.predictions.select("subject", "video").n_unique() == len(study.predictions) == 48
     assert len(study.alone) == 3 * 48
-    assert study.inner["subject"].value_counts()["count"].to_list() == [2] * 24
+    inner = pl.concat([at_level(p, "subject") for p in study.inner])
+    assert inner["subject"].value_counts()["count"].to_list() == [2] * 24
     assert study.new_people.sum() == pytest.approx(30)
 
 
