@@ -68,7 +68,11 @@ class Subgroups:
 
 
 def subgroups(
-    predictions: pl.DataFrame, videos: pl.DataFrame, attributes: Sequence[Attribute], classes: int, unit: str = "subject"
+    predictions: pl.DataFrame,
+    videos: pl.DataFrame,
+    attributes: Sequence[Attribute],
+    classes: int,
+    unit: str = "subject",
 ) -> tuple[Subgroups, ...]:
     """Returns the groups of each attribute, in their order; their p-values are corrected together.
 

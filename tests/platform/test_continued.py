@@ -13,9 +13,7 @@ from trainables.study.records import StudyRecord
 def opened(folder: Path, **changes) -> Study:
     """Returns the study in a folder as a command with these options opens it."""
     options = SearchOptions(study=str(folder), folds=2, **changes)
-    return open_study(
-        folder, options, cohort([0, 0, 0, 1, 1, 1]), load_task("updrs"), {"name": "small", "sha256": "0"}
-    )
+    return open_study(folder, options, cohort([0, 0, 0, 1, 1, 1]), load_task("updrs"), {"name": "small", "sha256": "0"})
 
 
 def test_the_null_of_another_search_goes(tmp_path: Path):
