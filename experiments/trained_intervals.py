@@ -11,6 +11,7 @@ from platform.splits import make_splits
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from experiments.simulated_studies import (
     CLASSES,
@@ -20,16 +21,13 @@ from experiments.simulated_studies import (
     SIGNAL,
     Discriminant,
     Found,
-    Nested,
     People,
     draw_people,
-    nested,
     search,
 )
 from reports.numbers.calibration import calibration, share_interval
-from reports.numbers.detail import Detail, detail
-from reports.numbers.discrimination import operating_points, weighted_auroc, weighted_average_precision
-from reports.numbers.statistics import confusion, level_scores, metric_values
+from reports.numbers.discrimination import operating_points, rankings, weighted_auroc, weighted_average_precision
+from reports.numbers.statistics import class_scores, confusion, level_scores, metric_values, subject_matrices
 from trainables.study.metrics import at_level
 from trainables.study.records import Cohort
 
@@ -64,8 +62,8 @@ class Reached:
         hits, true, named = self.counts[label, label], self.counts[label].sum(), self.counts[:, label].sum()
         is_it, ones = self.true == label, np.ones((1, len(self.true)))
         return {
-            "recall": hits / true,
-            "precision": hits / max(named, 1),
+            "recall (Wilson)": hits / true,
+            "precision (Wilson)": hits / max(named, 1),
             "F1": 2 * hits / (true + named),
             "AUROC": float(weighted_auroc(self.whole[:, label], is_it, ones)[0]),
             "average precision": float(weighted_average_precision(self.whole[:, label], is_it, ones)[0]),
@@ -77,81 +75,77 @@ def _mean(values: Any) -> float:
 
 
 def one_study(seed: int, subjects: int, signal: float, new: People) -> Iterator[Row]:
-    """Yields the intervals of one study."""
+    """Yields the intervals of one study: of a single configuration, and the score of the best of several."""
     rng = np.random.default_rng([seed, subjects, int(100 * signal), 7])
     people = draw_people(rng, subjects, signal)
     cohort = people.cohort()
-    study = nested(people, cohort, seed, SETTINGS, new)
-    reached = [Reached(models, new) for models in study.ensembles]
-    said = detail(study.predictions, cohort, METRICS)
-    yield from _scores(said, reached)
-    yield from _first_class(said, reached)
-    yield from _operating(study, cohort, reached)
-    for name, settings, wanted in (
-        ("of one configuration", SETTINGS[4:5], HELD),
-        ("of the best of 8", SETTINGS, OPTIMISTIC),
-    ):
-        own = search(people, make_splits(cohort, folds=INNER, seed=seed), settings)
-        yield from _selection(own, new, name, wanted)
+    folds = make_splits(cohort, folds=INNER, seed=seed)
+    own = search(people, folds, SETTINGS[4:5])
+    reached = [Reached((model,), new) for model in own.models]
+    yield from _scores(own, reached)
+    yield from _first_class(own, cohort, reached)
+    yield from _operating(own, cohort, reached)
+    yield from _middle_bin(own, new, reached)
+    yield from _selection(own, reached, "of one configuration", HELD)
+    best = search(people, folds, SETTINGS)
+    yield from _selection(best, [Reached((model,), new) for model in best.models], "of the best of 8", OPTIMISTIC)
 
 
-def _scores(said: Detail, reached: list[Reached]) -> Iterator[Row]:
-    for level in said.levels[:2]:
-        for score in level.scores if level.level == "subject" else level.scores[:1]:
-            counts = [r.counts if level.level == "subject" else r.video_counts for r in reached]
-            if score.metric in METRICS[3:] or level.level == "video":
-                yield Row(
-                    what=f"nested {score.metric.replace('_', ' ')} per {level.level}",
-                    wanted=HELD,
-                    span=(score.low, score.high),
-                    truth=_mean(metric_values(c, score.metric) for c in counts),
-                )
+def _scores(own: Found, reached: list[Reached]) -> Iterator[Row]:
+    for level, metrics in (("subject", METRICS[1:]), ("video", METRICS[:1])):
+        for score in level_scores(own.predictions, level, CLASSES, metrics).scores:
+            counts = [r.counts if level == "subject" else r.video_counts for r in reached]
+            yield Row(
+                what=f"{score.metric.replace('_', ' ')} per {level}",
+                wanted=HELD,
+                span=(score.low, score.high),
+                truth=_mean(metric_values(c, score.metric) for c in counts),
+            )
 
 
-def _first_class(said: Detail, reached: list[Reached]) -> Iterator[Row]:
-    found, ranked = said.classes[0], said.rankings[0]
+def _first_class(own: Found, cohort: Cohort, reached: list[Reached]) -> Iterator[Row]:
+    matrices = subject_matrices(at_level(own.predictions, "subject"), CLASSES)
+    found, ranked = class_scores(matrices, cohort.classes)[0], rankings(own.predictions, cohort.classes, "subject")[0]
     truths = [r.of_class(0) for r in reached]
     spans = {
-        "recall": found.recall_interval,
-        "precision": found.precision_interval,
+        "recall (Wilson)": found.recall_interval,
+        "precision (Wilson)": found.precision_interval,
         "F1": found.f1_interval,
         "AUROC": ranked.auroc_interval,
         "average precision": ranked.average_precision_interval,
     }
     for name, span in spans.items():
-        yield Row(what=f"nested {name} of a class", wanted=HELD, span=span, truth=_mean(t[name] for t in truths))
+        yield Row(what=f"{name} of a class", wanted=HELD, span=span, truth=_mean(t[name] for t in truths))
 
 
-def _operating(study: Nested, cohort: Cohort, reached: list[Reached]) -> Iterator[Row]:
-    folds = study.predictions["fold"].unique().sort().to_list()
-    scored = [study.predictions.filter(fold=fold) for fold in folds]
-    point = operating_points(scored, list(study.inner), cohort.classes, "subject")[0]
+def _operating(own: Found, cohort: Cohort, reached: list[Reached]) -> Iterator[Row]:
+    folds = own.predictions["fold"].unique().sort().to_list()
+    scored = [own.predictions.filter(fold=fold) for fold in folds]
+    others = [own.predictions.filter(pl.col("fold") != fold) for fold in folds]
+    point = operating_points(scored, others, cohort.classes[:1], "subject")[0]
     tables = [
         confusion((r.true != 0).astype(int), (r.whole[:, 0] < at).astype(int), 2)
         for r, at in zip(reached, point.thresholds, strict=True)
     ]
-    for name, span, along in (
-        ("sensitivity", point.sensitivity_interval, 1),
-        ("specificity", point.specificity_interval, 1),
-        ("PPV", point.ppv_interval, 0),
-        ("NPV", point.npv_interval, 0),
+    for name, span, place, along in (
+        ("sensitivity", point.sensitivity_interval, 0, 1),
+        ("specificity", point.specificity_interval, 1, 1),
+        ("PPV", point.ppv_interval, 0, 0),
+        ("NPV", point.npv_interval, 1, 0),
     ):
-        place = 0 if name in ("sensitivity", "PPV") else 1
         truth = _mean(t[place, place] / max(t.sum(along)[place], 1) for t in tables)
-        yield Row(what=f"nested {name} of a class", wanted=HELD, span=span, truth=truth)
+        yield Row(what=f"{name} (Wilson) of a class", wanted=HELD, span=span, truth=truth)
 
 
-def _selection(own: Found, new: People, name: str, wanted: str) -> Iterator[Row]:
+def _selection(own: Found, reached: list[Reached], name: str, wanted: str) -> Iterator[Row]:
     units = at_level(own.predictions, "subject")
-    reached = [Reached((model,), new) for model in own.models]
     score = level_scores(own.predictions, "subject", CLASSES, METRICS[:1]).scores[0]
     truth = _mean(metric_values(r.counts, "macro_f1") for r in reached)
-    yield Row(what=f"selection score {name}", wanted=wanted, span=(score.low, score.high), truth=truth)
-    span = share_interval(float((units["true"] == units["predicted"]).mean()), units["subject"].to_list())  # type: ignore[arg-type]
-    right = _mean(metric_values(r.counts, "accuracy") for r in reached)
-    yield Row(what=f"share answered right {name} (Wilson)", wanted=wanted, span=span, truth=right)
-    if wanted == HELD:
-        yield from _middle_bin(own, new, reached)
+    yield Row(what=f"macro f1 {name}", wanted=wanted, span=(score.low, score.high), truth=truth)
+    right = (units["true"] == units["predicted"]).to_numpy()
+    span = share_interval(float(right.mean()), units["subject"].to_list())
+    share = _mean(metric_values(r.counts, "accuracy") for r in reached)
+    yield Row(what=f"share answered right (Wilson) {name}", wanted=wanted, span=span, truth=share)
 
 
 def _middle_bin(own: Found, new: People, reached: list[Reached]) -> Iterator[Row]:
