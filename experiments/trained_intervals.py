@@ -1,7 +1,8 @@
 """Asks of the page's other intervals what they hold for cross-validated predictions; `experiments.inference` prints it.
 
 Studies are those of experiments.simulated_studies. What an interval should hold is the same number on people of no
-cohort, for the models of the study's own folds, averaged over all studies: what the procedure reaches on average.
+cohort, for the models of the study's own folds, averaged over all studies: what the procedure reaches on average. Bins of
+the calibration and thresholds differ from study to study, so their intervals are also asked of the study's own.
 """
 
 from collections import defaultdict
@@ -34,6 +35,7 @@ from trainables.study.records import Cohort
 METRICS = ("macro_f1", "accuracy", "balanced_accuracy", "quadratic_kappa", "mean_absolute_error")
 BIN = "share right in a bin of the calibration"
 HELD, OPTIMISTIC = "92-97 %", "less: it was chosen by it"
+MOVES = "not its question"
 Span = tuple[float, float] | None
 
 
@@ -45,6 +47,8 @@ class Row:
     wanted: str
     span: Span
     truth: float
+    own: bool = False
+    """Whether it should hold what this study's models reach, not what the procedure reaches on average."""
 
 
 class Reached:
@@ -134,7 +138,8 @@ def _operating(own: Found, cohort: Cohort, reached: list[Reached]) -> Iterator[R
         ("NPV", point.npv_interval, 1, 0),
     ):
         truth = _mean(t[place, place] / max(t.sum(along)[place], 1) for t in tables)
-        yield Row(what=f"{name} (Wilson) of a class", wanted=HELD, span=span, truth=truth)
+        yield Row(what=f"{name} (Wilson), these thresholds", wanted=HELD, span=span, truth=truth, own=True)
+        yield Row(what=f"{name} (Wilson), thresholds of other studies", wanted=MOVES, span=span, truth=truth)
 
 
 def _selection(own: Found, reached: list[Reached], name: str, wanted: str) -> Iterator[Row]:
@@ -159,7 +164,7 @@ def _middle_bin(own: Found, new: People, reached: list[Reached]) -> Iterator[Row
     inside = (shares.max(1) >= part.low) & (shares.max(1) <= part.high)
     if inside.sum() > 50:
         held = float((shares.argmax(1) == true)[inside].mean())
-        yield Row(what=BIN, wanted=HELD, span=(part.right_low, part.right_high), truth=held)
+        yield Row(what=BIN, wanted=HELD, span=(part.right_low, part.right_high), truth=held, own=True)
 
 
 def trained_table(studies: int, subjects: tuple[int, ...]) -> str:
@@ -183,8 +188,7 @@ def trained_table(studies: int, subjects: tuple[int, ...]) -> str:
 def held(rows: list[Row]) -> str:
     """Returns the share in percent of the intervals that hold the mean truth, or their own where it is of one study's models."""
     mean = _mean(row.truth for row in rows)
-    own = rows[0].what == BIN
-    spans = [(row.span, row.truth if own else mean) for row in rows if row.span is not None]
+    spans = [(row.span, row.truth if row.own else mean) for row in rows if row.span is not None]
     if not spans:
         return "–"
     return f"{100 * _mean(low <= truth <= high for (low, high), truth in spans):.1f}"
