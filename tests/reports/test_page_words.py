@@ -44,7 +44,7 @@ def test_measured_coverages_are_the_decisions(kind: str):
 def test_every_coverage_that_was_measured_is_printed():
     """No row of coverage in the tables is left out of what the page prints."""
     printed = {row for m in MEASURED.values() for row in m.rows}
-    assert {row for row in table() if "coverage" in row} == printed
+    assert {row for row in table() if "coverage" in row} <= printed
 
 
 def test_what_is_outside_is_said():
