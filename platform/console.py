@@ -282,8 +282,8 @@ class Console:
         for c in chosen["comparisons"]:
             self.say(
                 f"  vs. {BASELINES.get(c['other'], c['other'])}: {c['value']:.3f} - {c['other_value']:.3f} = {c['difference']:+.3f} "
-                f"({c['low']:+.3f} to {c['high']:+.3f}; these trained models: p = {c['adjusted']:.2f}; these methods: "
-                f"{'too few folds to say' if c['folds_adjusted'] is None else 'p = {:.2f}'.format(c['folds_adjusted'])}; Holm)"
+                f"(these methods: {'too few folds to say' if c['folds_adjusted'] is None else 'p = {:.2f}'.format(c['folds_adjusted'])}; "
+                f"these trained models: {c['low']:+.3f} to {c['high']:+.3f}, p = {c['adjusted']:.2f}; Holm)"
             )
         if (c := chosen["shuffled"]) is not None:
             order = c["order"]

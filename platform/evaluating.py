@@ -151,10 +151,10 @@ def _plain(own: Estimate | None) -> dict[str, Any]:
 
 
 def show(found: Evaluation, console: Console) -> None:
-    """Prints the scores per subject, the drop, and the widest gap between subgroups."""
-    subject = next(level for level in found.levels if level.level == "subject")
-    console.say(f"{found.source.name} ({found.source.models}) on {found.cohort.name}: {subject.units} subjects")
-    for s in subject.scores:
+    """Prints the scores per subject (per video where labels are), the drop, and the widest gap between subgroups."""
+    first = found.levels[0]
+    console.say(f"{found.source.name} ({found.source.models}) on {found.cohort.name}: {first.units} {first.level}s")
+    for s in first.scores:
         name = s.metric.replace("_", " ")
         console.say(f"  {name} {s.value:.3f} ({s.low:.3f} to {s.high:.3f}; by chance {s.chance:.3f})")
     if (drop := found.drop) is not None:

@@ -32,15 +32,17 @@ def write_evaluation(folder: Path, found: Evaluation) -> Path:
 def render(found: Evaluation) -> str:
     """Returns the page as HTML text. It names no subject and no video."""
     level_name, metric = parse_metric(found.source.metric)
-    subject = next(one for one in found.levels if one.level == "subject")
-    level = next(one for one in found.levels if one.level == level_name)
-    drawn = dataclasses.replace(intervals(subject), title="Scores on the second cohort, per subject")
+    first = found.levels[0]
+    level = next((one for one in found.levels if one.level == level_name), first)
+    drawn = dataclasses.replace(intervals(first), title=f"Scores on the second cohort, per {first.level}")
     text: str = (
         environment()
         .get_template("evaluation.html.j2")
         .render(
             e=found,
             score=next(s for s in level.scores if s.metric == metric),
+            unit=first.level,
+            subjects=found.predictions["subject"].n_unique(),
             videos=found.predictions.select("subject", "video").n_unique(),
             drawings={
                 "intervals": drawn,

@@ -205,9 +205,10 @@ def _evaluation(analysis: Analysis, found: Results) -> str:
             f"With the frames of each held-out window in random order {_share(shuffle.share)} of the answers for windows change, "
             f"and {metric(analysis.study.metric)} is {shuffle.order.other_value:.2f} instead of {shuffle.order.value:.2f}."
         )
-    if (c := found.calibration) is not None:
+    if analysis.shown is not None and (c := analysis.shown.calibration) is not None:
+        kind = "nested" if nested is not None and nested.estimate is not None else "selection"
         parts.append(
-            f"Calibration over {_count(c.units, 'held-out ' + c.level)}: expected calibration error {c.expected_error:.2f}, "
+            f"Calibration of the {kind} predictions over {_count(c.units, 'held-out ' + c.level)}: expected calibration error {c.expected_error:.2f}, "
             f"Brier score {c.brier:.2f}, log loss {c.log_loss:.2f}. No probability was recalibrated."
         )
     return "\n\n".join([*parts, *map(inert, sets_lines(analysis.sets))])
@@ -219,7 +220,7 @@ def _compared(comparisons: tuple[Comparison, ...]) -> list[str]:
         (sentence(inert(BASELINES.get(c.other, c.other))), f"{c.other_value:.2f}", f"{c.difference:+.2f}", f"{c.low:+.2f} to {c.high:+.2f}")
         for c in comparisons
     ]  # fmt: skip
-    return [_table(("Compared with", "Its score", "Difference", "95 % interval"), rows)] if rows else []
+    return [_table(("Compared with", "Its score", "Difference", "95 %, these trained models"), rows)] if rows else []
 
 
 def _interval(score: Score) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from reports import wording
 from reports.documents.drawings import all_drawings
 from reports.documents.kept_drawings import KeptDrawings
+from reports.documents.measured import MEASURED, worth
 from reports.documents.methods import methods, on_single_answers
 from reports.documents.model_card import model_card
 from reports.documents.pdf import write_pdf
@@ -125,6 +126,7 @@ def environment() -> Environment:
         "sentence": wording.sentence,
         "duration": wording.duration,
         "quantity": quantity,
+        "worth": worth,
     }
     return made
 
@@ -157,6 +159,7 @@ def render(
             followed=strips and strips.drawn(),
             checklist=checklist(analysis),
             signals=signals(analysis),
+            measured=[(m.what, f"{m.low:g}–{m.high:g} %") for m in MEASURED.values()],
             references=references(analysis),
             steps=wording.contents(
                 compared,
@@ -236,7 +239,7 @@ def _decided_by(analysis: Analysis) -> str:
     if analysis.nested is not None and analysis.nested.estimate is not None:
         return "The whole 95 % interval of the nested estimate"
     null = analysis.results.null if analysis.results else None
-    if null is not None and null.p_value is not None:
+    if null is not None and null.decides:
         return f"The score vs. that of the same search on permuted labels (p = {number(null.p_value, 3)})"
     return "The whole 95 % interval of the one configuration"
 

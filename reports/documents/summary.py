@@ -24,16 +24,15 @@ def summary(analysis: Analysis) -> str:
         "study": analysis.study,
         "subjects": len(analysis.cohort.subjects()),
         "complete": sum(t.scored for t in analysis.leaderboard),
+        "level": analysis.results.levels[0].level if analysis.results else "",
         "scores": _scores(analysis),
     }
     return environment.get_template("summary.html.j2").render(**given)
 
 
 def _scores(analysis: Analysis) -> tuple[Score, ...]:
-    """Returns the chosen configuration's scores per subject; none until there is one."""
-    if analysis.results is None:
-        return ()
-    return next(level.scores for level in analysis.results.levels if level.level == "subject")
+    """Returns the chosen configuration's scores per subject, or per video where labels are; none until there is one."""
+    return () if analysis.results is None else analysis.results.levels[0].scores
 
 
 def as_list(sentences: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ EDGE = 0.45
 
 
 def intervals(level: Level) -> Drawing:
-    """Draws the subject-level scores as dots with 95 % intervals, beside chance."""
+    """Draws the scores of a level as dots with 95 % intervals, beside chance."""
     scores = [s for s in level.scores if s.metric != UNBOUNDED]
     lowest = min([0.0, *(s.low for s in scores), *(s.chance for s in scores)])
 
@@ -55,7 +55,7 @@ def intervals(level: Level) -> Drawing:
         paint,
         size=(WIDE, 56 + 46 * len(scores)),
         narrow=(PHONE, 40 + 58 * len(scores)),
-        title="Scores of the chosen configuration, per subject",
+        title=f"Scores of the chosen configuration, per {level.level}",
         description="; ".join(
             f"{wording.METRICS[s.metric]} {s.value:.2f}, interval {s.low:.2f} to {s.high:.2f}, chance {s.chance:.2f}"
             for s in scores

@@ -20,7 +20,7 @@ from reports.numbers.controls import (
 )
 from reports.numbers.decision_curve import DecisionCurve, decision_curve
 from reports.numbers.descriptions import Words, words
-from reports.numbers.detail import Detail, detail
+from reports.numbers.detail import Detail, detail, leading_unit
 from reports.numbers.embedding_maps import Maps, lay_out
 from reports.numbers.learning import LearningCurve, learning_curve
 from reports.numbers.ledger import Ledger, check_everything, check_predictions, ledger
@@ -153,8 +153,8 @@ class Analysis:
         if self.results is None:
             return None
         selected = self.results.detail.score(self.study.metric)
-        complete = sum(t.scored for t in self.leaderboard)
-        return above_chance(self.nested.estimate if self.nested else None, self.results.null, selected, complete)
+        compared = sum(t.scored or bool(t.folds) for t in self.leaderboard)
+        return above_chance(self.nested.estimate if self.nested else None, self.results.null, selected, compared)
 
     @property
     def training_seconds(self) -> float:
@@ -289,7 +289,7 @@ def _by_attribute(study: StudyRecord, cohort: Cohort, predictions: pl.DataFrame)
     if column and "fold" in videos.columns and column not in {a.name for a in attributes}:
         site = Attribute(name=str(column), kind="category")
         videos, attributes = videos.with_columns(pl.col("fold").alias(site.column)), (*attributes, site)
-    return subgroups(predictions, videos, attributes, len(cohort.classes))
+    return subgroups(predictions, videos, attributes, len(cohort.classes), leading_unit(cohort))
 
 
 def _maps(folder: Path, done: tuple[FoldResult, ...], classes: tuple[str, ...]) -> Maps | None:

@@ -59,14 +59,15 @@ class Comparison:
     smallest_p: float
     """What p_value could at best be, by the subjects whose answers differ."""
     folds_p_value: float | None
-    """Of the two methods: two-sided corrected resampled t-test over the folds' subject-level scores; None where undefined."""
+    """Of the two methods: two-sided corrected resampled t-test over the folds' scores per subject, or per video where
+    a subject's videos have several labels; None where undefined."""
     folds_adjusted: float | None
     """folds_p_value after Holm's correction for those of all comparisons made together."""
     folds_low: float | None
     """95 % interval of the methods' difference by the same test, around the mean of the folds' differences."""
     folds_high: float | None
     only_ours: int
-    """Subjects that ours has right and the other has not, at subject level."""
+    """Subjects that ours has right and the other has not; with labels per video, those whose every video is right."""
     only_other: int
     detectable: float | None
     """Smallest true difference in the share of subjects answered right that the exact test finds with 80 % power at the
@@ -111,9 +112,10 @@ def _compare_with(
     value, other_value = (float(metric_values(m.sum(0), metric)) for m in (one, two))
     p_value, smallest = permutation_test(one, two, metric, np.random.default_rng(0))
     low, high = difference_interval(one, two, metric, p_value)
-    subjects, other_subjects = (at_level(p, "subject") for p in (ours, other))
-    right, other_right = _right(subjects), _right(other_subjects)
-    differences, held_out = _fold_differences(subjects, other_subjects, metric, classes)
+    unit = "video" if _per_video_labels(ours) else "subject"
+    units, other_units = (at_level(p, unit) for p in (ours, other))
+    right, other_right = _right(units), _right(other_units)
+    differences, held_out = _fold_differences(units, other_units, metric, classes)
     folds_low, folds_high = nadeau_bengio_interval(differences, held_out) or (None, None)
     only_ours, only_other = len(right - other_right), len(other_right - right)
     return Comparison(
@@ -197,9 +199,14 @@ def _asked(predictions: pl.DataFrame, keys: tuple[str, ...]) -> dict[tuple[str |
     return asked
 
 
-def _right(subjects: pl.DataFrame) -> set[str]:
-    """Returns the subjects whose every answer is right; one with videos of two classes has two."""
-    right = subjects.group_by("subject").agg((pl.col("true") == pl.col("predicted")).all().alias("right"))
+def _per_video_labels(predictions: pl.DataFrame) -> bool:
+    """Returns whether a subject has videos of several classes, which are not averaged: that would need the true class."""
+    return bool((predictions.group_by("subject").agg(pl.col("true").n_unique())["true"] > 1).any())
+
+
+def _right(units: pl.DataFrame) -> set[str]:
+    """Returns the subjects whose every answer is right."""
+    right = units.group_by("subject").agg((pl.col("true") == pl.col("predicted")).all().alias("right"))
     return set(right.filter("right")["subject"])
 
 
@@ -264,7 +271,7 @@ def _difference(ours: Array, other: Array, metric: str) -> Array:
 
 
 def _fold_differences(ours: pl.DataFrame, other: pl.DataFrame, metric: str, classes: int) -> tuple[list[float], float]:
-    """Returns the metric's difference in each fold [K], of subject-level units, and the mean share that is held out."""
+    """Returns the metric's difference in each fold [K], and the mean share of the subjects that is held out."""
     differences = []
     folds = sorted(ours["fold"].unique())
     for fold in folds:

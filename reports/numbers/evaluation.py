@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from reports.numbers.calibration import Calibration, calibration
+from reports.numbers.detail import leading_unit
 from reports.numbers.prediction_sets import SetCoverage, set_coverage
 from reports.numbers.statistics import ClassScore, Level, class_scores, level_scores, metrics_of, subject_matrices
 from reports.numbers.subgroups import Subgroups, subgroups
@@ -62,8 +63,9 @@ class Evaluation:
     source: Source
     cohort: Cohort
     levels: tuple[Level, ...]
+    """Without subject where videos of one subject may have several labels."""
     counts: tuple[tuple[int, ...], ...]
-    """Confusion matrix [C, C] at subject level; row: true class."""
+    """Confusion matrix [C, C] of subjects, or of videos where labels are per video; row: true class."""
     classes: tuple[ClassScore, ...]
     subjects: tuple[int, ...]
     """Of each class."""
@@ -101,22 +103,24 @@ def evaluation(
     classes = len(cohort.classes)
     level_name, name = parse_metric(source.metric)
     metrics = metrics_of(source.ordinal, name)
-    levels = tuple(level_scores(predictions, level, classes, metrics, shared_training=1.0) for level in LEVELS)
-    matrices = subject_matrices(at_level(predictions, "subject"), classes)
+    unit = leading_unit(cohort)
+    shown = LEVELS[LEVELS.index(unit) :]
+    levels = tuple(level_scores(predictions, level, classes, metrics, shared_training=1.0) for level in shown)
+    matrices = subject_matrices(at_level(predictions, unit), classes)
     counts = matrices.sum(0)
-    there = tuple(int(n) for n in counts.sum(1))
+    by_class = class_scores(matrices, cohort.classes, shared_training=1.0)
     return Evaluation(
         source=source,
         cohort=cohort,
         levels=levels,
         counts=tuple(map(tuple, counts.tolist())),
-        classes=class_scores(matrices, cohort.classes, shared_training=1.0),
-        subjects=there,
-        absent=tuple(label for label, n in zip(cohort.classes, there, strict=True) if not n),
+        classes=by_class,
+        subjects=tuple(c.subjects for c in by_class),
+        absent=tuple(c.label for c in by_class if not c.units),
         log_loss=log_loss(predictions),
         calibration=calibration(predictions),
-        subgroups=subgroups(predictions, cohort.videos, cohort.attributes, classes),
-        drop=_drop(source, next(one for one in levels if one.level == level_name), name),
+        subgroups=subgroups(predictions, cohort.videos, cohort.attributes, classes, unit),
+        drop=_drop(source, next((one for one in levels if one.level == level_name), levels[0]), name),
         promised=sets,
         sets=_held(cohort, predictions, sets),
         checks=checks,

@@ -32,6 +32,11 @@ class Null:
     searched: int | None
     """Configurations of the study's own search."""
 
+    @property
+    def decides(self) -> bool:
+        """Returns whether there are a p and enough permutations for it to be .05 or less."""
+        return self.p_value is not None and self.smallest_p <= LEVEL
+
 
 def permutation_null(observed: float, permuted: tuple[float, ...], options: Mapping[str, Any]) -> Null | None:
     """Returns the permutation test of the whole search, or None where none was run.
@@ -63,7 +68,7 @@ def permutation_null(observed: float, permuted: tuple[float, ...], options: Mapp
     )
 
 
-def above_chance(estimate: Score | None, null: Null | None, selected: Score, complete: int) -> bool | None:
+def above_chance(estimate: Score | None, null: Null | None, selected: Score, compared: int) -> bool | None:
     """Returns whether a study shows more than chance; None where nothing in it can decide that.
 
     The nested estimate's interval decides where there is one, else the null. The interval of the best of several
@@ -74,10 +79,10 @@ def above_chance(estimate: Score | None, null: Null | None, selected: Score, com
         estimate: The nested estimate, None where there is none.
         null: The search on permuted labels, None where there is none.
         selected: The chosen configuration's score on the folds of the search.
-        complete: Configurations that were compared there.
+        compared: Configurations that were compared there, those stopped early among them.
     """
     if estimate is not None:
         return estimate.low > estimate.chance
-    if null is not None and null.p_value is not None and null.smallest_p <= LEVEL:
+    if null is not None and null.p_value is not None and null.decides:
         return null.p_value <= LEVEL
-    return selected.low > selected.chance if complete <= 1 else None
+    return selected.low > selected.chance if compared <= 1 else None

@@ -42,7 +42,7 @@ class Subgroup:
     score: Score | None
     """Balanced accuracy; None for fewer than FEWEST_SUBJECTS subjects."""
     confusion: tuple[tuple[int, ...], ...]
-    """[C, C] at subject level; row: true class."""
+    """[C, C] of subjects, or of videos where labels are per video; row: true class."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +50,8 @@ class Subgroups:
     """One attribute's groups, and the gap between the best and the worst of them."""
 
     attribute: str
+    unit: str
+    """What is answered: subject, or video where labels are per video."""
     groups: tuple[Subgroup, ...]
     missing: int
     """Subjects with a video of which the value is not known."""
@@ -66,7 +68,11 @@ class Subgroups:
 
 
 def subgroups(
-    predictions: pl.DataFrame, videos: pl.DataFrame, attributes: Sequence[Attribute], classes: int
+    predictions: pl.DataFrame,
+    videos: pl.DataFrame,
+    attributes: Sequence[Attribute],
+    classes: int,
+    unit: str = "subject",
 ) -> tuple[Subgroups, ...]:
     """Returns the groups of each attribute, in their order; their p-values are corrected together.
 
@@ -75,29 +81,33 @@ def subgroups(
         videos: Of the cohort, with subject, video and the attributes' columns.
         attributes: What to look at.
         classes: C.
+        unit: What is answered: subject, or video where one subject's videos have several labels.
     """
     scored = videos.join(predictions.select("subject", "video").unique(), on=["subject", "video"], how="semi")
-    found = [_subgroups(predictions, scored, attribute, classes) for attribute in attributes]
+    found = [_subgroups(predictions, scored, attribute, classes, unit) for attribute in attributes]
     tested = [one.p_value for one in found if one.p_value is not None]
     adjusted = iter(holm(tested))
     return tuple(one if one.p_value is None else dataclasses.replace(one, adjusted=next(adjusted)) for one in found)
 
 
-def _subgroups(predictions: pl.DataFrame, videos: pl.DataFrame, attribute: Attribute, classes: int) -> Subgroups:
+def _subgroups(
+    predictions: pl.DataFrame, videos: pl.DataFrame, attribute: Attribute, classes: int, unit: str
+) -> Subgroups:
     named = videos.select("subject", "video", group=grouped(videos[attribute.column], attribute))
     known = named.drop_nulls("group")
     parts = {
         value: predictions.join(known.filter(group=value), on=["subject", "video"], how="semi")
         for value in ordered(known["group"].unique().to_list())
     }
-    groups = tuple(_subgroup(value, part, classes) for value, part in parts.items())
+    groups = tuple(_subgroup(value, part, classes, unit) for value, part in parts.items())
     within = bool((known.group_by("subject").agg(pl.col("group").n_unique())["group"] > 1).any())
     large = {g.value: parts[g.value] for g in groups if g.score is not None}
     gap = p_value = None
     if len(large) > 1:
-        gap, p_value = gap_test(large, classes, within=within)
+        gap, p_value = gap_test(large, classes, within=within, unit=unit)
     return Subgroups(
         attribute=attribute.name,
+        unit=unit,
         groups=groups,
         missing=named.filter(pl.col("group").is_null())["subject"].n_unique(),
         within=within,
@@ -108,8 +118,8 @@ def _subgroups(predictions: pl.DataFrame, videos: pl.DataFrame, attribute: Attri
     )
 
 
-def _subgroup(value: str, part: pl.DataFrame, classes: int) -> Subgroup:
-    units = at_level(part, "subject")
+def _subgroup(value: str, part: pl.DataFrame, classes: int, unit: str) -> Subgroup:
+    units = at_level(part, unit)
     counts = confusion(units["true"].to_numpy(), units["predicted"].to_numpy(), classes)
     subjects = part["subject"].n_unique()
     enough = subjects >= FEWEST_SUBJECTS
@@ -117,7 +127,7 @@ def _subgroup(value: str, part: pl.DataFrame, classes: int) -> Subgroup:
         value=value,
         subjects=subjects,
         videos=part.select("subject", "video").n_unique(),
-        score=level_scores(part, "subject", classes, (METRIC,)).scores[0] if enough else None,
+        score=level_scores(part, unit, classes, (METRIC,)).scores[0] if enough else None,
         confusion=tuple(map(tuple, counts.tolist())),
     )
 
@@ -152,7 +162,9 @@ def ordered(values: list[str]) -> list[str]:
     return sorted(values, key=place)
 
 
-def gap_test(groups: dict[str, pl.DataFrame], classes: int, *, within: bool) -> tuple[float, float]:
+def gap_test(
+    groups: dict[str, pl.DataFrame], classes: int, *, within: bool, unit: str = "subject"
+) -> tuple[float, float]:
     """Returns the gap between the best and the worst group, and how often chance makes one as large.
 
     Which group a unit is in is exchanged among the subjects of one class, so that groups with another mix of classes are
@@ -162,9 +174,10 @@ def gap_test(groups: dict[str, pl.DataFrame], classes: int, *, within: bool) -> 
         groups: Predictions of each group.
         classes: C.
         within: Whether subjects are in several groups.
+        unit: What is answered.
     """
     units = pl.concat(
-        at_level(part, "subject").select("subject", "true", "predicted", pl.lit(i).alias("group"))
+        at_level(part, unit).select("subject", "true", "predicted", pl.lit(i).alias("group"))
         for i, part in enumerate(groups.values())
     )
     strata = units["subject" if within else "true"].rank("dense").to_numpy()

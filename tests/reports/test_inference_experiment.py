@@ -1,12 +1,18 @@
 """The experiment on known truth counts what it says, with the functions that make the page."""
 
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
-from experiments.inference import NEW_PEOPLE, Discriminant, draw_people, main, nested, rows
+from experiments.inference import main, rows
 from experiments.simulated_answers import Answers
+from experiments.simulated_studies import NEW_PEOPLE, Discriminant, draw_people, nested
+from experiments.trained_intervals import Row, held
 from reports.numbers.statistics import Score
+from trainables.study.metrics import at_level
 
 
 def test_its_model_is_a_discriminant_analysis():
@@ -31,7 +37,8 @@ def test_outer_subjects_are_scored_once_and_by_models_that_never_saw_them():
     study = nested(people, people.cohort(), 0, ((4, 0.5),), draw_people(np.random.default_rng(9), 30, 1.5))
     assert study.predictions.select("subject", "video").n_unique() == len(study.predictions) == 48
     assert len(study.alone) == 3 * 48
-    assert study.inner["subject"].value_counts()["count"].to_list() == [2] * 24
+    inner = pl.concat([at_level(p, "subject") for p in study.inner])
+    assert inner["subject"].value_counts()["count"].to_list() == [2] * 24
     assert study.new_people.sum() == pytest.approx(30)
 
 
@@ -77,3 +84,26 @@ def test_the_table_of_simulated_answers(capsys):
     right = [float((a.whole().argmax(1) == a.true).mean()) for a in (one, other)]
     assert right[0] == pytest.approx(1 / 3, abs=0.06)
     assert right[1] > 0.6
+
+
+def test_the_table_of_cross_validated_intervals_is_the_decisions(capsys):
+    """Every row that the command prints stands in decision 0020, with a share for each cell."""
+    assert main(["--studies", "2", "--subjects", "24", "--only", "trained"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    decision = (Path(__file__).parents[2] / "docs" / "decisions" / "0020-inference-on-known-truth.md").read_text()
+    assert len(lines) >= 23
+    for line in lines[1:]:
+        what, wanted, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        assert f"| {what} | {wanted} |" in decision
+        assert all(cell == "–" or 0 <= float(cell) <= 100 for cell in cells)
+
+
+def test_a_mean_truth_and_that_of_the_study_itself():
+    """An interval of the procedure is asked of the mean over studies, one of the study's own models of their own truth."""
+    spans, truths = [(0.0, 0.2), (0.4, 0.6)], [0.1, 0.5]
+    own, mean = (
+        [Row(what="w", wanted="", span=s, truth=t, own=o) for s, t in zip(spans, truths, strict=True)]
+        for o in (True, False)
+    )
+    assert held(own) == "100.0"
+    assert held(mean) == "0.0"

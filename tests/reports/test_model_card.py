@@ -109,7 +109,10 @@ def test_counts_are_the_cohorts(searched):
     assert "simulated" not in words
     assert "python -m platform.predict STUDY_FOLDER VIDEO" in words
     c = searched.results.calibration
-    assert f"Calibration over 54 held-out videos: expected calibration error {c.expected_error:.2f}" in words
+    assert (
+        f"Calibration of the selection predictions over 54 held-out videos: expected calibration error {c.expected_error:.2f}"
+        in words
+    )
     for decoded in searched.results.folds_done[0].decoded:
         assert decoded.sentence in words
 
