@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests import WALKERS
+from tests.errors import coded
 from trainables.data.cache import ingest, open_cached
 from trainables.data.near_duplicates import MIRROR, WORDS, NearDuplicate, candidates, near_duplicates
 from trainables.errors import StridefoldError
@@ -196,7 +197,7 @@ def test_no_pair(cohort, count):
 
 def test_missing_cache_file(cohort, tmp_path):
     """A video that is gone from the cache says what to do."""
-    with pytest.raises(StridefoldError, match=r"\.npy is missing; run the same command again"):
+    with pytest.raises(StridefoldError, check=coded("cache.damaged", ".npy")):
         near_duplicates(cohort[0], tmp_path)
 
 
