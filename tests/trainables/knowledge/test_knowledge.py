@@ -191,7 +191,7 @@ def test_a_columns_name_says_its_unit_and_side(column: str, name: str, unit: str
         ('[[parameter]]\nkey = "a"', "parameters.incomplete", "[[parameter]]"),
         ('[[parameter]]\nkey="a"\nname="a"\nunit=""\n' * 2, "parameters.twice", "'a'"),
         ('[[parameter]]\nkey="a"\nname="a"\nunit=""\nmirror="b"', "parameters.mirror", "'a' mirrors 'b'"),
-        ("[[parameter", "parameters.not_toml", "line"),
+        ("[[parameter", "parameters.not_toml", "parameters.toml"),
     ],
 )
 def test_a_wrong_parameter_file_is_told_in_one_sentence(tmp_path: Path, text: str, code: str, value: str) -> None:
