@@ -30,7 +30,7 @@ def figures(dtype: torch.dtype, rounds: int) -> Iterator[Figure]:
     """Yields the figures of the forward and the backward pass of one layer."""
     seen = TOKENS + PROMPTS
     asked = [torch.randn(FRAMES, HEADS, n, WIDTH, dtype=dtype, requires_grad=True) for n in (TOKENS, seen, seen)]
-    ours, theirs = written_out(*asked), scaled_dot_product_attention(*asked)
+    ours, theirs = written_out(*asked), scaled_dot_product_attention(asked[0], asked[1], asked[2])
     ahead = torch.randn_like(ours)
 
     def backward(read: Tensor) -> float:

@@ -8,6 +8,7 @@ and with its check against PyAV; for a window it is asked alone and in this proc
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def figures(side: int, folder: Path, rounds: int) -> Iterator[Figure]:
         return 1e3 * timed(window)
 
     for length in (8, 70):
-        pairs = in_turns(lambda n=length: from_cache(n), lambda n=length: from_video(n), WINDOWS)
+        pairs = in_turns(partial(from_cache, length), partial(from_video, length), WINDOWS)
         yield figure(f"a window of {length} frames of {side} x {side} from the cache", pairs, unit="ms", beside="from the video by decord")  # fmt: skip
 
 

@@ -109,7 +109,12 @@ def measure(
     """Returns seconds of each step after the first, the matrix-product rate beside each, and the peak memory in GiB."""
     logging.disable_progress_bar()
     where = torch.device(device)
-    steps = {"ours": our_step, "bf16": partial(our_step, precision="bf16"), "clip": clip_forward, "xclip": xclip_step}
+    steps: dict[str, Callable[..., Callable[[], None]]] = {
+        "ours": our_step,
+        "bf16": partial(our_step, precision="bf16"),
+        "clip": clip_forward,
+        "xclip": xclip_step,
+    }
     step = steps[name](frames, batch, where, checkpointing)
     dtype = torch.bfloat16 if name == "bf16" or device == "cuda" else torch.float32
     step()

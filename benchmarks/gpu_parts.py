@@ -32,7 +32,7 @@ SENTENCES = 64
 
 def both_passes(asked: list[Tensor], ahead: Tensor) -> tuple[Tensor, ...]:
     """Returns the gradients of attention for queries, keys and values."""
-    return torch.autograd.grad(scaled_dot_product_attention(*asked), asked, ahead)
+    return torch.autograd.grad(scaled_dot_product_attention(asked[0], asked[1], asked[2]), asked, ahead)
 
 
 def attention(size: Size, device: torch.device, frames: int, batch: int) -> list[Row]:
@@ -50,7 +50,7 @@ def attention(size: Size, device: torch.device, frames: int, batch: int) -> list
     for backend in backends if device.type == "cuda" else backends[:1]:
         try:
             with sdpa_kernel(backend):
-                ahead = torch.randn_like(scaled_dot_product_attention(*asked))
+                ahead = torch.randn_like(scaled_dot_product_attention(asked[0], asked[1], asked[2]))
                 found = timed(partial(both_passes, asked, ahead), device, size)
         except RuntimeError as error:
             rows.append(failed(f"attention of a layer by {backend.name.lower()}", error))
@@ -86,7 +86,7 @@ class PackedEncoder(nn.Module):
 
     def __init__(self, encoders: Iterable[VideoEncoder]):
         super().__init__()
-        self.encoders = nn.ModuleList(encoders)
+        self.encoders: Any = nn.ModuleList(encoders)
 
     def forward(self, video: Tensor) -> Tensor:
         """Returns the features of the folds' windows, fold after fold, [K * B, D]."""
@@ -144,7 +144,12 @@ def recorded(module: nn.Module, pixels: Tensor, device: torch.device) -> Callabl
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         kept = run()
-    return lambda: (graph.replay(), kept)
+
+    def replay() -> tuple[Tensor, ...]:
+        graph.replay()
+        return kept
+
+    return replay
 
 
 class FileWindows:

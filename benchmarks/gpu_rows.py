@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -35,7 +35,16 @@ class Row:
     note: str = ""
 
 
-def timed(call: Callable[[], object], device: torch.device, size: Size) -> dict[str, float]:
+class Timing(TypedDict):
+    """What `timed` measures, as fields of a row."""
+
+    seconds: float
+    low: float
+    high: float
+    memory: float
+
+
+def timed(call: Callable[[], object], device: torch.device, size: Size) -> Timing:
     """Returns seconds of a call (median, low, high) and the GPU's peak of memory in GiB, after some that are not timed."""
     started = time.perf_counter()
     for _ in range(3):

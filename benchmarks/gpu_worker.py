@@ -39,7 +39,7 @@ def serve(connection: Connection, tiny: bool) -> None:
         except EOFError:
             return
         try:
-            found = [dataclasses.asdict(f) if dataclasses.is_dataclass(f) else f for f in calls[name](**given)]
+            found = [dataclasses.asdict(f) if isinstance(f, gpu_rows.Row) else f for f in calls[name](**given)]
             answer: tuple[str, list[Any]] = ("", found)
         except Exception as error:  # whatever it was, the table says it and goes on
             answer = (described(error), [])

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.figures import Figure, as_a_worker, figure, in_turns, parser, show
-from trainables.data.cache import in_processes
+from trainables.data.cache import CachedVideo, in_processes
 from trainables.recordings.decode import probe
 from trainables.simulation.cohort import simulate_cohort
 
@@ -54,7 +54,7 @@ def figures(videos: Sequence[Path], folder: Path, rounds: int) -> Iterator[Figur
     cores = os.cpu_count() or 1
     for workers in (1, cores):
 
-        def ours(workers=workers) -> float:
+        def ours(workers: int = workers) -> float:
             with tempfile.TemporaryDirectory(dir=folder) as cache:
                 jobs = [
                     {"path": v, "sha256": str(i), "box": None, "size": SIZE, "folder": Path(cache)}
@@ -63,9 +63,13 @@ def figures(videos: Sequence[Path], folder: Path, rounds: int) -> Iterator[Figur
                 results = in_processes(jobs, workers=workers)
                 next(results)  # the processes have started
                 started = time.perf_counter()
-                return sum(result.frames for _, result in results) / (time.perf_counter() - started)
+                read = 0
+                for _, result in results:
+                    assert isinstance(result, CachedVideo), result
+                    read += result.frames
+                return read / (time.perf_counter() - started)
 
-        def theirs(workers=workers) -> float:
+        def theirs(workers: int = workers) -> float:
             with ThreadPoolExecutor(workers) as pool:
                 started = time.perf_counter()
                 list(pool.map(ffmpeg, videos))

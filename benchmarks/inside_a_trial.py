@@ -5,12 +5,13 @@
 The embedded cohort and backbone, one fold of three, no Ray. Its frames are taken from the cache, or decoded into it.
 """
 
+import itertools
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from platform.console import Console
-from platform.options import SearchOptions
+from platform.options import SCALED_TO_SMALL, SearchOptions
 from platform.pipeline import gather_cohort
 from platform.session import frame_cache
 from platform.study import open_study
@@ -26,10 +27,12 @@ from trainables.data.dataset import WindowDataset
 from trainables.model.backbone import SMALL, load_backbone
 from trainables.ray_loop import open_jobs
 from trainables.training.distributed import Workers
+from trainables.training.draws import Window, windows_of
 from trainables.training.fold import fit_memory, prepare, train_fold
 from trainables.training.job import FoldJob, load, load_ahead
 from trainables.training.scoring import EVALUATION_BATCH
 from trainables.training.step import GaitTask
+from trainables.training.window_motion import WindowMotion
 
 PARTS = 5
 """Folds that one pass would pack."""
@@ -37,6 +40,8 @@ BATCHES = 20
 """Of the epoch whose waiting is timed."""
 TRIALS = 24
 """Whose memory is watched."""
+STEPS = 10
+"""Of each of them."""
 
 
 def main() -> None:
@@ -62,12 +67,14 @@ def embedded(folder: Path) -> tuple[Path, Path]:
 
 def figures(study: Path, cache: Path, rounds: int) -> Iterator[Figure]:
     """Yields the figures."""
-    first, second = TrainConfig(), TrainConfig().with_values({"text.n_ctx": 16})
+    first = TrainConfig().with_values(SCALED_TO_SMALL)
+    second = first.with_values({"text.n_ctx": 16})
     yield frozen_texts(study, cache, first, second)
     job = open_jobs(study, cache, ["next"], "cpu")[0]
     task = prepare(first, job, Workers(), torch.device("cpu"))
     data = job.training(first)
-    windows = np.arange(first.optimizer.batch_size)
+    task.begin(data, job.cache, job.frozen.backbone, job.fold.index)
+    windows = windows_of(data)[: first.optimizer.batch_size]
     batch = load(data, windows)
 
     def step() -> float:
@@ -77,14 +84,15 @@ def figures(study: Path, cache: Path, rounds: int) -> Iterator[Figure]:
     yield figure(f"waiting for the windows of {BATCHES} batches, which a thread reads during the step before",
                  [waiting(task, data, BATCHES, len(windows)) for _ in range(rounds)], unit="s",
                  beside="those steps", aim="0.03")  # fmt: skip
-    yield scoring(task, job, rounds)
     yield padded_texts(job, rounds)
     yield memory_of_trials(study, cache, first)
-    large = load(data, np.arange(PARTS * len(windows)))
+    large = load(data, windows_of(data)[: PARTS * len(windows)])
     yield figure(f"the frozen layers for {PARTS} folds in one pass: a batch of {PARTS} x {len(windows)}, which packing cannot beat",
                  in_turns(lambda: timed(lambda: task.backward(large, PARTS * len(windows), np.random.default_rng(0))),
                           lambda: sum(step() for _ in range(PARTS)), rounds), unit="s",
                  beside=f"{PARTS} batches of {len(windows)}", aim="well under 1, to pay")  # fmt: skip
+    task.end()
+    yield scoring(task, job, rounds)
 
 
 def frozen_texts(study: Path, cache: Path, first: TrainConfig, second: TrainConfig) -> Figure:
@@ -97,8 +105,7 @@ def frozen_texts(study: Path, cache: Path, first: TrainConfig, second: TrainConf
         for job in jobs:
             fit_memory(config, job)
         costs.append(time.perf_counter() - started)
-    one = second.with_values({"optimizer.epochs": 1})
-    folds = timed(lambda: train_fold(one, jobs[0])) * len(jobs) * second.optimizer.epochs
+    folds = timed(lambda: train_fold(second, jobs[0])) * len(jobs)
     return figure(f"backbone and frozen texts of a process's second trial (the first: {costs[0]:.2g} s)",
                   [(costs[1], folds)], unit="s",
                   beside="the trial's folds", aim="0.02")  # fmt: skip
@@ -106,7 +113,9 @@ def frozen_texts(study: Path, cache: Path, first: TrainConfig, second: TrainConf
 
 def waiting(task: GaitTask, data: WindowDataset, count: int, size: int) -> tuple[float, float]:
     """Returns the seconds that training waits for its windows, and those of all its steps."""
-    batches = np.split(np.random.default_rng(0).permutation(len(data))[: count * size], count)
+    windows = windows_of(data)
+    chosen = np.random.default_rng(0).permutation(len(data))[: count * size]
+    batches = [[windows[i] for i in batch] for batch in np.split(chosen, count)]
     coming = load_ahead(data, batches, task.device)
     waited, started = 0.0, time.perf_counter()
     for _ in batches:
@@ -121,7 +130,7 @@ def memory_of_trials(study: Path, cache: Path, config: TrainConfig) -> Figure:
     """Returns this process's memory after many trials of one fold and epoch, beside that after half of them."""
     sizes = []
     for number in range(TRIALS):
-        changed = config.with_values({"optimizer.epochs": 1, "seed": number})
+        changed = config.with_values({"optimizer.epochs": 1, "optimizer.steps": STEPS, "seed": number})
         train_fold(changed, open_jobs(study, cache, [f"memory-{number}"], "cpu")[0])
         sizes.append(memory())
     return figure(
@@ -134,17 +143,22 @@ def memory_of_trials(study: Path, cache: Path, config: TrainConfig) -> Figure:
 
 
 def scoring(task: GaitTask, job: FoldJob, rounds: int) -> Figure:
-    """Returns the time to score held-out windows in batches across videos, beside one video at a time."""
+    """Returns the time to score held-out windows in batches across videos, beside one video at a time.
+
+    Args:
+        task: whose training has ended.
+    """
     data = job.held_out(task.config)
+    motion = WindowMotion(job.frozen.backbone, job.cache, data)
     with torch.inference_mode():
         classes = task.model.class_features()
-    videos = data.windows["row"].to_numpy()
+    windows, kind = windows_of(data), task.config.motion.readout
 
-    def score(batches: list[np.ndarray]) -> float:
-        return timed(lambda: [task.probabilities(load(data, b).frames, classes) for b in batches])
+    def score(batches: list[list[Window]]) -> float:
+        return timed(lambda: [task.probabilities(load(data, b).frames, classes, motion.read(kind, b)) for b in batches])
 
-    together = np.split(np.arange(len(data)), range(EVALUATION_BATCH, len(data), EVALUATION_BATCH))
-    each = [np.flatnonzero(videos == video) for video in np.unique(videos)]
+    together = [windows[i : i + EVALUATION_BATCH] for i in range(0, len(windows), EVALUATION_BATCH)]
+    each = [list(found) for _, found in itertools.groupby(windows, lambda window: window.row)]
     return figure("scoring the held-out windows, batched across videos", in_turns(lambda: score(together), lambda: score(each), rounds),
                   unit="s", beside="video by video")  # fmt: skip
 

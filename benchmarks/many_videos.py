@@ -10,10 +10,11 @@ import functools
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from platform.splits import check_ledger, check_near_duplicates, make_splits
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def stages(count: int) -> dict[str, float]:
         (folder / "cohort.csv").write_text("\n".join(["subject,video,diagnosis", *rows]) + "\n")
         seconds: dict[str, float] = {}
 
-        def stage(what: str, call):
+        def stage(what: str, call: Callable[[], Any]) -> Any:
             started = time.perf_counter()
             made = call()
             seconds[what] = (time.perf_counter() - started) / count * 1e3

@@ -111,10 +111,9 @@ def figures(
         )
     size = f"ViT-B/16, T = {frames}, batch {batch}, {device.type}, {precision}"
     for what in ("forward", "forward and backward"):
-        calls = [side.forward if what == "forward" else side.both for side in sides.values()]
-        for call in calls:
-            call()
-        yield figure(f"video encoder, {what}, {size}; features differ by {apart:.0e}", in_turns(*calls, rounds), unit="s",
+        own_call, other_call = (side.forward if what == "forward" else side.both for side in sides.values())
+        own_call(), other_call()
+        yield figure(f"video encoder, {what}, {size}; features differ by {apart:.0e}", in_turns(own_call, other_call, rounds), unit="s",
                      beside="the public Vita-CLIP's")  # fmt: skip
 
 

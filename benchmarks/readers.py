@@ -113,9 +113,13 @@ def recordings(folder: Path) -> Iterator[Path]:
     signs = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)]
     for number, matrix in enumerate(signs):
         yield turned(plain, folder / f"turned{number}.mp4", matrix)
-    for number, edits in enumerate(
-        ([(1.0, 0.5)], [(0.5, None), (1.5, 0.3)], [(0.5, 0.4), (0.5, 1.3)], [(0.5, 0.5), (0.5, 0.5)])
-    ):
+    lists: list[list[tuple[float, float | None]]] = [
+        [(1.0, 0.5)],
+        [(0.5, None), (1.5, 0.3)],
+        [(0.5, 0.4), (0.5, 1.3)],
+        [(0.5, 0.5), (0.5, 0.5)],
+    ]
+    for number, edits in enumerate(lists):
         yield edited(plain, folder / f"edited{number}.mp4", edits)
     yield packed_avi(folder / "packed.avi")
     yield joined(folder / "joined.ts", folder / "a.ts", folder / "a.ts")

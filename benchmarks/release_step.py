@@ -42,7 +42,7 @@ class ReleaseEncoder(nn.Module):
                 tokens.append(summary)
             hidden = torch.cat(tokens, dim=2)  # [B, T, N, W]
             hidden = hidden + attention(layer.self_attn, layer.layer_norm1(hidden))
-            kept = count + (0 if prompts.global_prompts is None else len(prompts.global_prompts))
+            kept = count + sum(len(p) for name, p in prompts.named_parameters() if name == "global_prompts")
             hidden = hidden[:, :, :kept]
             hidden = (hidden + layer.mlp(layer.layer_norm2(hidden)))[:, :, :count]
         features = own.projection(vision.post_layernorm(hidden[:, :, 0]))  # [B, T, D]

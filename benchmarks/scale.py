@@ -100,7 +100,7 @@ def predictions(videos: pl.DataFrame) -> FoldResult:
     table = rows.with_columns(
         fold=pl.lit(0, pl.Int64), probabilities=pl.Series(chances.tolist(), dtype=pl.List(pl.Float64))
     )
-    return FoldResult(key="scale", fold=0, config={}, predictions=table.select(*PREDICTIONS).cast(dict(PREDICTIONS)),
+    return FoldResult(key="scale", fold=0, config={}, predictions=table.select(*PREDICTIONS).cast(pl.Schema(PREDICTIONS)),
                       history=(), seconds=1.0, class_similarity=(), trained_parameters=1)  # fmt: skip
 
 

@@ -7,7 +7,6 @@ python benchmarks/table.py inside_a_trial      # those whose command has the wor
 import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +89,7 @@ def machine() -> str:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     widest = torch.backends.cpu.get_cpu_capability()
     date = datetime.date.today().isoformat()
-    return (f"{date}, {len(names)} cores of {names[0]} ({widest}), {memory:.0f} GiB, {gpu}; Python {platform.python_version()}, "
+    return (f"{date}, {len(names)} cores of {names[0]} ({widest}), {memory:.0f} GiB, {gpu}; Python {sys.version.split()[0]}, "
             f"torch {torch.__version__}.")  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Films simulated walkers as a clinic does: from a fixed place, in a wide picture, through which they walk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -96,7 +96,9 @@ class Film:
         self.room = room(2 * self.width, self.height, self.seed)
         self.rng = np.random.default_rng(self.seed)
 
-    def frame(self, *walkers: tuple[np.ndarray, np.ndarray, float, float, float], pan: float = 0, light: float = 1):
+    def frame(
+        self, *walkers: tuple[np.ndarray, np.ndarray, float, float, float], pan: float = 0, light: float = 1
+    ) -> tuple[np.ndarray, list[Box | None]]:
         """Returns (frame [H, W, 3], box of each walker or None).
 
         Args:
@@ -112,7 +114,9 @@ class Film:
         return np.clip(noisy, 0, 255).astype(np.uint8), boxes
 
 
-def _paste(canvas: np.ndarray, colours: np.ndarray, coverage: np.ndarray, x: float, y: float, side: float):
+def _paste(
+    canvas: np.ndarray, colours: np.ndarray, coverage: np.ndarray, x: float, y: float, side: float
+) -> Box | None:
     """Draws a walker in place and returns the box of what is seen, None where nothing is."""
     size = max(2, round(side))
     rgba = np.dstack([colours, 255 * coverage]).astype(np.uint8)
@@ -131,7 +135,9 @@ def _paste(canvas: np.ndarray, colours: np.ndarray, coverage: np.ndarray, x: flo
     return (x0 + columns.min(), y0 + rows.min(), x0 + columns.max() + 1, y0 + rows.max() + 1)
 
 
-def crossing(cutout: Cutout, film: Film, *, side: float | None = None, start: float | None = None):
+def crossing(
+    cutout: Cutout, film: Film, *, side: float | None = None, start: float | None = None
+) -> Iterator[tuple[np.ndarray, Box | None]]:
     """Yields (frame, box) of a walker who comes in at one side and goes on for as long as the walk is."""
     side = side or 0.8 * film.height
     first = start if start is not None else (-0.3 * side if cutout.facing > 0 else film.width + 0.3 * side)
@@ -141,7 +147,9 @@ def crossing(cutout: Cutout, film: Film, *, side: float | None = None, start: fl
         yield picture, boxes[0]
 
 
-def write(path: Path, frames: list[np.ndarray], *, fps: float = 30, rotation: int = 0, times=None) -> Path:
+def write(
+    path: Path, frames: list[np.ndarray], *, fps: float = 30, rotation: int = 0, times: Sequence[float] | None = None
+) -> Path:
     """Writes frames as an H.264 mp4; `times` are the seconds of each, for a variable frame rate."""
     path.parent.mkdir(parents=True, exist_ok=True)
     base = Fraction(1, 60000)

@@ -41,7 +41,7 @@ TEXT_ALONE = {
     "video.summary": False,
     "numeracy.enabled": False,
 }
-NO_KEYWORDS = {"text.keywords": False}
+NO_KEYWORDS: dict[str, object] = {"text.keywords": False}
 ROWS: dict[str, dict[str, object]] = {
     "own knowledge": {},
     "own, notions raw": {"text.notions": "raw"},
@@ -269,8 +269,10 @@ def main() -> None:
             print(f"seed {seed}, {name}: {' '.join(f'{v:.3f}' for v in found)}", flush=True)
     about = {k: str(v) for k, v in vars(options).items() if k != "rows"}
     print(f"\n{about}\n\n| knowledge | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
-    for name, found in values.items():
-        cells = ["-" if np.isnan(v).any() else f"{np.mean(v):.3f} ({' '.join(f'{x:.2f}' for x in v)})" for v in found]
+    for name, of_columns in values.items():
+        cells = [
+            "-" if np.isnan(v).any() else f"{np.mean(v):.3f} ({' '.join(f'{x:.2f}' for x in v)})" for v in of_columns
+        ]
         print(f"| {name} | {' | '.join(cells)} |")
 
 
