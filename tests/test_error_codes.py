@@ -13,7 +13,15 @@ from trainables.errors import CohortError, StridefoldError
 from trainables.recordings.containers import VideoError
 
 CODE = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*){1,3}")
-WITHOUT_CODE = {"AttributeError", "KeyError", "OSError", "TypeError", "ValueError", "ValidationError", "ReaderDisagrees"}
+WITHOUT_CODE = {
+    "AttributeError",
+    "KeyError",
+    "OSError",
+    "TypeError",
+    "ValueError",
+    "ValidationError",
+    "ReaderDisagrees",
+}
 """Errors of Python and of jsonschema, and one that `decode` catches: they have no code, so their text may be compared."""
 
 

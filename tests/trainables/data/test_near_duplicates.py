@@ -204,7 +204,7 @@ def test_missing_cache_file(cohort, tmp_path):
 @pytest.mark.parametrize("part", [400, 16384])
 def test_candidates_among_many(monkeypatch, part):
     """Of 1,000 random videos, the trimmed copy and the mirrored one are candidates, and no other, in parts or at once."""
-    monkeypatch.setattr("trainables.data.near_duplicates.PART", part)
+    monkeypatch.setattr("trainables.data.near_duplicates.VIDEOS_AT_ONCE", part)
     rng = np.random.default_rng(0)
     words = [rng.integers(0, 2**64, size=WORDS, dtype=np.uint64) for _ in range(1000)]
     words[7], words[8] = words[500][10:], words[600] ^ MIRROR
