@@ -22,7 +22,6 @@ from trainables.knowledge.tasks import task_from_dict
 from trainables.model.backbone import Backbone, load_backbone
 from trainables.model.gait_clip import GaitCLIP, build
 from trainables.model_kinds import KINDS
-from trainables.study.files import fold_folder
 from trainables.study.leaderboard import TrialRecord, chosen, read_trials
 from trainables.study.passes import spans_of
 from trainables.study.prediction_sets import PredictionSets
@@ -94,7 +93,7 @@ class Ensemble:
 
     def fold_folder(self, fold: int) -> Path:
         """Returns the folder of a fold's result."""
-        return fold_folder(self.folder, self.trial.folds[fold])
+        return self.folder / "folds" / self.trial.folds[fold]
 
 
 def open_ensemble(study: Path, fold: int | None = None) -> Ensemble:
