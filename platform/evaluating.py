@@ -19,7 +19,7 @@ from trainables.data.cache_folder import open_frames
 from trainables.errors import ConfigurationError
 from trainables.inference.ensemble import Ensemble, load_frozen, score_videos
 from trainables.inference.exported import Estimate, ExportedModel, open_model
-from trainables.inference.second_cohort import refuse_copies, refuse_known, under_classes
+from trainables.inference.second_cohort import is_of, refuse_copies, refuse_known, under_classes
 from trainables.knowledge.tasks import load_task, task_from_dict
 from trainables.simulation.cohort import is_simulated
 from trainables.study.metrics import mean_of_folds
@@ -89,18 +89,14 @@ def training_cohort(options: EvaluateOptions, ensemble: Ensemble) -> Cohort | No
     """Returns the cohort of the training, where the study is at hand.
 
     Raises:
-        ConfigurationError: --study names another study than the model's.
+        ConfigurationError: --study names another study than the model's, or a model, which does not know its people.
     """
     if not isinstance(ensemble, ExportedModel):
         return ensemble.cohort
     if options.study is None:
         return None
     own = open_model(options.study)
-    if (own.trial.number, own.cohort.classes, own.subjects) != (
-        ensemble.trial.number,
-        ensemble.cohort.classes,
-        ensemble.subjects,
-    ):
+    if isinstance(own, ExportedModel) or not is_of(ensemble, own):
         raise ConfigurationError(
             f"--study {options.study} is not the study of {options.model}; give the one that it was exported from",
             code="evaluate.other_study",

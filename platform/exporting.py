@@ -84,8 +84,10 @@ def export_model(asked: Export) -> Iterator[str]:
     """Writes the folder or the zip, uploads it where that was asked for, and yields a line on each.
 
     Raises:
-        StridefoldError: The study is not finished, has no model that predicts, or the hub refuses the upload.
+        StridefoldError: The study is not finished, has no model that predicts, or the upload has no token or is refused.
     """
+    if asked.push_to_hub:
+        require_token(asked.push_to_hub)
     ensemble = open_ensemble(asked.study)
     if ensemble.record.finished is None:
         raise StridefoldError(
@@ -96,7 +98,10 @@ def export_model(asked: Export) -> Iterator[str]:
     analysis = pseudonymised(analyse(asked.study), asked.study)
     backbone = ensemble.record.backbone | {"name": hub_id(ensemble.record.backbone["name"], asked.backbone_id)}
     analysis = dataclasses.replace(
-        analysis, study=dataclasses.replace(analysis.study, name=name, backbone=backbone, git="")
+        analysis,
+        study=dataclasses.replace(
+            analysis.study, name=name, backbone=backbone, git="", versions=released(ensemble.record.versions)
+        ),
     )
     asked.folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{asked.folder.name}-", dir=asked.folder.parent))
@@ -151,12 +156,17 @@ def model_record(ensemble: Ensemble, analysis: Analysis, name: str, cache: str) 
         tracking=record.tracking,
         training_version=record.training_version,
         code=record.code,
-        versions=record.versions,
+        versions=analysis.study.versions,
         estimate=estimate(analysis),
         likeness=likeness_of(ensemble, cache),
         sets=None if analysis.sets is None else analysis.sets.record,
         calibration=None if calibrated is None else {key: getattr(calibrated, key) for key in shown},
     )
+
+
+def released(versions: Mapping[str, str]) -> dict[str, str]:
+    """Returns versions without what hatch-vcs adds to stridefold's own: a commit, and a day where the checkout had changes."""
+    return {name: version.partition("+")[0] if name == "stridefold" else version for name, version in versions.items()}
 
 
 def given_words_alone(words: Words, given: Mapping[int, Mapping[str, str]]) -> Words:
@@ -237,6 +247,22 @@ def pack(folder: Path, named: Path) -> Path:
     finally:
         making.unlink(missing_ok=True)
     return path
+
+
+def require_token(name: str) -> None:
+    """Passes where the hub's library finds a token to upload with.
+
+    Raises:
+        ConfigurationError: It finds none.
+    """
+    from huggingface_hub import get_token
+
+    if get_token() is None:
+        raise ConfigurationError(
+            f"--push-to-hub {name} needs a token of the Hugging Face hub, and there is none; run `hf auth login` or set HF_TOKEN "
+            "(nothing was written or uploaded)",
+            code="export.no_token",
+        )
 
 
 def push(folder: Path, name: str) -> str:

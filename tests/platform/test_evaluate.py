@@ -22,6 +22,8 @@ from trainables.data.cache import ingest_cohort
 from trainables.data.cache_folder import open_frames
 from trainables.inference.ensemble import load_frozen, open_ensemble, score_videos
 from trainables.study.metrics import FUNCTIONS, at_level, mean_of_folds
+from trainables.training.checkpoint import load_weights, save_weights
+from trainables.training.fold import WEIGHTS
 
 TASK = """\
 name = "groups"
@@ -192,6 +194,17 @@ def test_the_study_of_an_exported_model_checks_the_overlap(study: Study, place: 
     capsys.readouterr()
     assert run(place, tmp_path / "e", tmp_path / "model", *more, cohort=place / "second" / "same.csv") == 1
     assert "subject 'S0' has the id" in capsys.readouterr().err
+    own = ["--cohort", str(place / "videos" / "cohort.csv"), "--label", "diagnosis", "--cache", str(place / "cache")]
+    assert main([str(tmp_path / "model"), *own, *map(str, more)]) == 1
+    assert "S0_0.mp4 is a file of the training cohort" in capsys.readouterr().err
+    other = shutil.copytree(study.folder, tmp_path / "other")
+    path = sorted((other / "folds").glob(f"*/{WEIGHTS}"))[0]
+    weights = {name: tensor + 0.5 for name, tensor in load_weights(path).items()}
+    for fold in (other / "folds").iterdir():
+        save_weights(fold / WEIGHTS, weights, {})
+    for wrong in (other, tmp_path / "model"):  # a study of as many people, and a model, which knows none of them
+        assert run(place, tmp_path / "e", tmp_path / "model", "--study", wrong, "--backbone", place / "clip") == 1
+        assert "[evaluate.other_study]" in capsys.readouterr().err
 
 
 def test_wrong_options(study: Study, place: Path, tmp_path: Path, capsys) -> None:

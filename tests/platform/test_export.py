@@ -388,7 +388,9 @@ def pushed(study: Study, tmp_path: Path, **environment: str) -> subprocess.Compl
         "--push-to-hub",
         "anna/gait",
     ]
-    return subprocess.run(command, capture_output=True, text=True, env=settings, cwd=Path(__file__).parents[2])
+    return subprocess.run(
+        command, capture_output=True, text=True, env=settings, timeout=120, cwd=Path(__file__).parents[2]
+    )
 
 
 def test_an_upload(study: Study, tmp_path: Path) -> None:
@@ -415,8 +417,28 @@ def test_an_upload(study: Study, tmp_path: Path) -> None:
 
 def test_an_upload_without_a_network(study: Study, tmp_path: Path) -> None:
     """Offline, the folder is there and one sentence says how to upload it later."""
-    done = pushed(study, tmp_path, HF_HUB_OFFLINE="1")
+    done = pushed(study, tmp_path, HF_HUB_OFFLINE="1", HF_TOKEN="hf_x")
     assert done.returncode == 1
     assert (tmp_path / "m" / "model.json").exists()
     assert done.stderr.startswith("error: --push-to-hub anna/gait: the hub did not take the model")
     assert "Traceback" not in done.stderr
+
+
+def test_an_upload_without_a_token(study: Study, tmp_path: Path) -> None:
+    """One sentence says what is lacking; nothing is written, and the hub is not even asked."""
+    handler = type("TakingHub", (Hub,), {"taken": []})
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), handler
+    )  # it takes no connection: one that is made would wait forever
+    try:
+        done = pushed(
+            study, tmp_path, HF_HUB_OFFLINE="0", HF_TOKEN="", HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}"
+        )
+    finally:
+        server.server_close()
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: --push-to-hub anna/gait needs a token of the Hugging Face hub")
+    assert line.endswith("[export.no_token]")
+    assert not (tmp_path / "m").exists()
+    assert handler.taken == []

@@ -2,8 +2,12 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from platform.predict import main
+from platform.predicting_on import VIDEOS_PER_WRITE
 from platform.study import Study
 
 import pytest
@@ -114,3 +118,22 @@ def test_videos_that_are_unlike_the_training(study: Study, place: Path, tmp_path
     assert run(place, tmp_path / "model", tmp_path / "white.mp4", "--backbone", place / "clip", "--out", theirs) == 0
     (again,) = json.loads(theirs.read_text())["unlike_training"]
     assert again["distance"] == pytest.approx(white["distance"], rel=1e-3)
+
+
+def test_a_run_that_was_killed_goes_on(study: Study, place: Path, tmp_path: Path) -> None:
+    """SIGKILL after the first videos were written loses none of them; the same command answers the others."""
+    out = tmp_path / "p.json"
+    given = [study.folder, place / "walks", "--out", out, "--resume", "--cache", place / "cache"]
+    command = [sys.executable, "-m", "platform.predict", *map(str, given)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
+    while not out.exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    first = json.loads(out.read_text())["videos"]
+    assert len(first) >= VIDEOS_PER_WRITE
+    assert main([*map(str, given)]) == 0
+    found = json.loads(out.read_text())["videos"]
+    assert found[: len(first)] == first
+    assert len({entry["sha256"] for entry in found}) == len(found) == 10

@@ -156,6 +156,13 @@ def test_the_page_and_the_card_say_it(tmp_path):
     page = render(analysis)
     assert '<section id="subgroups"' in page
     assert "<h3>sex</h3>" in page
+    section = page[page.index('<section id="subgroups"') :].partition("</section>")[0]
+    assert "The smallest group has" in section
+    assert (
+        section.count('<table class="matrix">')
+        == section.partition("<details>")[2].count('<table class="matrix">')
+        == 2
+    )
     assert "By sex, balanced accuracy differs by" in model_card(analysis)
     assert "were not examined" not in model_card(analysis)
     assert '<section id="subgroups"' not in render(analyse(make_study(tmp_path / "t")))

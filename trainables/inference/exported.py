@@ -5,6 +5,7 @@ MODEL/
   task.toml           the classes, and what medicine says of each
   parameters.toml     the gait parameters that it was taught with
   weights/fold-0/     model.safetensors and its hash; training-N/ where a fold was trained with several seeds
+  SHA256SUMS          of the files above
   README.md           the model card; LICENSE-NOTE.md
 
 Reading one runs no code of it: JSON, TOML and safetensors are data.
@@ -22,13 +23,15 @@ import polars as pl
 
 from trainables.config import TrainConfig
 from trainables.errors import StridefoldError
+from trainables.inference.checksums import NAME as CHECKSUMS
+from trainables.inference.checksums import check_files, write_checksums
 from trainables.inference.ensemble import Ensemble, open_ensemble
 from trainables.inference.likeness import Likeness
 from trainables.knowledge.parameters import load_parameters
 from trainables.knowledge.tasks import load_task, task_from_dict
 from trainables.knowledge.toml_files import parameters_toml, task_toml
 from trainables.model.scaling import Scaler
-from trainables.study.descriptions import ClassDescription, FoldDescriptions
+from trainables.study.descriptions import Attention, ClassDescription, FoldDescriptions
 from trainables.study.files import write_text
 from trainables.study.formats import build, read_record, write_record
 from trainables.study.leaderboard import TrialRecord
@@ -153,12 +156,13 @@ def open_model(folder: Path, fold: int | None = None) -> Ensemble:
     """Returns a study's chosen configuration, or a model that was given away, with all its folds or with one.
 
     Raises:
-        StridefoldError: It is neither, it is damaged, or there is no such fold.
+        StridefoldError: It is neither, a file of it is missing or has changed, or there is no such fold.
     """
     if folder.is_file() and folder.suffix == ".zip":
         raise StridefoldError(f"{folder} is a packed model; unpack it, and give the folder", code="model.packed")
-    if not (folder / MODEL).exists():
+    if not any((folder / name).exists() for name in (MODEL, CHECKSUMS)):
         return open_ensemble(folder, fold)
+    check_files(folder)
     model = build(ModelRecord, read_record(folder / MODEL), folder / MODEL)
     count = len(model.folds)
     if fold is not None and not 0 <= fold < count:
@@ -167,15 +171,9 @@ def open_model(folder: Path, fold: int | None = None) -> Ensemble:
         )
     task = load_task(str(folder / "task.toml"))
     parameters = tuple(p.recorded() for p in load_parameters(folder / "parameters.toml"))
-    text, whole_number = pl.String(), pl.Int64()
-    columns = {
-        "subject": text,
-        "video": text,
-        "path": text,
-        "sha256": text,
-        "label": whole_number,
-        "frames": whole_number,
-    }
+    columns = dict.fromkeys(("subject", "video", "path", "sha256"), pl.String()) | dict.fromkeys(
+        ("label", "frames"), pl.Int64()
+    )
     cohort = Cohort(
         name=model.name,
         simulated=model.simulated,
@@ -203,7 +201,7 @@ def open_model(folder: Path, fold: int | None = None) -> Ensemble:
 
 
 def write_model(folder: Path, ensemble: Ensemble, model: ModelRecord) -> None:
-    """Writes model.json, the task, the parameters and the weights into a folder.
+    """Writes model.json, the task, the parameters, the weights and their checksums into a folder.
 
     The weights' metadata names the fold by its number: the key in the study is a hash of its subjects.
     """
@@ -215,6 +213,7 @@ def write_model(folder: Path, ensemble: Ensemble, model: ModelRecord) -> None:
         source, place = ensemble.fold_folder(fold), folder / "weights" / f"fold-{number}"
         for path in [source / WEIGHTS, *(part / WEIGHTS for part in trainings(source))]:
             save_weights(place / path.relative_to(source), load_weights(path), about | {"key": f"fold-{number}"})
+    write_checksums(folder)
 
 
 def exported_folds(ensemble: Ensemble) -> tuple[ExportedFold, ...]:
@@ -263,8 +262,17 @@ def _without_values(found: FoldDescriptions, given: Container[str]) -> FoldDescr
             return "its study has no words of it"
         return "" if c.label in given else "too few people of this class were measured for its words to be given away"
 
-    classes = (ClassDescription(label=c.label, refusal=refusal(c), attention=c.attention) for c in found.classes)
+    classes = (
+        ClassDescription(label=c.label, refusal=refusal(c), attention=_of_nobody(c.attention)) for c in found.classes
+    )
     return FoldDescriptions(classes=tuple(classes), training=(), held_out=())
+
+
+def _of_nobody(found: Attention | None) -> Attention | None:
+    """Returns where a class's query looks, with two digits of the weight of the person whom it looks at most."""
+    if found is None:
+        return None
+    return dataclasses.replace(found, effective=_two_digits(found.effective), largest=_two_digits(found.largest))
 
 
 def scaling(ensemble: Ensemble, fold: int) -> tuple[ParameterScale, ...]:

@@ -73,7 +73,7 @@ def fit_likeness(features: Floats, subjects: Sequence[str], window: int) -> Like
     return Likeness(
         mean=tuple(_rounded(means.mean(0))),
         spread=tuple(_rounded(means.std(0, ddof=1))),
-        quantiles=tuple(_rounded(quantiles)),
+        quantiles=tuple(_rounded(quantiles, digits=2)),  # the first, the last and some others are of one video each
         window=window,
     )
 
@@ -83,9 +83,9 @@ def _distance(feature: Floats, mean: Floats, spread: Floats) -> float:
     return float(np.sqrt((((feature - mean)[usable] / spread[usable]) ** 2).mean())) if usable.any() else 0.0
 
 
-def _rounded(values: Floats) -> list[float]:
-    """Returns numbers with four digits: more would let one training video's features be solved for."""
-    return [float(f"{value:.4g}") for value in values]
+def _rounded(values: Floats, digits: int = 4) -> list[float]:
+    """Returns numbers with a few digits: with more than four means, one training video's features could be solved for."""
+    return [float(f"{value:.{digits}g}") for value in values]
 
 
 def training_likeness(backbone: Backbone, cohort: Cohort, cache: Path, window: int) -> Likeness | None:

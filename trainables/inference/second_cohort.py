@@ -4,14 +4,27 @@ import dataclasses
 from pathlib import Path
 
 import polars as pl
+import torch
 
 from trainables.cohort.spelling import look_of_id
 from trainables.data.near_duplicates import near_duplicates
 from trainables.errors import ConfigurationError, LeakageError
+from trainables.inference.ensemble import Ensemble
 from trainables.study.records import Cohort
+from trainables.training.checkpoint import load_weights
+from trainables.training.fold import WEIGHTS
 
 SHOWN = 10
 """Problems that an error lists; the others are counted."""
+
+
+def is_of(model: Ensemble, study: Ensemble) -> bool:
+    """Returns whether a model that was given away is the one that a study has chosen: trial, classes, people and weights are the same."""
+    known = [(one.trial.number, one.cohort.classes, one.subjects, len(one.folds)) for one in (model, study)]
+    if known[0] != known[1]:
+        return False
+    ours, theirs = (load_weights(one.fold_folder(one.folds[0]) / WEIGHTS) for one in (model, study))
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def under_classes(cohort: Cohort, classes: tuple[str, ...]) -> Cohort:

@@ -65,10 +65,11 @@ def attribute_values(cohort: Cohort, videos: pl.DataFrame) -> np.ndarray:
 
 @lru_cache(maxsize=10_000)
 def recording_facts(path: Path, cache: Path, cached: str) -> tuple[float, ...]:
-    """Returns facts of a recording that say nothing of how anybody walks, NaN where the file is out of reach.
+    """Returns facts of a recording that need no look at the walker, NaN where the file is out of reach.
 
-    They are: seconds, width, height, frames per second, bytes per second, and of the cached pictures the mean of red, green and
-    blue, the contrast within a picture, and how much the brightness changes in time.
+    Bytes per second rise with what moves, so a little of the gait is in them (docs/decisions/0021). The facts are: seconds, width,
+    height, frames per second, bytes per second, and of the cached pictures the mean of red, green and blue, the contrast within a
+    picture, and how much the brightness changes in time.
     """
     frames = open_cached(cache, cached)
     some = np.asarray(frames[::EVERY], dtype=np.float32)  # [F / EVERY, S, S, 3]

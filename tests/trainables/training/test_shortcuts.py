@@ -22,7 +22,7 @@ from trainables.model.backbone import load_backbone
 from trainables.model_kinds import SHORTCUTS
 from trainables.simulation.cohort import simulate_cohort
 from trainables.study.metrics import FUNCTIONS, at_level
-from trainables.study.records import Attribute, Cohort, FoldResult
+from trainables.study.records import Attribute, Cohort, Fold, FoldResult, Splits
 from trainables.training.fold import train_fold
 from trainables.training.frozen import FrozenFeatures
 from trainables.training.job import FoldJob
@@ -32,11 +32,11 @@ CONFIG = TrainConfig().with_values({"video.frames": 2})
 
 
 class Sites:
-    """A simulated cohort of three sites, ingested, and what baselines make of its folds."""
+    """A simulated cohort of several sites, ingested, and what baselines make of its folds."""
 
-    def __init__(self, folder: Path, bias: float):
-        path = simulate_cohort(folder / "walkers", subjects=36, videos_per_subject=(1, 1), seconds=4, size=32, seed=4, sites=3,
-                               site_bias=bias)  # fmt: skip
+    def __init__(self, folder: Path, bias: float, *, subjects: int = 36, sites: int = 3, seed: int = 4):
+        path = simulate_cohort(folder / "walkers", subjects=subjects, videos_per_subject=(1, 1), seconds=4, size=32, seed=seed,
+                               sites=sites, site_bias=bias)  # fmt: skip
         cohort, task = read_manifest(path, task=None, label="diagnosis", parameters=load_parameters(), folds=3,
                                      attributes=("site",), own_parameters=True, simulated=True)  # fmt: skip
         self.backbone = load_backbone(str(save_tiny_clip(folder / "clip")))
@@ -45,13 +45,13 @@ class Sites:
         self.frozen = FrozenFeatures(self.backbone, task, [p.name for p in cohort.parameters])
         self.folder = folder
 
-    def predictions(self, model: str) -> pl.DataFrame:
-        """Returns the held-out predictions of a baseline over three folds."""
-        splits = make_splits(self.cohort, folds=3, seed=0)
+    def predictions(self, model: str, splits: Splits | None = None) -> pl.DataFrame:
+        """Returns the held-out predictions of a baseline over three random folds, or over others."""
+        splits = splits or make_splits(self.cohort, folds=3, seed=0)
         return pl.concat(self.result(model, fold).predictions for fold in splits.folds)
 
-    def result(self, model: str, fold) -> FoldResult:
-        key = f"{model}-{fold.index}"
+    def result(self, model: str, fold: Fold) -> FoldResult:
+        key = f"{model}-{len(fold.test)}-{fold.test[0]}"
         job = FoldJob(
             cohort=self.cohort, fold=fold, frozen=self.frozen, cache=self.cache, folder=self.folder / key, key=key
         )
