@@ -7,6 +7,7 @@ import polars as pl
 
 from trainables.errors import ConfigurationError, StridefoldError
 from trainables.model_kinds import FROM_NUMBERS
+from trainables.study.files import fold_folder
 from trainables.study.metrics import score
 from trainables.study.records import Cohort, FoldResult
 
@@ -33,7 +34,7 @@ def run_baselines(study: Study, session: Session, where: str = "folds") -> Study
         if problems := session.train(study, config.flat(), dict(enumerate(keys))):
             raise StridefoldError(f"baseline {name}: {problems[0]}", code="baseline.failed")
         study = study.noted(baselines=study.record.baselines | {name: keys})
-        predictions = pl.concat([FoldResult.load(study.folder / "folds" / key).predictions for key in keys])
+        predictions = pl.concat([FoldResult.load(fold_folder(study.folder, key)).predictions for key in keys])
         value = score(predictions, study.record.metric, len(study.cohort.classes))
         session.console.say(f"baseline {name} on the same {where}: {value:.3f}")
     return study

@@ -8,7 +8,7 @@ from platform.study_parts import refit_study
 
 from trainables.config import TrainConfig
 from trainables.errors import StridefoldError
-from trainables.study.files import write_json, write_text
+from trainables.study.files import fold_folder, write_json, write_text
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.records import FoldResult, trainings
 from trainables.training.fold import WEIGHTS
@@ -23,7 +23,7 @@ def write_best(study: Study, trial: TrialRecord, session: Session) -> Path:
     further training seed.
     """
     best = study.folder / "best"
-    results = {f"fold-{fold}": study.folder / "folds" / key for fold, key in enumerate(trial.folds)}
+    results = {f"fold-{fold}": fold_folder(study.folder, key) for fold, key in enumerate(trial.folds)}
     if session.options.refit == "all":
         results["all"] = refit_on_everyone(study, trial, session)
     write_json(best / "configuration.json", {"trial": trial.number, "metric": study.record.metric, "value": trial.value,
@@ -61,4 +61,4 @@ def refit_on_everyone(study: Study, trial: TrialRecord, session: Session) -> Pat
     if problems := session.train(whole, trial.config, {0: key}):
         raise StridefoldError(f"--refit all: {problems[0]}", code="refit.failed")
     session.describe(whole, [key])
-    return whole.folder / "folds" / key
+    return fold_folder(whole.folder, key)

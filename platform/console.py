@@ -26,7 +26,7 @@ LOOK = 1.0
 """Seconds between two looks at the folds in training."""
 QUIET = 30.0
 """Seconds after a plain line about a trial or fold before its progress is worth another."""
-ENOUGH = 0.1
+MIN_FOLDS_FOR_TIME_LEFT = 0.1
 """Folds done in this session from which the time left is worth telling."""
 
 
@@ -62,7 +62,7 @@ class TrialsView:
         parts = sum(p.share for trial, (fold, p) in self.progress.items() if fold == self.running.get(trial))
         done = self.finished * self.folds + sum(self.running.values()) + parts
         fresh = done - self.done_before - self.saved
-        if fresh < ENOUGH:
+        if fresh < MIN_FOLDS_FOR_TIME_LEFT:
             return ""
         return f"{about((time.monotonic() - self.started) / fresh * (whole - done))} left"
 

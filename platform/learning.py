@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from trainables.config import TrainConfig
+from trainables.study.files import fold_folder
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.learning_records import ALL, SHARES, LearningPoint, LearningRecord, part_folder, point_predictions
 from trainables.study.metrics import score
@@ -109,7 +110,7 @@ def _run_share(study: Study, chosen: TrialRecord, share: int, session: Session) 
     parts = [share_study(study, fold, share, seed) for fold in study.splits.folds]
     keys = [part.fold_key(config, part.splits.folds[0]) for part in parts]
     calls = [(*session.place(part), key, 0, chosen.config) for part, key in zip(parts, keys, strict=True)]
-    folders = [part.folder / "folds" / key for part, key in zip(parts, keys, strict=True)]
+    folders = [fold_folder(part.folder, key) for part, key in zip(parts, keys, strict=True)]
     with session.console.folds(f"learning curve, {share} % of the subjects", folders):
         problems = [problem for problem in session.tasks(train_one, calls) if problem]
     if problems:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.documents.page import write_report
 from trainables.errors import ConfigurationError, first_line
-from trainables.study.files import read_json
+from trainables.study.files import fold_folder, read_json
 from trainables.study.leaderboard import TrialRecord, read_trials
 from trainables.study.metrics import log_loss, score
 from trainables.study.records import Cohort, FoldResult, StudyRecord
@@ -132,7 +132,7 @@ class StudyRuns:
         if trial.number not in self.sent:
             self.sent[trial.number] = len(client.get_metric_history(run_id, f"fold_{name}"))
         for fold, key in enumerate(trial.folds[self.sent[trial.number] :], start=self.sent[trial.number]):
-            predictions = FoldResult.load(self.folder / "folds" / key).predictions
+            predictions = FoldResult.load(fold_folder(self.folder, key)).predictions
             values = {f"fold_{name}": score(predictions, metric, classes), "fold_log_loss": log_loss(predictions)}
             _log(client, run_id, metrics=values, step=fold)
             self.sent[trial.number] = fold + 1

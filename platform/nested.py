@@ -13,6 +13,7 @@ import polars as pl
 
 from trainables.errors import LeakageError, StridefoldError
 from trainables.model_kinds import KINDS
+from trainables.study.files import fold_folder
 from trainables.study.leaderboard import TrialRecord
 from trainables.study.metrics import mean_of_models, score
 from trainables.study.outer_records import OuterResult
@@ -102,4 +103,4 @@ def _predictions(
     key = outer.fold_key(session.options.reference().with_values(trial.config), fold)
     if problem := session.train(outer, trial.config, {fold.index: key}):
         raise StridefoldError(f"outer fold {fold.index}: {problem[0]}", code="nested.prediction_failed")
-    return FoldResult.load(outer.folder / "folds" / key).predictions, None
+    return FoldResult.load(fold_folder(outer.folder, key)).predictions, None

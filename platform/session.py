@@ -14,6 +14,7 @@ import polars as pl
 from search_spaces import Space
 from trainables.data.cache_folder import open_frames
 from trainables.errors import MemoryShortError, StridefoldError
+from trainables.study.files import fold_folder
 from trainables.study.leaderboard import TrialRecord, chosen, read_trials
 from trainables.study.records import Fold
 
@@ -84,7 +85,7 @@ class Session:
 
         calls = ((*self.place(study), key, fold, config) for fold, key in keys.items())
         what = "the model of all subjects" if config["model"] == "clip" else f"baseline {config['model']}"
-        with self.console.folds(what, [study.folder / "folds" / key for key in keys.values()]):
+        with self.console.folds(what, [fold_folder(study.folder, key) for key in keys.values()]):
             return [problem for problem in self.tasks(train_one, calls) if problem]
 
     def score_outer(self, inner: Study, outer: Study, fold: Fold) -> pl.DataFrame:

@@ -27,7 +27,7 @@ from trainables.config import TrainConfig
 from trainables.data.cache import ingest_or_error
 from trainables.errors import StridefoldError
 from trainables.ray_loop import NODE_FAILURES, run_trial
-from trainables.study.files import write_text
+from trainables.study.files import fold_folder, write_text
 from trainables.study.leaderboard import open_storage
 from trainables.study.metrics import log_loss, score
 from trainables.study.progress import forget_all
@@ -228,7 +228,7 @@ class StudySearcher(Searcher):
         trial.set_user_attr("config", config.flat())
         trial.set_user_attr("folds", [])
         self.running[trial_id], self.keys[trial_id] = trial, self.job.study.keys(config)
-        folders = tuple(self.job.study.folder / "folds" / key for key in self.keys[trial_id])
+        folders = tuple(fold_folder(self.job.study.folder, key) for key in self.keys[trial_id])
         self.on_event(Event(trial=trial.number, what="started", params=trial.params, folders=folders))
         return {
             "number": trial.number,
@@ -317,4 +317,4 @@ class StudySearcher(Searcher):
         return None
 
     def _results(self, keys: list[str]) -> list[FoldResult]:
-        return [FoldResult.load(self.job.study.folder / "folds" / key) for key in keys]
+        return [FoldResult.load(fold_folder(self.job.study.folder, key)) for key in keys]

@@ -15,6 +15,7 @@ from platform.watching import every, reporting_once
 from typing import Any
 
 from trainables.errors import ConfigurationError
+from trainables.study.files import fold_folder
 from trainables.study.leaderboard import TrialRecord, read_trials
 from trainables.study.metrics import log_loss, score
 from trainables.study.records import Cohort, FoldResult, StudyRecord
@@ -97,7 +98,7 @@ class OfflineRuns:
 
     def _write(self, record: StudyRecord, trial: TrialRecord, classes: int) -> None:
         name = record.metric.replace("/", "_")
-        folds = [FoldResult.load(self.folder / "folds" / key).predictions for key in trial.folds]
+        folds = [FoldResult.load(fold_folder(self.folder, key)).predictions for key in trial.folds]
         run = self.client.init(
             mode="offline",
             dir=str(self.folder),

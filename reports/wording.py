@@ -13,6 +13,8 @@ EXPLAINED_BASELINES = _TABLES["explained_baselines"]
 BASELINES = _TABLES["baselines"]
 KNOWLEDGE_SOURCES = _TABLES["knowledge_sources"]
 SETTINGS = _TABLES["settings"]
+LOSSES = _TABLES["losses"]
+PARAMETER_GROUPS = _TABLES["parameter_groups"]
 
 
 def setting(name: str) -> str:

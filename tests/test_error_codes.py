@@ -1,5 +1,6 @@
-"""Every error that a user can meet carries a code, and the site lists it."""
+"""Every error that a user can meet carries a code, the site lists it, and tests compare it."""
 
+import ast
 import pickle
 import re
 import subprocess
@@ -12,6 +13,16 @@ from trainables.errors import CohortError, StridefoldError
 from trainables.recordings.containers import VideoError
 
 CODE = re.compile(r"[a-z][a-z_]*(\.[a-z][a-z_]*){1,3}")
+WITHOUT_CODE = {
+    "AttributeError",
+    "KeyError",
+    "OSError",
+    "TypeError",
+    "ValueError",
+    "ValidationError",
+    "ReaderDisagrees",
+}
+"""Errors of Python and of jsonschema, and one that `decode` catches: they have no code, so their text may be compared."""
 
 
 def test_every_error_has_a_code(root: Path) -> None:
@@ -25,6 +36,19 @@ def test_a_code_is_not_taken_away(root: Path) -> None:
     """Scripts compare codes: those that were released stay."""
     released = (root / "tests" / "data" / "error_codes.txt").read_text(encoding="utf-8").split()
     assert sorted(set(released) - {site.code for site in error_sites(root)}) == []
+
+
+def test_tests_compare_codes(root: Path) -> None:
+    """A test that matches an error's sentence breaks when it is reworded: write check=coded("room.what", value)."""
+    places = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path in sorted((root / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and any(keyword.arg == "match" for keyword in node.keywords)
+        and not {n.split(".")[-1] for n in map(ast.unparse, node.args[:1])} <= WITHOUT_CODE
+    ]
+    assert places == []
 
 
 def test_the_page_lists_every_code(root: Path) -> None:

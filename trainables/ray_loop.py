@@ -19,6 +19,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from trainables.config import TrainConfig
 from trainables.errors import MemoryShortError, StridefoldError
 from trainables.knowledge.tasks import task_from_dict
+from trainables.study.files import fold_folder
 from trainables.study.records import Cohort, Splits, StudyRecord
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ def open_jobs(study: Path, cache: Path, keys: list[str], device: str) -> "list[F
         json.dumps([record.backbone, record.task]), names, record.options["knowledge_encoder"], device
     )
     return [
-        FoldJob(cohort=cohort, fold=fold, frozen=frozen, cache=cache, folder=study / "folds" / key, key=key)
+        FoldJob(cohort=cohort, fold=fold, frozen=frozen, cache=cache, folder=fold_folder(study, key), key=key)
         for fold, key in zip(splits.folds, keys, strict=False)
     ]
 

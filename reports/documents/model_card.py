@@ -4,7 +4,8 @@ Markdown with a front matter in YAML, as the Hugging Face hub reads it. Names of
 """
 
 import re
-from pathlib import PurePosixPath
+import tomllib
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
@@ -19,18 +20,12 @@ from reports.wording import BASELINES, METRICS, MODELS, metric, sentence
 from trainables.model_kinds import FROM_NUMBERS, KINDS
 from trainables.study.vocabulary import parse_metric
 
-LICENSE = (
-    "# license: yours to choose, such as apache-2.0 or cc-by-nc-4.0; 'other' stands here until you do, because no software\n"
-    "# can know what was agreed with the people in the videos\n"
-)
+_TEXTS: dict[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 HUB_METRICS = {"macro_f1": "f1"}
 """Names that the hub knows a metric by; the others keep their own."""
 MARKUP = re.compile(r"[\\`*_\[\]<>#|~&$@{}^]|:(?=//)|(?<=www)\.")
 """What Markdown, its tables, HTML or automatic links could take for more than text."""
-NOTICE = (
-    "For research only. It is not a medical device: nothing that it says may be used to diagnose or treat a person."
-)
-SIMULATED = "The walkers are simulated. The numbers show that the software works, and say nothing about patients."
+NOTICE, SIMULATED = _TEXTS["notice"], _TEXTS["simulated"]
 
 
 def model_card(analysis: Analysis, *, exported: bool = False) -> str:
@@ -45,7 +40,7 @@ def model_card(analysis: Analysis, *, exported: bool = False) -> str:
     text, whatever they are made of.
     """
     found = analysis.results
-    sections = [_what(analysis), _use(), _data(analysis)]
+    sections = [_what(analysis), _TEXTS["use"], _data(analysis)]
     if found is None:
         sections.append(
             f"## Evaluation\n\nNo configuration has finished all {len(analysis.splits.folds)} folds yet, so there is no "
@@ -57,7 +52,7 @@ def model_card(analysis: Analysis, *, exported: bool = False) -> str:
     if found is not None:
         sections.append(_how(analysis, found, exported))
     sections.append(_provenance(analysis, exported))
-    return f"---\n{LICENSE}{_front_matter(analysis)}---\n\n" + "\n\n".join(sections) + "\n"
+    return f"---\n{_TEXTS['license']}{_front_matter(analysis)}---\n\n" + "\n\n".join(sections) + "\n"
 
 
 def inert(text: str) -> str:
@@ -146,14 +141,6 @@ def _backbone(name: str) -> str:
     path = name.replace("\\", "/")
     local = path.startswith(("/", ".", "~")) or path.count("/") > 1 or ":" in path
     return PurePosixPath(path).name or "a local folder" if local else name
-
-
-def _use() -> str:
-    return (
-        "## Intended use\n\n- For research on methods: to compare models, and to see what they take the classes to be.\n"
-        "- Not for diagnosis, screening, treatment or monitoring of anyone, and not for decisions about work, insurance or care.\n"
-        "- Not for people, clinics or cameras other than those of the cohort, before it has been tried on them."
-    )
 
 
 def _data(analysis: Analysis) -> str:

@@ -25,8 +25,8 @@ COLOURS = {
 """Of the states of a frame, in the bar under the frames; the page says the same in words."""
 UNTOLD = "#c9ccce"
 BOX, SQUARE = "#00d0ff", "#ffd400"
-BAR, COURSE = 10, 34
-"""Pixels: height of the bar of states, and of the course of the walker's middle under it."""
+STATE_BAR_HEIGHT, COURSE_HEIGHT = 10, 34
+"""Pixels, of the bar of states, and of the course of the walker's middle under it."""
 SHOWN = 200
 """Strips on one page or sheet at most; the others are counted."""
 QUALITY = 75
@@ -99,7 +99,7 @@ def draw(strip: VideoStrip) -> Image.Image:
     """Returns the frames side by side, with box and square, over the states of all frames and the course of the middle."""
     tiles = [_framed(strip, i) for i in range(len(strip.frames))]
     width, height = sum(tile.width for tile in tiles), tiles[0].height
-    picture = Image.new("RGB", (width, height + BAR + COURSE), "white")
+    picture = Image.new("RGB", (width, height + STATE_BAR_HEIGHT + COURSE_HEIGHT), "white")
     left = 0
     for tile in tiles:
         picture.paste(tile, (left, 0))
@@ -108,12 +108,12 @@ def draw(strip: VideoStrip) -> Image.Image:
     for frame in range(strip.count):
         colour = COLOURS.get(strip.states[frame], UNTOLD) if strip.states else UNTOLD
         across = (frame * width // strip.count, (frame + 1) * width // strip.count)
-        pen.rectangle((across[0], height, max(across[1] - 1, across[0]), height + BAR - 1), fill=colour)
+        pen.rectangle((across[0], height, max(across[1] - 1, across[0]), height + STATE_BAR_HEIGHT - 1), fill=colour)
     if len(strip.boxes):
-        _draw_course(pen, strip, width, height + BAR)
+        _draw_course(pen, strip, width, height + STATE_BAR_HEIGHT)
     for number in strip.numbers:
         at = (number + 0.5) * width / strip.count
-        pen.line((at, height, at, height + BAR), fill="white")
+        pen.line((at, height, at, height + STATE_BAR_HEIGHT), fill="white")
     return picture
 
 
@@ -139,7 +139,7 @@ def _draw_course(pen: ImageDraw.ImageDraw, strip: VideoStrip, width: int, top: i
         if np.isnan(middle):
             last = None
             continue
-        at = ((frame + 0.5) * width / strip.count, top + 2 + (COURSE - 5) * min(max(middle / edge, 0.0), 1.0))
+        at = ((frame + 0.5) * width / strip.count, top + 2 + (COURSE_HEIGHT - 5) * min(max(middle / edge, 0.0), 1.0))
         if last is not None:
             pen.line((*last, *at), fill="#1f2529", width=2)
         last = at

@@ -9,24 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from reports.figures.style import COLOURS, GRID, INK, PHONE, WIDE, Drawing, draw
 from reports.numbers.training_curves import Point, curve
-from reports.wording import sentence
+from reports.wording import LOSSES, PARAMETER_GROUPS, sentence
 from trainables.study.records import FoldResult
 
-LOSSES = {
-    "loss": "sum of the losses",
-    "video": "video loss",
-    "numeric": "numeric loss, before its weight",
-    "pairing": "video-number loss",
-    "anchor": "distance from the start (anchors)",
-}
-GROUPS = {
-    "text": "class texts",
-    "prompts": "video prompts",
-    "attention": "class projections and summary attention",
-    "numeric": "numeric heads",
-    "readout": "motion read-out",
-    "scale": "scale of the logits",
-}
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.5, 1.5)))
 MOST_NAMED = 12
 """Folds that a legend names."""
@@ -40,7 +25,9 @@ def draw_curves(results: Sequence[FoldResult]) -> tuple[Drawing, ...]:
     if set(losses) == {"loss", "video"} and all(p["loss"] == p["video"] for points in folds.values() for p in points):
         del losses["loss"]
     rates = {"lr": "learning rate of the class texts"} if "lr" in names else {}
-    rates |= {f"gradient_{g}": f"gradient norm, {label}" for g, label in GROUPS.items() if f"gradient_{g}" in names}
+    rates |= {
+        f"gradient_{g}": f"gradient norm, {label}" for g, label in PARAMETER_GROUPS.items() if f"gradient_{g}" in names
+    }
     found = []
     if losses:
         found.append(_panels("losses", "The losses in training", folds, losses))

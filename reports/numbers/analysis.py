@@ -42,6 +42,7 @@ from reports.numbers.statistics import (
 )
 from reports.numbers.subgroups import Subgroups, subgroups
 from trainables.errors import StridefoldError
+from trainables.study.files import fold_folder
 from trainables.study.fold_embeddings import FoldMaps
 from trainables.study.leaderboard import TrialRecord, chosen, pareto, ranked, read_trials
 from trainables.study.metrics import log_loss, score
@@ -233,8 +234,8 @@ def _compared(
     """Returns the predictions of every baseline and of the best trial apart from the chosen one, where they are whole."""
     others = baseline_predictions(folder, study)
     runner_up = next((t for t in leaders if t.scored and len(t.folds) == len(trial.folds) and t != trial), None)
-    if runner_up is not None and all((folder / "folds" / key / "result.json").exists() for key in runner_up.folds):
-        folds = [FoldResult.load(folder / "folds" / key) for key in runner_up.folds]
+    if runner_up is not None and all((fold_folder(folder, key) / "result.json").exists() for key in runner_up.folds):
+        folds = [FoldResult.load(fold_folder(folder, key)) for key in runner_up.folds]
         others[f"trial {runner_up.number}, the runner-up"] = pl.concat([f.predictions for f in folds])
     return others
 
@@ -294,19 +295,19 @@ def _by_attribute(study: StudyRecord, cohort: Cohort, predictions: pl.DataFrame)
 
 def _maps(folder: Path, done: tuple[FoldResult, ...], classes: tuple[str, ...]) -> Maps | None:
     for result in done:
-        if (found := FoldMaps.load(folder / "folds" / result.key)) is not None:
+        if (found := FoldMaps.load(fold_folder(folder, result.key))) is not None:
             return lay_out(found, result.fold, classes, str(result.config["numeracy.encoding"]))
     return None
 
 
 def _load_fold(folder: Path, key: str, trial: int) -> FoldResult:
-    if not (folder / "folds" / key / "result.json").exists():
+    if not (fold_folder(folder, key) / "result.json").exists():
         raise StridefoldError(
-            f"{folder / 'folds' / key} is missing, but the chosen trial {trial} was scored on it; "
+            f"{fold_folder(folder, key)} is missing, but the chosen trial {trial} was scored on it; "
             "restore it, or run the same search command again",
             code="study.fold_missing",
         )
-    return FoldResult.load(folder / "folds" / key)
+    return FoldResult.load(fold_folder(folder, key))
 
 
 def _notices(

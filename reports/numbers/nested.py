@@ -16,6 +16,7 @@ from reports.numbers.recalibration import recalibrated
 from reports.numbers.statistics import Level, Score, subject_matrices
 from trainables.errors import LeakageError
 from trainables.model_kinds import BASELINES
+from trainables.study.files import fold_folder
 from trainables.study.leaderboard import read_trials
 from trainables.study.metrics import at_level, score
 from trainables.study.outer_records import OuterResult
@@ -167,7 +168,7 @@ def _optimism(outer: Path, found: list[OuterResult], metric: str, classes: int) 
 
 def _inner_predictions(outer: Path, result: OuterResult) -> pl.DataFrame | None:
     """Returns the held-out predictions of the inner folds of an outer fold's choice; None where one is missing."""
-    folders = [outer / str(result.fold) / "folds" / key for key in result.keys]
+    folders = [fold_folder(outer / str(result.fold), key) for key in result.keys]
     if not all((folder / "result.json").exists() for folder in folders):
         return None
     return pl.concat([FoldResult.load(folder).predictions for folder in folders])
@@ -194,7 +195,7 @@ def baseline_predictions(folder: Path, record: StudyRecord) -> dict[str, pl.Data
     found = {}
     place = {name: index for index, name in enumerate(BASELINES)}
     for name, keys in sorted(record.baselines.items(), key=lambda item: place.get(item[0], len(place))):
-        folders = [folder / "folds" / key for key in keys]
+        folders = [fold_folder(folder, key) for key in keys]
         if all((f / "result.json").exists() for f in folders):
             found[name] = pl.concat([FoldResult.load(f).predictions for f in folders])
     return found
@@ -264,7 +265,7 @@ def _decoded(outer: Path, found: list[OuterResult], cohort: Cohort) -> tuple[Rec
     for result in found:
         here: dict[str, set[str]] = {name: set() for name in cohort.classes}
         for key in result.keys:
-            folder = outer / str(result.fold) / "folds" / key
+            folder = fold_folder(outer / str(result.fold), key)
             for words in FoldResult.load(folder).decoded if (folder / "result.json").exists() else ():
                 here[words.label] |= {value.parameter for value in words.values}
         for name, parameters in here.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.errors import coded
 from tests.videos import write_video
 from trainables.data.cache import in_processes, ingest
 from trainables.data.cache_folder import close_folder, open_cache, open_frames
@@ -98,9 +99,7 @@ def test_simulated_cohort(tmp_path, monkeypatch):
 def test_folder_that_cannot_be_made(tmp_path):
     """A file in the way is one sentence."""
     (tmp_path / "file").touch()
-    with pytest.raises(
-        StridefoldError, match=r"the cache .*file/cache cannot be made \(Not a directory\); choose another"
-    ):
+    with pytest.raises(StridefoldError, check=coded("cache.not_writable", "file/cache")):
         open_frames(str(tmp_path / "file" / "cache"))
 
 
@@ -113,5 +112,5 @@ def test_folder_that_cannot_be_closed(tmp_path, monkeypatch):
 
     for chmod in (refuse, lambda path, mode: None):
         monkeypatch.setattr(Path, "chmod", chmod)
-        with pytest.raises(StridefoldError, match="would show patients' frames to other users, and its access rights"):
+        with pytest.raises(StridefoldError, check=coded("cache.open_to_others", "theirs")):
             close_folder(tmp_path / "theirs")

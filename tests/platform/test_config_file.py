@@ -8,6 +8,7 @@ from platform.options import SearchOptions
 
 import pytest
 
+from tests.errors import coded
 from trainables.errors import ConfigurationError
 
 
@@ -63,34 +64,34 @@ def test_no_baselines_in_each_way_of_saying_so(tmp_path, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("text", "code", "value"),
     [
-        ("trails = 5", "'trails' is not an option; did you mean 'trials'?"),
-        ("outer-fold = 3", "'outer-fold' is not an option; did you mean 'outer-folds'?"),
-        ('"optimizer.lr" = 0.1', r"did you mean the setting 'optimizer.lr', in the table \[set\]\?"),
-        ("[optimizer]\nlr = 0.1", r"settings stand in the table \[set\]"),
-        ("[set]\noptimizer.rate = 0.1", "'optimizer.rate' is not a setting"),
-        ("settings = 1", "'settings' is not an option"),
-        ("set = 3", "must be a table"),
-        ('trials = "many"', "trials is 'many', but must be a whole number or none"),
-        ("plain = 3", "plain is 3, but must be true or false"),
-        ("[set]\noptimizer.lr = [1]", r"optimizer.lr is \[1\], but must be a number"),
-        ('sampler = "dice"', "--sampler is 'dice', but must be one of"),
-        ("a-b = 1\na_b = 2", "'a-b' is not an option"),
-        ("outer-folds = 3\nouter_folds = 3", "is given twice"),
-        ("trials = ", "is not a TOML file"),
+        ("trails = 5", "config_file.unknown_option", "'trials'"),
+        ("outer-fold = 3", "config_file.unknown_option", "'outer-folds'"),
+        ('"optimizer.lr" = 0.1', "config_file.unknown_option", "[set]"),
+        ("[optimizer]\nlr = 0.1", "config_file.unknown_option", "[set]"),
+        ("[set]\noptimizer.rate = 0.1", "config_file.value", "'optimizer.rate'"),
+        ("settings = 1", "config_file.unknown_option", "'settings'"),
+        ("set = 3", "config_file.not_a_table", "set is 3"),
+        ('trials = "many"', "setting.type", "trials is 'many'"),
+        ("plain = 3", "setting.type", "plain is 3"),
+        ("[set]\noptimizer.lr = [1]", "config_file.value", "optimizer.lr is [1]"),
+        ('sampler = "dice"', "option.choice", "--sampler is 'dice'"),
+        ("a-b = 1\na_b = 2", "config_file.unknown_option", "'a-b'"),
+        ("outer-folds = 3\nouter_folds = 3", "config_file.twice", "'outer_folds'"),
+        ("trials = ", "config_file.not_toml", "study.toml"),
     ],
 )
-def test_what_is_refused(tmp_path, text, problem):
+def test_what_is_refused(tmp_path, text, code, value):
     """Each is one sentence that names the file, what stands there, and what may."""
-    with pytest.raises(ConfigurationError, match=problem) as error:
+    with pytest.raises(ConfigurationError, check=coded(code, value)) as error:
         parse_search(config(tmp_path, text))
     assert "\n" not in str(error.value) or "TOML" in str(error.value)
 
 
 def test_a_file_that_is_not_there(tmp_path):
     """The sentence has the option and the path."""
-    with pytest.raises(ConfigurationError, match=r"--config .*none.toml cannot be read"):
+    with pytest.raises(ConfigurationError, check=coded("config_file.unreadable", "--config", "none.toml")):
         parse_search(["--config", str(tmp_path / "none.toml")])
 
 

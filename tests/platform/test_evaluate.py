@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from tests import WALKERS
+from tests.errors import coded
 from tests.platform.test_predict import make_study
 from tests.tiny import save_tiny_clip, write_tiny_cohort
 from tests.videos import write_video
@@ -153,7 +154,7 @@ def test_a_recording_of_the_training_compressed_again_is_refused(place: Path, tm
     again, _ = read_manifest(tmp_path / "again.csv", **read | {"task": None}, only_scored=True)
     new = ingest_cohort(again, size=64, folder=tmp_path / "cache")
     assert len(refuse_known(new, trained, ids_are_unrelated=False)) == 2
-    with pytest.raises(LeakageError, match=r"again\.mp4 looks like the training video"):
+    with pytest.raises(LeakageError, check=coded("leakage.known_video", "again.mp4")):
         refuse_copies(new, trained, tmp_path / "cache")
     others = dataclasses.replace(trained, videos=trained.videos.filter(pl.col("subject") != row["subject"]))
     assert "looks like one of 5 of the 5 training videos" in refuse_copies(new, others, tmp_path / "cache")[0]

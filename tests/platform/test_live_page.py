@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.errors import coded
 from tests.make_study import make_study
 from trainables.errors import ConfigurationError, StridefoldError
 from trainables.study.records import StudyRecord
@@ -81,7 +82,7 @@ def test_what_cannot_be_served(tmp_path, study):
     page = LivePage(study)
     with (
         served(page) as address,
-        pytest.raises(ConfigurationError, match="--port"),
+        pytest.raises(ConfigurationError, check=coded("live.port_taken", "--port")),
         served(page, urlsplit(address).port),
     ):
         pass

@@ -12,6 +12,7 @@ from platform.study import Study
 
 import pytest
 
+from tests.errors import coded
 from tests.platform.test_predict import make_study
 from tests.tiny import save_tiny_clip, write_tiny_cohort
 from tests.videos import write_video
@@ -46,8 +47,8 @@ def test_folders_and_patterns(place: Path) -> None:
     assert list(expanded((str(walks),))) == [*nine, str(walks / "deep" / "x.MP4")]
     assert list(expanded((str(walks / "[0-3].mp4"), nine[0]))) == nine[:4]
     assert expanded(("gone.mp4",)) == ("gone.mp4",)  # which reading then says is missing
-    for wrong, said in ((str(walks / "*.avi"), "no file matches"), (str(place / "clip"), "holds no video")):
-        with pytest.raises(StridefoldError, match=said):
+    for wrong, code in ((str(walks / "*.avi"), "videos.no_match"), (str(place / "clip"), "videos.empty_folder")):
+        with pytest.raises(StridefoldError, check=coded(code, wrong)):
             expanded((wrong,))
 
 

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from reports.documents.page import write_report
+from tests.errors import coded
 from tests.make_study import add_outer_folds
 from tests.platform.test_predict import make_study, record_trial
 from tests.tiny import save_tiny_clip, write_tiny_cohort
@@ -188,5 +189,5 @@ def test_a_second_cohort_shows_what_the_sets_hold_there(wide: Study, place: Path
 @pytest.mark.parametrize("share", [0.3, 1.0, 90.0])
 def test_a_wrong_coverage_is_refused(share: float) -> None:
     """It is a share of people, with room for those whom a set may miss."""
-    with pytest.raises(ConfigurationError, match=r"--coverage is .* from 0\.5 to 0\.99"):
+    with pytest.raises(ConfigurationError, check=coded("option.coverage.range", "--coverage", str(share))):
         SearchOptions(coverage=share)

@@ -14,6 +14,7 @@ from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 from optuna.trial import TrialState
 from scipy.stats import wilcoxon
 
+from tests.errors import coded
 from trainables.errors import ConfigurationError
 from trainables.study.leaderboard import best, read_trials
 
@@ -112,7 +113,7 @@ def test_p_zero_is_off():
 @pytest.mark.parametrize("p", [-0.1, 0.6, math.nan])
 def test_p_outside_its_range(p):
     """p is 0 to 0.5."""
-    with pytest.raises(ConfigurationError, match=rf"pruned at p = {p}, but it must be 0 \(off\) to 0.5; 0.1 is usual"):
+    with pytest.raises(ConfigurationError, check=coded("option.prune.range", f"p = {p}")):
         PairedPruner(p=p)
 
 

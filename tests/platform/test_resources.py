@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.errors import coded
 from tests.tiny import write_place
 from trainables.errors import StridefoldError
 
@@ -23,8 +24,10 @@ def test_an_address_without_a_cluster_is_one_sentence(scheme: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # taken, but nobody listens
         address = f"{scheme}127.0.0.1:{unused.getsockname()[1]}"
-        problem = f"--address {address}: no Ray cluster answers there"
-        with pytest.raises(StridefoldError, match=problem), ray_session(SearchOptions(address=address)):
+        with (
+            pytest.raises(StridefoldError, check=coded("ray.no_cluster", f"--address {address}")),
+            ray_session(SearchOptions(address=address)),
+        ):
             pass
 
 
@@ -182,9 +185,7 @@ def test_no_folder_at_all_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("platform.ray_places.SHORT", ("/proc/nowhere",))
     monkeypatch.setenv("RAY_TMPDIR", "/proc/nowhere/either")
     with (
-        pytest.raises(
-            StridefoldError, match=r"at most \d+ plain characters; neither /proc/nowhere/either nor /proc/nowhere"
-        ),
+        pytest.raises(StridefoldError, check=coded("ray.no_short_folder", "/proc/nowhere/either", "RAY_TMPDIR")),
         temporary_folder(),
     ):
         pass

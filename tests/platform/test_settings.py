@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces import Space
+from tests.errors import coded
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 from trainables.setting_types import checked, settings_of
@@ -93,7 +94,7 @@ def test_every_setting_says_no_to_another_type_and_reads_its_own_text(name: str)
     assert TrainConfig.checked({name: text}) == {name: default}
     if settings_of(TrainConfig)[name] is not str:
         for wrong in ({"a": object()}, object(), "neither this nor that"):
-            with pytest.raises(ConfigurationError, match=f"^{name} is "):
+            with pytest.raises(ConfigurationError, check=coded("setting.type", name)):
                 TrainConfig.checked({name: wrong})
 
 
@@ -140,7 +141,7 @@ def test_lists_pairs_and_what_may_be_none(name: str, value: object, expected: ob
 )
 def test_lists_that_do_not_fit(name: str, value: object, allowed: str) -> None:
     """What is allowed is said of the list and of each of its values."""
-    with pytest.raises(ConfigurationError, match=f"^{name} is .*, but must be {allowed}"):
+    with pytest.raises(ConfigurationError, check=coded("setting.type", name, allowed)):
         checked(name, value, settings_of(Later)[name])
 
 
@@ -166,5 +167,5 @@ def test_a_space_that_makes_its_configuration_by_hand_is_checked_too() -> None:
     def suggest(trial: object, reference: TrainConfig) -> TrainConfig:
         return dataclasses.replace(reference, text=dataclasses.replace(reference.text, n_ctx=8.5))  # type: ignore[arg-type]
 
-    with pytest.raises(ConfigurationError, match=r"^--space mine: text.n_ctx is 8.5, but must be a whole number"):
+    with pytest.raises(ConfigurationError, check=coded("space.invalid", "--space mine", "text.n_ctx", "8.5")):
         check_space(Space(name="mine", suggest=suggest), TrainConfig(), "tpe")  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 
 from search_spaces import load_space
+from tests.errors import coded
 from trainables.cohort.manifest import read_manifest
 from trainables.errors import CohortError, ConfigurationError
 from trainables.knowledge.parameters import load_parameters
@@ -58,7 +59,7 @@ def test_a_folder_of_simulated_walkers_is_known_as_such(tmp_path: Path, capsys) 
     cohort, _ = gather_cohort(SearchOptions(cohort=str(tmp_path / "w/cohort.csv")), Console())
     assert cohort.simulated
     (tmp_path / "w/simulated.json").unlink()
-    with pytest.raises(CohortError, match="double_support_time_left alone nearly separates"):
+    with pytest.raises(CohortError, check=coded("cohort.problems", "double_support_time_left")):
         gather_cohort(SearchOptions(cohort=str(tmp_path / "w/cohort.csv")), Console())
 
 
@@ -80,7 +81,7 @@ def test_leave_one_site_out_is_nested(walkers: Path, tmp_path: Path) -> None:
 def test_another_number_of_outer_folds_than_sites(walkers: Path, tmp_path: Path) -> None:
     """Two outer folds of three sites are an error that says how many there are."""
     study, options = study_of(walkers, tmp_path / "s", outer_folds=2)
-    with pytest.raises(ConfigurationError, match=r"names 3 folds.*give --outer-folds 3"):
+    with pytest.raises(ConfigurationError, check=coded("option.outer_folds.conflict", "--outer-folds 3")):
         outer_study(study, options)
 
 
@@ -112,6 +113,6 @@ def test_attributes_are_a_baseline_where_they_are_given(walkers: Path, tmp_path:
     assert SearchOptions(attribute=("site",), baselines=()).completed(space).baselines == ()
     assert "attributes" not in SearchOptions().completed(space).baselines
     study, _ = study_of(walkers, tmp_path / "s")
-    with pytest.raises(ConfigurationError, match="--attribute age,sex,site"):
+    with pytest.raises(ConfigurationError, check=coded("baseline.no_attributes", "--attribute age,sex,site")):
         check_baselines(("attributes",), study.cohort)
     check_baselines(("recording", "single_frame"), dataclasses.replace(study.cohort, parameters=()))

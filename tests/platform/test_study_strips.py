@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reports.documents.strips import BAR, BOX, COURSE, SQUARE
+from reports.documents.strips import BOX, COURSE_HEIGHT, SQUARE, STATE_BAR_HEIGHT
 from tests.clinic_films import film
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ def test_the_page_of_a_search_shows_every_walker(place: Path) -> None:
     assert len(found) == 8
     for name, picture, said in found:
         assert re.fullmatch(r"\d-(right|left)&lt;b&gt;&amp;Anna\.mp4", name)
-        assert picture.shape == (135 + BAR + COURSE, 8 * 240, 3)
+        assert picture.shape == (135 + STATE_BAR_HEIGHT + COURSE_HEIGHT, 8 * 240, 3)
         assert near(picture[:135], BOX) > 100
         assert near(picture[:135], SQUARE) > 100
         assert re.match(r"The walker is followed\. \d\.\d s of 3\.5 s used; not used: ", said)

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 
 from experiments.corridor import Film, crossing, cut_out, write
+from tests.errors import coded
+from trainables.errors import CohortError
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,9 @@ def test_measured_numbers_are_parameters_of_the_next_search(clinic, tmp_path, ca
     assert len(qualities) == 2 * 5
     assert all(row["quality"] or row["missing"] for row in qualities)
     options = SearchOptions(cohort=str(measured), label="side", label_per_video=True, folds=2)
-    with pytest.raises(Exception, match="subjects"):  # two subjects are too few for a study; the columns are read first
+    with pytest.raises(
+        CohortError, check=coded("cohort.problems", "subjects")
+    ):  # two subjects are too few for a study; the columns are read first
         gather_cohort(options, Console(plain=True))
     assert "video_cadence (steps/min)" in capsys.readouterr().out
 

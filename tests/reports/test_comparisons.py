@@ -19,6 +19,7 @@ from reports.numbers.comparisons import (
     permutation_p_value,
 )
 from reports.numbers.statistics import fold_scores
+from tests.errors import coded
 from trainables.errors import ConfigurationError, StridefoldError
 from trainables.study.metrics import score
 
@@ -262,43 +263,48 @@ def test_windows_cut_differently_are_compared_as_videos():
 
 
 @pytest.mark.parametrize(
-    ("change", "metric", "sentence"),
+    ("change", "metric", "code", "values"),
     [
         (
             lambda p: p.filter(pl.col("subject") != "s003"),
             "macro_f1",
-            "subject 's003' was scored by the chosen configuration but not by probe; score both on the study's splits",
+            "comparison.not_scored",
+            ("subject 's003'", "probe"),
         ),
         (
             lambda p: p.with_columns(subject=pl.col("subject").str.replace("s003", "s0030")),
             "macro_f1",
-            "subject 's003' was scored by the chosen configuration but not by probe",
+            "comparison.not_scored",
+            ("subject 's003'", "probe"),
         ),
         (
             lambda p: p.filter(pl.col("subject") != "s003").vstack(p.filter(pl.col("subject") == "s003")[:2]),
             "video/macro_f1",
-            "subject 's003', video 'v1' was scored by the chosen configuration but not by probe",
+            "comparison.not_scored",
+            ("subject 's003', video 'v1'", "probe"),
         ),
         (
             lambda p: p.with_columns(fold=(pl.col("fold") + 1) % 3),
             "macro_f1",
-            "subject 's000' was held out by fold 0 for the chosen configuration but 1 for probe",
+            "comparison.other_truth",
+            ("subject 's000'", "fold 0", "1 for probe"),
         ),
         (
             lambda p: p.with_columns(true=2 - pl.col("true")),
             "window/macro_f1",
-            "subject 's000', video 'v0', window 0 was taken as class 0 for the chosen configuration but 2 for probe",
+            "comparison.other_truth",
+            ("subject 's000', video 'v0', window 0", "class 0", "2 for probe"),
         ),
     ],
 )
-def test_what_was_not_scored_alike_is_not_compared(change, metric, sentence):
+def test_what_was_not_scored_alike_is_not_compared(change, metric, code, values):
     """A subject, video, fold or true class that differs is named in one sentence."""
     ours = _cohort(np.random.default_rng(1), 6)
-    with pytest.raises(StridefoldError, match=sentence):
+    with pytest.raises(StridefoldError, check=coded(code, *values)):
         compare(ours, {"probe": change(ours)}, metric, 3)
 
 
 def test_unknown_metric_is_named():
     """A metric that does not exist is the error that the search gives too."""
-    with pytest.raises(ConfigurationError, match="auc is not known"):
+    with pytest.raises(ConfigurationError, check=coded("option.metric.unknown", "auc")):
         compare(_cohort(np.random.default_rng(1), 6), {}, "auc", 3)

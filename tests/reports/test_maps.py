@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from reports.figures.embedding_maps import draw_numbers, draw_plane
 from reports.numbers.analysis import analyse
 from reports.numbers.embedding_maps import lay_out
+from tests.errors import coded
 from tests.make_study import CLASSES, make_study
 from trainables.errors import StridefoldError
 from trainables.study.fold_embeddings import FILE, FoldMaps
@@ -56,7 +57,7 @@ def test_what_is_saved_is_read(found: FoldMaps, tmp_path: Path) -> None:
     np.testing.assert_allclose(again.projected, found.projected, atol=1e-6)
     assert again.labels.tolist() == found.labels.tolist()
     (tmp_path / FILE).write_bytes(b"no")
-    with pytest.raises(StridefoldError, match="is damaged"):
+    with pytest.raises(StridefoldError, check=coded("study.file_damaged", FILE)):
         FoldMaps.load(tmp_path)
 
 

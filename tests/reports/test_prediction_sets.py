@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reports.documents.page import write_report
 from reports.numbers.analysis import analyse
 from reports.numbers.prediction_sets import set_coverage
+from tests.errors import coded
 from tests.make_study import add_outer_folds, make_study
 from trainables.errors import StridefoldError
 from trainables.study.metrics import at_level
@@ -235,5 +236,5 @@ def test_sets_of_another_model_are_not_given() -> None:
 def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
     """It is not passed over silently."""
     (tmp_path / "prediction_sets.json").write_text('{"schema": 2, "trial": "x"}')
-    with pytest.raises(StridefoldError, match="is damaged"):
+    with pytest.raises(StridefoldError, check=coded("study.file_damaged", "prediction_sets.json")):
         PredictionSets.load(tmp_path)

@@ -14,6 +14,7 @@ from reports.documents.page import render, write_report
 from reports.documents.pseudonyms import KEY, Pseudonyms
 from reports.figures.filmstrips import filmstrip
 from reports.numbers.analysis import analyse
+from tests.errors import coded
 from tests.make_study import make_study
 from tests.videos import write_video
 from trainables.errors import ConfigurationError
@@ -70,7 +71,7 @@ def test_names_in_sentences() -> None:
 
 def test_faces_do_not_go_with_pseudonyms(study: Path) -> None:
     """Both together are refused in one sentence."""
-    with pytest.raises(ConfigurationError, match="shows faces"):
+    with pytest.raises(ConfigurationError, check=coded("report.filmstrips_pseudonyms", "--filmstrips")):
         write_report(study, share=True, filmstrips=six_frames)
 
 

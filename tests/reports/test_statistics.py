@@ -267,9 +267,7 @@ def test_ledger_counts_and_refuses_a_file_on_both_sides(tmp_path):
     twin = cohort.videos.with_columns(
         sha256=pl.when(pl.col("subject") == other_side).then(pl.lit(same)).otherwise(pl.col("sha256"))
     )
-    with pytest.raises(
-        LeakageError, match=r"fold 0 has the file of video 'S000_a\.mp4' on both sides; remake the splits"
-    ):
+    with pytest.raises(LeakageError, check=coded("leakage.file_on_both_sides", "fold 0", "'S000_a.mp4'")):
         ledger(dataclasses.replace(cohort, videos=twin), splits)
 
 
@@ -291,7 +289,7 @@ def test_a_score_of_a_training_subject_is_leakage(tmp_path):
     ]
     check_predictions((scored[0],), cohort, splits, noted)
     with pytest.raises(
-        LeakageError, match=f"fold 0 scored video '{trained}_a.mp4' of subject '{trained}', which is not on"
+        LeakageError, check=coded("leakage.scored_outside_test", "fold 0", f"'{trained}_a.mp4'", f"'{trained}'")
     ):
         check_predictions((scored[1],), cohort, splits, noted)
     swapped = noted.with_columns(sha256=pl.col("sha256").reverse())

@@ -13,6 +13,7 @@ import pytest
 from search_spaces import SHIPPED, Space, load_space
 from search_spaces.ablation import VARIANTS
 from search_spaces.paper import PUBLISHED
+from tests.errors import coded
 from trainables.config import TrainConfig
 from trainables.errors import ConfigurationError
 
@@ -136,42 +137,40 @@ def test_a_users_own_space(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "sampler", "sentence"),
+    ("text", "sampler", "code"),
     [
-        ("def suggest(trial, reference):\n    return {}\n", "tpe", "returns dict, but must return a TrainConfig"),
-        ("def suggest(trial, reference):\n    1 / 0\n", "tpe", "the reference configuration cannot be drawn"),
+        ("def suggest(trial, reference):\n    return {}\n", "tpe", "space.wrong_type"),
+        ("def suggest(trial, reference):\n    1 / 0\n", "tpe", "space.cannot_be_drawn"),
         (
             "def suggest(trial, reference):\n    w = trial.suggest_float('numeracy.weight', 0, 1)\n"
             "    return reference.with_values({'numeracy.weight': w})\n",
             "grid",
-            "a configuration cannot be drawn",
+            "space.cannot_be_drawn",
         ),
         (
             "def suggest(trial, reference):\n    b = trial.suggest_categorical('text.bottleneck', [16, 32])\n"
             "    return reference.with_values({'text.bottleneck': b})\n",
             "tpe",
-            "the reference configuration cannot be drawn",
+            "space.cannot_be_drawn",
         ),
     ],
 )
-def test_a_space_that_cannot_be_searched_is_known_before(
-    tmp_path: Path, text: str, sampler: str, sentence: str
-) -> None:
+def test_a_space_that_cannot_be_searched_is_known_before(tmp_path: Path, text: str, sampler: str, code: str) -> None:
     """What is wrong with a space, or with a sampler for it, is one sentence that names the space."""
-    with pytest.raises(ConfigurationError, match=sentence):
+    with pytest.raises(ConfigurationError, check=coded(code, "my_space.py")):
         check_space(load_space(write(tmp_path, text)), REFERENCE, sampler)
 
 
 @pytest.mark.parametrize(
-    ("make", "sentence"),
+    ("make", "code", "value"),
     [
-        (lambda folder: "huge", "--space huge is not known; use one of smoke, prompts"),
-        (lambda folder: f"{folder}/none.py:suggest", "there is no file"),
-        (lambda folder: write(folder, "import nothing_of_this_name\n"), "cannot be imported"),
-        (lambda folder: write(folder, "x = 1\n"), "has no function 'suggest'"),
+        (lambda folder: "huge", "space.unknown", "--space huge"),
+        (lambda folder: f"{folder}/none.py:suggest", "space.no_file", "none.py"),
+        (lambda folder: write(folder, "import nothing_of_this_name\n"), "space.not_importable", "nothing_of_this_name"),
+        (lambda folder: write(folder, "x = 1\n"), "space.no_function", "'suggest'"),
     ],
 )
-def test_a_space_that_is_not_there(tmp_path: Path, make: Callable[[Path], str], sentence: str) -> None:
+def test_a_space_that_is_not_there(tmp_path: Path, make: Callable[[Path], str], code: str, value: str) -> None:
     """A wrong name, file or function is one sentence."""
-    with pytest.raises(ConfigurationError, match=sentence):
+    with pytest.raises(ConfigurationError, check=coded(code, value)):
         load_space(make(tmp_path))

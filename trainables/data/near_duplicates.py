@@ -43,11 +43,11 @@ KEYS = range(0, 30, 5)
 """The words, by number, that are looked for in other videos; they span 1.7 s."""
 WORDS = SHIFTS + max(KEYS)
 """Words of a video, at most; they span its first 3.7 s."""
-FLOOR, CANDIDATES = 0.3, 4
+MIN_BIT_CORRELATION, CANDIDATES = 0.3, 4
 """A candidate agrees in 65% of the bits at least, and is among the 4 of a video that agree most, as seen or mirrored."""
 EXHAUSTIVE = 2000
 """Videos up to which every two are compared; of more, those that `trainables.data.word_index` finds."""
-PART = 16384
+VIDEOS_AT_ONCE = 16384
 """Videos in one operation of NumPy: many, because threads compute side by side within one and take turns between two."""
 FINE, COARSE = 24, 8
 """Coefficients per axis for the likeness, and for finding the exact shift."""
@@ -61,7 +61,7 @@ MOMENT_ALLOWANCE = 0.05
 """Added to the likeness of the limbs alone, which compression harms first."""
 OVERLAP = 60
 """Frames that two moving videos must share: within 1 s, different walkers were as alike as 0.92."""
-BAR = 20
+BLACK_BAR_LEVEL = 20
 """A row or column is part of a black bar where most of its pixels never are brighter; grey levels, 0-255."""
 STILL = 3
 """A video is still where no part of the picture, a 32nd of a side, varies by this standard deviation, in grey levels."""
@@ -164,7 +164,7 @@ def candidates(words: list[Words], subjects: NDArray[np.integer]) -> Iterator[tu
         table[: len(own), i] = own
         keys = own[KEYS.start :: KEYS.step][: len(KEYS)]
         sought[: len(keys), i] = keys
-    most = 64 * len(KEYS) * (1 - FLOOR) / 2
+    most = 64 * len(KEYS) * (1 - MIN_BIT_CORRELATION) / 2
     if len(words) > EXHAUSTIVE:
         yield from _indexed(table, sought, np.array([len(own) for own in words]), subjects, most)
         return
@@ -223,8 +223,8 @@ def likeness(a: NDArray[np.float16], b: NDArray[np.float16], *, mirrored: bool) 
 def _differing(table: Words, keys: Words) -> NDArray[np.uint16]:
     """Returns per video in the table [WORDS, N] the number of bits that differ from the keys, at the best shift: [N]."""
     least = np.empty(table.shape[1], dtype=np.uint16)
-    for low in range(0, table.shape[1], PART):
-        part = slice(low, low + PART)
+    for low in range(0, table.shape[1], VIDEOS_AT_ONCE):
+        part = slice(low, low + VIDEOS_AT_ONCE)
         counts = np.zeros((SHIFTS, len(least[part])), dtype=np.uint16)
         for start, key in zip(KEYS, keys, strict=True):
             counts += np.bitwise_count(table[start : start + SHIFTS, part] ^ key)
@@ -277,7 +277,7 @@ def _luma(frames: NDArray[np.uint8]) -> Floats:
 def _picture(luma: Floats) -> tuple[tuple[int, int], tuple[int, int]]:
     """Returns (first, past the last) row and column of what stands between black bars."""
     brightest = luma.max(axis=0)
-    rows, columns = (np.flatnonzero(np.median(brightest, axis=axis) > BAR) for axis in (1, 0))
+    rows, columns = (np.flatnonzero(np.median(brightest, axis=axis) > BLACK_BAR_LEVEL) for axis in (1, 0))
     if not len(rows) or not len(columns):
         return (0, luma.shape[1]), (0, luma.shape[2])
     return (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)

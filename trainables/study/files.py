@@ -17,6 +17,11 @@ if TYPE_CHECKING:  # a training step needs no polars, and a machine lent for its
     import polars as pl
 
 
+def fold_folder(study: Path, key: str) -> Path:
+    """Returns the folder of one training of a study, by its key."""
+    return study / "folds" / key
+
+
 def digest(value: Any) -> str:
     """Returns the sha256 of a value's canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, default=list).encode()).hexdigest()

@@ -7,6 +7,7 @@ from typing import Self
 
 import polars as pl
 
+from trainables.study.files import fold_folder
 from trainables.study.formats import build, read_record, write_record
 from trainables.study.records import FoldResult
 
@@ -61,6 +62,6 @@ def point_predictions(study: Path, folds: tuple[int, ...], point: LearningPoint)
         point: Of the study's learning curve.
     """
     places = [
-        part_folder(study, point.share, fold) / "folds" / key for fold, key in zip(folds, point.keys, strict=True)
+        fold_folder(part_folder(study, point.share, fold), key) for fold, key in zip(folds, point.keys, strict=True)
     ]
     return pl.concat([FoldResult.load(place).predictions for place in places])

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.errors import coded
 from tests.videos import write_video
 from trainables.cohort.manifest import read_manifest
 from trainables.errors import CohortError, ConfigurationError
@@ -348,5 +349,5 @@ def test_one_class(folder):
 
 def test_folds_below_two(folder):
     """One fold is not a cross-validation."""
-    with pytest.raises(ConfigurationError, match="--folds 1, but cross-validation needs 2 at least"):
+    with pytest.raises(ConfigurationError, check=coded("option.folds.range", "--folds 1")):
         read(manifest(folder, *FOUR), folds=1)

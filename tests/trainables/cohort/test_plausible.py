@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.errors import coded
 from tests.trainables.cohort import test_manifest
 from tests.trainables.cohort.test_manifest import HEADER, manifest, problems, read
 from trainables.cohort.plausible import is_code, likely_units, rows_in_words
@@ -228,7 +229,7 @@ def test_every_parameter_has_limits_that_its_mirror_shares():
 def test_wrong_limits_in_a_parameter_file(tmp_path, limits):
     """Limits are numbers in order."""
     (tmp_path / "own.toml").write_text(f'[[parameter]]\nkey = "a"\nname = "a"\nunit = ""\n{limits}\n')
-    with pytest.raises(ConfigurationError, match="a: low"):
+    with pytest.raises(ConfigurationError, check=coded("parameters.incomplete", "own.toml", "a: low")):
         load_parameters(tmp_path / "own.toml")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.errors import coded
 from tests.tiny_cohort import RECIPE, TinyCohort, make_cohort
 from trainables.config import TrainConfig
 from trainables.data.augment import Augmentation, augmented, draw_augmentation
@@ -98,5 +99,5 @@ def test_a_fold_trains_with_augmentation(tiny, tmp_path):
 
 def test_settings_are_shares():
     """A size of one or more is refused."""
-    with pytest.raises(ConfigurationError, match=r"augment\.shift is 1\.5"):
+    with pytest.raises(ConfigurationError, check=coded("setting.range", "augment.shift", "1.5")):
         TrainConfig().with_values({"augment.shift": 1.5})

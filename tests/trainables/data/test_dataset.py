@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 import torch
 
+from tests.errors import coded
 from tests.trainables.data.test_cache import cohort
 from tests.videos import read_number, write_video
 from trainables.data.cache import ingest_cohort
@@ -65,7 +66,7 @@ def test_dataset_table(walkers):
 def test_dataset_needs_ingested_videos(tmp_path):
     """Videos that were not decoded yet are named as such."""
     videos = cohort([write_video(tmp_path / "a.mp4")]).videos
-    with pytest.raises(StridefoldError, match="not in the frame cache yet; run ingest_cohort first"):
+    with pytest.raises(StridefoldError, check=coded("cache.not_filled")):
         WindowDataset(videos, tmp_path, VideoConfig(), training=True)
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests import WALKERS
+from tests.errors import coded
 from trainables.data.cache import ingest, open_cached
 from trainables.data.near_duplicates import MIRROR, WORDS, NearDuplicate, candidates, near_duplicates
 from trainables.errors import StridefoldError
@@ -196,14 +197,14 @@ def test_no_pair(cohort, count):
 
 def test_missing_cache_file(cohort, tmp_path):
     """A video that is gone from the cache says what to do."""
-    with pytest.raises(StridefoldError, match=r"\.npy is missing; run the same command again"):
+    with pytest.raises(StridefoldError, check=coded("cache.damaged", ".npy")):
         near_duplicates(cohort[0], tmp_path)
 
 
 @pytest.mark.parametrize("part", [400, 16384])
 def test_candidates_among_many(monkeypatch, part):
     """Of 1,000 random videos, the trimmed copy and the mirrored one are candidates, and no other, in parts or at once."""
-    monkeypatch.setattr("trainables.data.near_duplicates.PART", part)
+    monkeypatch.setattr("trainables.data.near_duplicates.VIDEOS_AT_ONCE", part)
     rng = np.random.default_rng(0)
     words = [rng.integers(0, 2**64, size=WORDS, dtype=np.uint64) for _ in range(1000)]
     words[7], words[8] = words[500][10:], words[600] ^ MIRROR

@@ -15,6 +15,7 @@ from transformers import (
     RobertaModel,
 )
 
+from tests.errors import coded
 from tests.tiny import save_tiny_clip, tiny_tokenizer
 from trainables.errors import ConfigurationError
 from trainables.knowledge.tasks import load_task
@@ -120,10 +121,7 @@ def test_as_long_as_roberta_reads(text, tmp_path, model_max_length):
     """The longest notion that RoBERTa's 514 positions hold has 512 tokens, whatever the tokenizer says of itself."""
     name = save(tmp_path / "encoder", roberta(), model_max_length=model_max_length)
     assert encode_notions(name, [ones(510)], text).shape == (1, 32)
-    sentence = (
-        r"^a notion has 513 tokens, but --knowledge-encoder .*encoder reads 512: shorten the one that begins 'one one"
-    )
-    with pytest.raises(ConfigurationError, match=sentence):
+    with pytest.raises(ConfigurationError, check=coded("knowledge_encoder.too_long", "513", "512", "'one one")):
         encode_notions(name, [ones(511)], text)
 
 
@@ -131,33 +129,33 @@ def test_as_long_as_bert_reads(text, tmp_path):
     """BERT reads all of its 512 positions."""
     name = save(tmp_path / "encoder", bert(), model_max_length=None)
     assert encode_notions(name, [ones(510)], text).shape == (1, 32)
-    with pytest.raises(ConfigurationError, match=r"a notion has 513 tokens, but --knowledge-encoder .* reads 512"):
+    with pytest.raises(ConfigurationError, check=coded("knowledge_encoder.too_long", "513", "512")):
         encode_notions(name, [ones(511)], text)
 
 
 def test_other_pooling(text, tmp_path):
     """A pooling that does not exist is named, with those that do."""
     name = save(tmp_path / "encoder", bert())
-    with pytest.raises(ConfigurationError, match="asks for pooling 'max', but must end in #first or #mean"):
+    with pytest.raises(ConfigurationError, check=coded("knowledge_encoder.pooling", "'max'", "#first", "#mean")):
         encode_notions(f"{name}#max", [NOTION], text)
 
 
-NEITHER = "is neither 'clip' nor a folder or hub id of a Hugging Face encoder with safetensors weights"
+NEITHER, UNUSABLE = "knowledge_encoder.not_found", "knowledge_encoder.unusable"
 
 
 @pytest.mark.parametrize(
-    ("damage", "sentence"),
+    ("damage", "code", "values"),
     [
-        ("missing", NEITHER),
-        ("no weights", "has no weights; put model.safetensors beside config.json"),
-        ("corrupt", "has a model.safetensors that is not a safetensors file; download it again"),
-        ("pickle", "has its weights only as pytorch_model.bin, which can run code when it is read; convert it"),
-        ("no tokenizer", NEITHER),
-        ("other layers", NEITHER),
-        ("clip", NEITHER),
+        ("missing", NEITHER, ("'clip'",)),
+        ("no weights", UNUSABLE, ("no weights", "model.safetensors")),
+        ("corrupt", UNUSABLE, ("model.safetensors", "not a safetensors file")),
+        ("pickle", UNUSABLE, ("pytorch_model.bin", "safe_serialization=True")),
+        ("no tokenizer", NEITHER, ("'clip'",)),
+        ("other layers", NEITHER, ("'clip'",)),
+        ("clip", NEITHER, ("'clip'",)),
     ],
 )
-def test_encoder_that_cannot_be_used(text, tmp_path, capfd, damage, sentence):
+def test_encoder_that_cannot_be_used(text, tmp_path, capfd, damage, code, values):
     """What is wrong with an encoder is one sentence."""
     folder = tmp_path / "encoder"
     if damage != "missing":
@@ -176,6 +174,6 @@ def test_encoder_that_cannot_be_used(text, tmp_path, capfd, damage, sentence):
         config = BertConfig(**SIZES | {"num_hidden_layers": 3}, pad_token_id=1)
         config.save_pretrained(folder)
     capfd.readouterr()
-    with pytest.raises(ConfigurationError, match=f"^--knowledge-encoder {folder} {sentence}"):
+    with pytest.raises(ConfigurationError, check=coded(code, f"--knowledge-encoder {folder}", *values)):
         encode_notions(str(folder), [NOTION], text)
     assert capfd.readouterr() == ("", "")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.errors import coded
 from tests.tiny_cohort import RECIPE, TinyCohort, make_cohort
 from trainables.errors import ConfigurationError
 from trainables.study.files import file_sha256
@@ -62,20 +63,21 @@ def test_prompts_are_the_checkpoints(tiny, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("make", "sentence"),
+    ("make", "code", "value"),
     [
         (
             lambda path: written(path, checkpoint(frames=5)),
-            r"has prompts.0.local_prompts of \(5, 32\), but the settings ask",
+            "prompts.shape",
+            "prompts.0.local_prompts of (5, 32)",
         ),
-        (lambda path: written(path, {"blocks.0.attn.weight": torch.zeros(1)}), "has no prompts of a Vita-CLIP"),
-        (lambda path: written(path, checkpoint()) | {"video.prompts_sha256": "0" * 64}, "has changed since the study"),
+        (lambda path: written(path, {"blocks.0.attn.weight": torch.zeros(1)}), "prompts.missing", "vita.pth"),
+        (lambda path: written(path, checkpoint()) | {"video.prompts_sha256": "0" * 64}, "prompts.changed", "vita.pth"),
     ],
 )
-def test_a_checkpoint_that_does_not_fit(tiny, tmp_path, make, sentence):
+def test_a_checkpoint_that_does_not_fit(tiny, tmp_path, make, code, value):
     """Other sizes, other contents and another file are one sentence each."""
     config = RECIPE.with_values(make(tmp_path / "vita.pth"))
-    with pytest.raises(ConfigurationError, match=sentence):
+    with pytest.raises(ConfigurationError, check=coded(code, value)):
         prepare(config, tiny.job(tmp_path / "fold"), Workers(), torch.device("cpu"))
 
 
@@ -94,6 +96,6 @@ def test_a_checkpoint_runs_no_code(tiny, tmp_path):
     path, trace = tmp_path / "vita.pth", tmp_path / "trace"
     path.write_bytes(pickle.dumps(Harmful(trace), protocol=2))
     config = RECIPE.with_values({"video.prompts_from": str(path), "video.prompts_sha256": file_sha256(path)})
-    with pytest.raises(ConfigurationError, match="cannot be read as weights"):
+    with pytest.raises(ConfigurationError, check=coded("prompts.unreadable", "vita.pth")):
         prepare(config, tiny.job(tmp_path / "fold"), Workers(), torch.device("cpu"))
     assert not trace.exists()

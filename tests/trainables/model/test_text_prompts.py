@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.errors import coded
 from tests.tiny import save_tiny_clip
 from trainables.errors import ConfigurationError
 from trainables.knowledge.tasks import ClassKnowledge, Description, Task
@@ -110,8 +111,7 @@ def test_a_prompt_too_long_names_the_context_that_fits(text):
     prompts(text, n_ctx=longest)
     with pytest.raises(
         ConfigurationError,
-        match=rf"the prompt of class 'healthy' needs 78 tokens, but the text encoder reads 77; "
-        rf"the longest prompt length \(n_ctx\) that fits is {longest}$",
+        check=coded("prompts.text_too_long", "'healthy'", "78", "77", f"n_ctx) that fits is {longest}"),
     ):
         prompts(text, n_ctx=longest + 1)
 
@@ -120,7 +120,7 @@ def test_a_class_name_too_long_for_any_context(text):
     """Where the words alone are too many, the error gives their own length and says to shorten them."""
     name = "short slow steps " * 30
     alone = len(text.backbone.tokens(f"short steps, {name}")) + 2
-    with pytest.raises(ConfigurationError, match=f"alone need {alone} tokens, but the text encoder reads 77; shorten"):
+    with pytest.raises(ConfigurationError, check=coded("prompts.text_too_long", str(alone), "77")):
         prompts(text, task(names=("healthy", name)), n_ctx=5)
 
 

@@ -43,13 +43,17 @@ def whole(tmp_path_factory, request) -> Path:
     return copied(encoded, folder / request.param, options=options)
 
 
+UNREADABLE = ("video.cut_off", "video.unreadable", "video.cannot_open")
+"""Which one is found depends on the part that the container lost."""
+
+
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.8])
 def test_cut_off(tmp_path, whole, part):
     """Every container that says how long it is, or its parts are, is refused where something is missing."""
     assert probe(whole).frames_at_30 == 90
     path = tmp_path / whole.name
     path.write_bytes(whole.read_bytes()[: int(part * whole.stat().st_size)])
-    with pytest.raises(VideoError, match=r"is cut off|cannot be read as a video|cannot be opened"):
+    with pytest.raises(VideoError, check=lambda error: error.code in UNREADABLE):
         probe(path)
     with pytest.raises(VideoError):
         ingest(path, sha256="", box=None, size=32, folder=tmp_path / "cache")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.errors import coded
 from tests.trainables.data.test_cache import cohort
 from tests.videos import read_number, write_video
 from trainables.data.cache import ingest, ingest_cohort, open_cached
@@ -68,14 +69,12 @@ def test_file_that_decord_cannot_read(tmp_path, video):
 def test_asked_for_where_it_is_not_installed(video, tmp_path, monkeypatch):
     """That is said before any video is decoded; without being asked for, nothing misses it."""
     monkeypatch.setattr(decord_reader.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(
-        ConfigurationError, match=r"--reader decord, but decord is not installed; pip install 'stridefold"
-    ):
+    with pytest.raises(ConfigurationError, check=coded("reader.not_installed", "--reader decord")):
         ingest_cohort(cohort([video]), size=32, folder=tmp_path, reader="decord")
     assert ingest_cohort(cohort([video]), size=32, folder=tmp_path).videos["frames"].to_list() == [60]
 
 
 def test_reader_that_is_not_known():
     """A misspelt reader is named."""
-    with pytest.raises(ConfigurationError, match="--reader opencv is not known; use pyav or decord"):
+    with pytest.raises(ConfigurationError, check=coded("option.choice", "--reader opencv")):
         check_reader("opencv")

@@ -225,7 +225,7 @@ def reopened(study: Path, **changes: Any) -> Any:
 def test_a_study_of_another_version_of_training_is_not_continued(first: Path) -> None:
     """Its results would be mixed with others; both versions are named."""
     with pytest.raises(
-        StridefoldError, match=f"was computed by version 1 of the trainers, and this is version {TRAINING_VERSION}"
+        StridefoldError, check=coded("study.other_training_version", "version 1", f"version {TRAINING_VERSION}")
     ):
         reopened(first)
 

@@ -9,6 +9,7 @@ import pytest
 
 from experiments.corridor import Film, crossing, cut_out, write
 from tests.boxes import overlap
+from tests.errors import coded
 from trainables.cohort.new_videos import read_manifest_videos
 from trainables.errors import ConfigurationError
 from trainables.recordings.containers import VideoError
@@ -61,7 +62,7 @@ def test_without_weights_each_video_says_so(tmp_path):
         keep_weights(None, tmp_path)
     assert lacking.value.code == "pose.weights_missing"
     path = write(tmp_path / "a.mp4", [Film().frame()[0] for _ in range(30)])
-    with pytest.raises(VideoError, match="--pose-weights"):
+    with pytest.raises(VideoError, check=coded("pose.not_ready", "a.mp4", "--pose-weights")):
         track_video(path, file_sha256(path), None, "pose", tmp_path)
 
 

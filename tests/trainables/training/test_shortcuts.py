@@ -11,6 +11,7 @@ import pytest
 from reports.numbers.comparisons import compare
 from reports.numbers.controls import study_warnings
 from reports.numbers.subgroups import subgroups
+from tests.errors import coded
 from tests.tiny import save_tiny_clip
 from trainables.cohort.manifest import read_manifest
 from trainables.config import TrainConfig
@@ -84,7 +85,7 @@ def test_labels_that_hang_on_the_site_are_caught(biased):
     assert biased.score(biased.predictions("attributes")) == 1.0
     assert biased.score(biased.predictions("recording")) > 0.9
     assert warned(biased, "linear_probe")[0] == "not_better_than_shortcut"
-    with pytest.raises(ConfigurationError, match="holds out all subjects of a class"):
+    with pytest.raises(ConfigurationError, check=coded("splits.class_missing", "--fold-column")):
         splits_of_column(by_site(biased.cohort))
 
 
@@ -119,7 +120,7 @@ def test_the_site_is_read_from_the_features_where_rooms_differ(fair):
     assert found["null_mean"] == pytest.approx(1 / 3, abs=0.12)
     names = [str(n) for n in np.random.default_rng(3).integers(0, 3, len(sites))]
     assert read_in_features(features, names, seed=0, permutations=40)["p_value"] > 0.05
-    with pytest.raises(StridefoldError, match="two groups"):
+    with pytest.raises(StridefoldError, check=coded("shortcuts.too_few_groups")):
         read_in_features(features, ["one"] * len(sites), seed=0)
 
 
@@ -134,7 +135,7 @@ def test_attributes_as_numbers():
     )
     expected = [[60, 0, 1], [np.nan, 1, 0], [80, np.nan, np.nan]]
     np.testing.assert_array_equal(attribute_values(cohort, videos), expected)
-    with pytest.raises(ConfigurationError, match="--attribute"):
+    with pytest.raises(ConfigurationError, check=coded("baseline.no_attributes", "--attribute")):
         attribute_values(dataclasses.replace(cohort, attributes=()), videos)
 
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from sklearn.model_selection import GridSearchCV
 
+from tests.errors import coded
 from tests.tiny_cohort import CONFIG, TinyCohort, make_cohort
 from trainables.errors import ConfigurationError
 from trainables.training.fold import train_fold
@@ -100,5 +101,5 @@ def test_it_needs_numbers_too(tiny, tmp_path):
     """Without gait parameters it is the same error as of the plain baseline."""
     job = tiny.job(tmp_path)
     bare = replace(job, cohort=replace(job.cohort, parameters=()))
-    with pytest.raises(ConfigurationError, match="needs numeric columns"):
+    with pytest.raises(ConfigurationError, check=coded("baseline.no_numeric_columns")):
         train_fold(CONFIG.with_values({"model": "tuned_parameters"}), bare)
