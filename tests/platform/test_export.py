@@ -168,7 +168,7 @@ def test_without_its_backbone_the_folder_says_which_it_needs(study: Study, model
     assert predict([str(model), str(place / "new.mp4")]) == 1
     assert study.record.backbone["sha256"] in capsys.readouterr().err
     assert predict([str(model), str(place / "new.mp4"), "--backbone", "small"]) == 1
-    assert "was trained on another backbone" in capsys.readouterr().err
+    assert "[model.other_backbone]" in capsys.readouterr().err
 
 
 def test_what_the_folder_holds(study: Study, model: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_zip_alone(study: Study, tmp_path: Path, capsys) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.zip"]
     said = capsys.readouterr().out.splitlines()[-1].removeprefix("next: ")
     assert predict([str(tmp_path / "m.zip"), "x.mp4"]) == 1
-    assert "unpack it" in capsys.readouterr().err
+    assert "[model.packed]" in capsys.readouterr().err
     subprocess.run(said, shell=True, check=True)
     assert (tmp_path / "m" / "model.json").exists()
 

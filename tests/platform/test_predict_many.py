@@ -75,7 +75,7 @@ def test_a_run_goes_on(study: Study, place: Path, tmp_path: Path, capsys) -> Non
     assert run(place, study.folder, place / "walks", "--out", out, "--resume") == 0
     assert "all 10 videos are in" in capsys.readouterr().out
     assert run(place, study.folder, place / "walks", "--fold", 0, "--out", out, "--resume") == 1
-    assert "of another model" in capsys.readouterr().err
+    assert "[predict.resume_other_model]" in capsys.readouterr().err
 
 
 def test_options_that_do_not_go_together(study: Study, place: Path, capsys) -> None:

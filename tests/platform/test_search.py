@@ -110,7 +110,8 @@ def test_a_killed_search_goes_on_and_finishes_without_training_a_fold_twice(plac
 
     other = run(place, "--study", "killed", "--trials", "2", "--epochs", "2")
     assert other.returncode == 1
-    assert "was begun with --epochs 1, but now it is 2" in other.stderr
+    assert "--epochs 1" in other.stderr
+    assert "[study.option_changed]" in other.stderr
 
 
 def seen_training(study: Path, trials: tuple[TrialRecord, ...]) -> None:
@@ -259,8 +260,8 @@ def test_a_trial_that_diverges_fails_with_its_step_and_the_exit_status_says_so(p
     """A learning rate without sense: the trial is FAIL in the study, with the step, and there is no best."""
     done = run(place, "--study", "diverged", "--trials", "1", "--set", "optimizer.lr=1e30")
     assert done.returncode == 1
-    assert "no trial was finished on all 2 folds; the last problem was: fold 0, step" in done.stderr
-    assert "a gradient is not finite" in done.stderr
+    assert "fold 0, step" in done.stderr
+    assert "[search.no_finished_trial]" in done.stderr
     (trial,) = read_trials(place / "studies" / "diverged", "diverged")
     assert trial.state == "FAIL"
     assert best((trial,), 2) is None
@@ -271,7 +272,8 @@ def test_workers_that_can_never_fit_end_with_a_sentence(place: Path) -> None:
     """More workers than the machine has CPUs is said at once instead of waiting forever."""
     done = run(place, "--study", "large", "--workers", "500")
     assert done.returncode == 1
-    assert "a trial of 500 workers needs 500 CPUs and 0 GPUs, but the cluster has" in done.stderr
+    assert "500" in done.stderr
+    assert "[ray.workers_do_not_fit]" in done.stderr
 
 
 def test_a_second_search_in_the_same_folder_names_the_holder(place: Path) -> None:
@@ -281,7 +283,8 @@ def test_a_second_search_in_the_same_folder_names_the_holder(place: Path) -> Non
     with lock(place / "studies" / "held"):
         done = run(place, "--study", "held")
     assert done.returncode == 1
-    assert f"is in use by process {os.getpid()} on " in done.stderr
+    assert f"process {os.getpid()} on " in done.stderr
+    assert "[study.in_use]" in done.stderr
 
 
 @pytest.mark.parametrize(

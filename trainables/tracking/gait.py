@@ -78,9 +78,8 @@ def measure(silhouette: Silhouette, passes: list[tuple[int, int]]) -> Measured:
     steps = sum(found.steps for found in stepping)
     speed = _speed(silhouette, passes)
     repeats = _what_repeats(stepping, speed[0] if speed else None)
-    if (
-        repeats == "strides" and speed is None
-    ):  # the legs open twice in a stride, at uneven times, so the stride is timed as a whole
+    if repeats == "strides" and speed is None:
+        # the legs open twice in a stride, at uneven times, so the stride is timed as a whole
         intervals, steps = np.array([found.period for found in stepping]), 2 * steps
     if repeats == "either":
         longest = max(found.period for found in stepping)
