@@ -53,8 +53,8 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     packages = {"stridefold", "platform", "trainables", "search_spaces", "reports"}
     assert tops == packages | {"platform_precedence.py", "platform-precedence.pth"}
     for needed in ("stridefold/py.typed", "trainables/knowledge/diagnosis.toml", "reports/documents/study.html.j2",
-                   "reports/documents/summary.html.j2", "reports/documents/tripod.toml", "reports/wording.toml",
-                   "trainables/backbones/small/model.safetensors"):  # fmt: skip
+                   "reports/documents/summary.html.j2", "reports/documents/model_card.md.j2", "reports/documents/tripod.toml",
+                   "reports/wording.toml", "trainables/backbones/small/model.safetensors"):  # fmt: skip
         assert needed in names
 
 

@@ -144,6 +144,40 @@ def test_hostile_names_are_text(tmp_path):
     assert "<" not in card
 
 
+def test_every_text_of_a_user_is_inert(nested):
+    """Each is shown as it was written: the template escapes all of them, and fills nothing that stands in one."""
+    texts = [f"text {number} <b>| `{{{{ 7 * 7 }}}}" for number in range(18)]
+    rest = iter(texts)
+    study = dataclasses.replace(
+        nested.study,
+        **{name: next(rest) for name in ("name", "git", "started", "finished", "cohort_sha256", "splits_sha256")},
+        task=nested.study.task | {"title": next(rest)},
+        backbone={"name": next(rest), "sha256": next(rest)},
+        versions={next(rest): next(rest)},
+    )
+    first, *others = nested.words.classes
+    said = dataclasses.replace(
+        first,
+        label=next(rest),
+        keywords=(next(rest),),
+        notions=(next(rest),),
+        sentences=(dataclasses.replace(first.sentences[0], parts=((next(rest), True),)),),
+        evidence=dataclasses.replace(first.evidence, sentence=next(rest), refusals=(next(rest),)),
+    )
+    card = model_card(
+        dataclasses.replace(
+            nested,
+            study=study,
+            words=dataclasses.replace(nested.words, classes=(said, *others)),
+            notices=(next(rest),),
+        )
+    )
+    words = Shown(card).words.lower()
+    assert [text for text in texts if text.lower() not in words] == []
+    assert "<b>" not in card
+    assert "{{" not in card
+
+
 @pytest.mark.parametrize(
     "name", ["a_b*c", "<x>", "&lt;", "\u202eabc", "www.evil.example", "https://x", "`", "\\", "#", ""]
 )
