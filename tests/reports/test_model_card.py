@@ -12,6 +12,8 @@ from markdown_it import MarkdownIt
 
 from reports.documents.model_card import inert, model_card
 from reports.numbers.analysis import Analysis, analyse
+from reports.numbers.controls import StudyWarning
+from reports.numbers.subgroups import Subgroups
 from tests.make_study import add_outer_folds, make_study
 from tests.reports.test_tripod import with_settings
 
@@ -146,7 +148,7 @@ def test_hostile_names_are_text(tmp_path):
 
 def test_every_text_of_a_user_is_inert(nested):
     """Each is shown as it was written: the template escapes all of them, and fills nothing that stands in one."""
-    texts = [f"text {number} <b>| `{{{{ 7 * 7 }}}}" for number in range(18)]
+    texts = [f"text {number} <b>| `{{{{ 7 * 7 }}}}" for number in range(25)]
     rest = iter(texts)
     study = dataclasses.replace(
         nested.study,
@@ -164,16 +166,25 @@ def test_every_text_of_a_user_is_inert(nested):
         sentences=(dataclasses.replace(first.sentences[0], parts=((next(rest), True),)),),
         evidence=dataclasses.replace(first.evidence, sentence=next(rest), refusals=(next(rest),)),
     )
-    card = model_card(
-        dataclasses.replace(
-            nested,
-            study=study,
-            words=dataclasses.replace(nested.words, classes=(said, *others)),
-            notices=(next(rest),),
-        )
+    group = {"unit": "", "groups": (), "missing": 0, "within": False, "smallest": 5, "p_value": 0.5, "adjusted": 0.5}
+    groups = tuple(Subgroups(attribute=next(rest), gap=gap, **group) for gap in (None, 0.1))
+    changed = dataclasses.replace(
+        nested,
+        study=study,
+        cohort=dataclasses.replace(nested.cohort, classes=(next(rest), next(rest), next(rest))),
+        results=dataclasses.replace(
+            nested.results,
+            classes=(dataclasses.replace(nested.results.classes[0], label=next(rest)),),
+            subgroups=groups,
+        ),
+        words=dataclasses.replace(nested.words, classes=(said, *others)),
+        warnings=(StudyWarning(code="any", sentence=next(rest)),),
+        notices=(next(rest),),
     )
+    card = model_card(changed)
     words = Shown(card).words.lower()
     assert [text for text in texts if text.lower() not in words] == []
+    assert changed.sets.measured
     assert "<b>" not in card
     assert "{{" not in card
 
