@@ -59,7 +59,7 @@ def test_the_command_line_wins(tmp_path):
 def test_no_baselines_in_each_way_of_saying_so(tmp_path, value):
     """The word stands for an empty list, in a list too; next to a name it is refused."""
     assert parse_search(config(tmp_path, f"baselines = {value}")).baselines == ()
-    with pytest.raises(ConfigurationError, match="use none alone"):
+    with pytest.raises(ConfigurationError, check=coded("option.baselines.unknown", "none")):
         parse_search(config(tmp_path, 'baselines = ["none", "untrained"]'))
 
 

@@ -364,7 +364,8 @@ def test_real_motion_runs_to_its_report_with_the_embedded_backbone(place: Path) 
     assert f"{len(table)} videos of {table['subject'].n_unique()} subjects ({counts})" in done.stdout
     page = (place / "studies" / "cohort-diagnosis" / "report.html").read_text()
     assert "Neurological Defect" in page
-    assert "simulated" not in page.lower()
+    assert "walkers of this cohort are simulated" not in page.lower()
+    assert "Simulated cohort" not in page
     names = [
         p["name"]
         for p in json.loads((place / "studies" / "cohort-diagnosis" / "cohort.json").read_text())["parameters"]

@@ -132,7 +132,8 @@ def _read(path: Path) -> _Packets:
         if not shown:
             cut = corrupt or check_parts(path).missing
             problem = "is cut off before its first frame" if cut else "holds no frames"
-            raise VideoError(path, f"{problem}; copy or export it again", code="video.times")
+            code = "video.cut_off" if cut else "video.times"
+            raise VideoError(path, f"{problem}; copy or export it again", code=code)
         pts, dts, ends, key = (np.array(column) for column in zip(*shown, strict=True))
         stated = 0.0 if names & CLOCKED else float((stream.duration or 0) * (stream.time_base or 0))
         return _Packets(
