@@ -130,10 +130,11 @@ def _read(path: Path) -> _Packets:
             if shows(packet):
                 shown.append((_number(packet.pts), _number(packet.dts), end, packet.is_keyframe))
         if not shown:
-            cut = corrupt or check_parts(path).missing
-            problem = "is cut off before its first frame" if cut else "holds no frames"
-            code = "video.cut_off" if cut else "video.times"
-            raise VideoError(path, f"{problem}; copy or export it again", code=code)
+            if corrupt or check_parts(path).missing:
+                raise VideoError(
+                    path, "is cut off before its first frame; copy or export it again", code="video.cut_off"
+                )
+            raise VideoError(path, "holds no frames; copy or export it again", code="video.times")
         pts, dts, ends, key = (np.array(column) for column in zip(*shown, strict=True))
         stated = 0.0 if names & CLOCKED else float((stream.duration or 0) * (stream.time_base or 0))
         return _Packets(
