@@ -1,5 +1,6 @@
 """`--dry-run`: what a search comes to, in numbers and as a user sees it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,33 @@ def test_the_command_trains_nothing(tmp_path: Path):
     assert "--folds 9" in wrong.stderr
     assert "6" in wrong.stderr
     assert "[cohort.problems]" in wrong.stderr
+
+
+ON_A_CLUSTER = """
+import sys
+from platform.search import main
+from ray.cluster_utils import Cluster
+
+cluster = Cluster()
+cluster.add_node(num_cpus=0, resources={"tune_driver": 4}, include_dashboard=False)
+cluster.add_node(num_cpus=1, include_dashboard=False)
+status = main([*sys.argv[1:], "--address", cluster.address])
+cluster.shutdown()
+sys.exit(status)
+"""
+
+
+@pytest.mark.slow
+def test_a_step_is_timed_on_a_machine_of_the_cluster(tmp_path: Path):
+    """The head has no CPU for it, so the worker takes the steps; what comes next has the address too."""
+    write_place(tmp_path)
+    line = ["--dry-run", "--cohort", str(tmp_path / "videos" / "cohort.csv"), "--backbone", str(tmp_path / "clip"),
+            "--studies", str(tmp_path / "studies"), "--cache", str(tmp_path / "cache"), "--plain", "--epochs", "1",
+            "--folds", "2", "--frames", "2", "--trials", "1", "--baselines", "none"]  # fmt: skip
+    command = [sys.executable, "-c", ON_A_CLUSTER, *line]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"where: the cluster at \S+ with 1 CPU and 0 GPUs runs 1 trial", done.stdout), done.stdout
+    assert "s an optimiser step" in done.stdout
+    assert "--address" in done.stdout.splitlines()[-1]
+    assert not (tmp_path / "studies").exists()
