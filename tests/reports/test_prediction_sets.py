@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from crepes import ConformalClassifier
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,19 @@ def test_a_class_is_in_the_set_where_its_p_value_is_above_alpha(shares: list[flo
     for share in {*shares, 0.03, 0.3, 0.99}:
         wanted = conformal_p(shares, share) > 1 - coverage + 1e-9
         assert (found is None or share >= found) == wanted
+
+
+@given(SHARES, COVERAGES)
+def test_sets_are_those_of_crepes(shares: list[float], coverage: float) -> None:
+    """A second opinion. Only where p is exactly 1 - coverage do its sets hold a class that ours leave out."""
+    found, asked = smallest_probability(np.array(shares), np.arange(len(shares)), coverage), np.linspace(0, 1, 41)
+    theirs = ConformalClassifier()
+    theirs.fit(1 - np.array(shares))
+    p = theirs.predict_p(1 - asked[:, None], smoothing=False)[:, 0]
+    clear = ~np.isclose(p, 1 - coverage)
+    ours = np.ones(len(asked), dtype=bool) if found is None else asked >= found
+    sets = theirs.predict_set(1 - asked[:, None], confidence=coverage, smoothing=False)[:, 0]
+    assert ours[clear].tolist() == sets[clear].astype(bool).tolist()
 
 
 @pytest.mark.parametrize(("coverage", "subjects"), [(0.9, 9), (0.95, 19), (0.8, 4), (0.5, 1), (0.75, 3), (0.99, 99)])
