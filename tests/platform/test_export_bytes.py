@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import pickle
 import re
@@ -10,7 +11,7 @@ import socket
 import struct
 import urllib.parse
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from platform.export import main
 from platform.predict import main as predict
@@ -124,9 +125,16 @@ def text_forms(value: float) -> Iterator[bytes]:
 
 
 def binary_forms(value: float) -> Iterator[bytes]:
-    """Yields a number as files hold it."""
-    for form in ("<d", ">d", "<f", ">f"):
+    """Yields a number as files hold it; the four bytes of a float32 stand in some weights by chance, so `pairs` seeks those."""
+    for form in ("<d", ">d"):
         yield struct.pack(form, value)
+
+
+def pairs(values: Sequence[float]) -> Iterator[bytes]:
+    """Yields numbers that follow each other, as float32."""
+    for two in itertools.pairwise(values):
+        yield struct.pack("<2f", *two)
+        yield struct.pack(">2f", *two)
 
 
 def secrets(study: Study, place: Path) -> dict[str, bytes]:
@@ -154,7 +162,9 @@ def secrets(study: Study, place: Path) -> dict[str, bytes]:
         for column in COLUMNS:
             add(f"{column} of {video}", *text_forms(row[column]), *binary_forms(row[column]))
         add(f"age of {video}", *binary_forms(row["attribute age"]))
+        add(f"values of {video}", *pairs([row[column] for column in COLUMNS]))
     for what, values in derived(study, place).items():
+        add(f"{what}, in turn", *pairs(values))
         for i, value in enumerate(values):
             add(f"{what} {i}", f"{value:.9f}"[:9].encode(), *binary_forms(value))
     for site in SITES:
