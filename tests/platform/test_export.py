@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from platform.export import main
@@ -40,23 +40,34 @@ PEOPLE = [f"patient-{n}" for n in (4711, 4712, 4713, 4714, 4715, 4716)]
 COLUMNS = ("walking_speed", "cadence", "stride_length_left", "swing_left")
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns a folder with a backbone, a new video, and a cohort whose ids, names and numbers are found again anywhere."""
-    folder = tmp_path_factory.mktemp("hospital-of-sommerfeld")
+def write_hospital(folder: Path, walks: Sequence[tuple[str, str, int, int]], slower: tuple[float, float]) -> None:
+    """Writes a backbone, a new video, and a cohort of one measured video for each (subject, name, seed, 1 if ill).
+
+    Args:
+        slower: By how much speed and cadence of the ill are less.
+    """
     (folder / "videos").mkdir()
     save_tiny_clip(folder / "clip")
     write_video(folder / "new.mp4", frames=60, seed=777)
     rng = np.random.default_rng(5)
     lines = [f"subject,video,diagnosis,{','.join(COLUMNS)}"]
-    for number, subject in enumerate(PEOPLE):
-        for walk in "ab":
-            name = f"recording_{number}{walk}_of_march.mp4"
-            write_video(folder / "videos" / name, frames=45, seed=10 * number + ord(walk))
-            ill = number % 2
-            values = rng.normal([1.2 - 0.4 * ill, 110 - 15 * ill, 1.3, 38], [0.1, 6, 0.1, 2])
-            lines.append(",".join([subject, name, "AD" if ill else "healthy", *(f"{v:.6f}" for v in values)]))
-    (folder / "videos" / "cohort.csv").write_text("\n".join(lines) + "\n")
+    for subject, name, seed, ill in walks:
+        write_video(folder / "videos" / name, frames=45, seed=seed)
+        values = rng.normal([1.2 - slower[0] * ill, 110 - slower[1] * ill, 1.3, 38], [0.1, 6, 0.1, 2])
+        lines.append(",".join([subject, name, "AD" if ill else "healthy", *(f"{v:.6f}" for v in values)]))
+    (folder / "videos" / "cohort.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a folder with a backbone, a new video, and a cohort whose ids, names and numbers are found again anywhere."""
+    folder = tmp_path_factory.mktemp("hospital-of-sommerfeld")
+    walks = [
+        (subject, f"recording_{number}{walk}_of_march.mp4", 10 * number + ord(walk), number % 2)
+        for number, subject in enumerate(PEOPLE)
+        for walk in "ab"
+    ]
+    write_hospital(folder, walks, slower=(0.4, 15.0))
     return folder
 
 

@@ -17,15 +17,12 @@ from platform.export import main
 from platform.predict import main as predict
 from platform.study import Study
 
-import numpy as np
 import polars as pl
 import pytest
 from safetensors import safe_open
 
-from tests.platform.test_export import every_byte, study_keys, told, words_of
+from tests.platform.test_export import COLUMNS, every_byte, study_keys, told, words_of, write_hospital
 from tests.platform.test_predict import make_study
-from tests.tiny import save_tiny_clip
-from tests.videos import write_video
 from trainables.data.cache_folder import open_frames
 from trainables.inference.checksums import NAME, write_checksums
 from trainables.inference.ensemble import open_ensemble
@@ -39,7 +36,6 @@ from trainables.training.fold import WEIGHTS
 from trainables.training.job import parameter_values
 
 PEOPLE = [f"{'Jördis Ø' if n % 5 else 'patient'}-{4700 + n}" for n in range(20)]
-COLUMNS = ("walking_speed", "cadence", "stride_length_left", "swing_left")
 SITES = ("Klinik Sommerfeld", "Spital Hinterwald")
 FINISHED = "2026-03-14T11:02:10+00:00"
 
@@ -48,17 +44,8 @@ FINISHED = "2026-03-14T11:02:10+00:00"
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a folder with a backbone, a new video, and a cohort of ten people a class, all of them measured."""
     folder = tmp_path_factory.mktemp("hospital-of-sommerfeld")
-    (folder / "videos").mkdir()
-    save_tiny_clip(folder / "clip")
-    write_video(folder / "new.mp4", frames=60, seed=777)
-    rng = np.random.default_rng(5)
-    lines = [f"subject,video,diagnosis,{','.join(COLUMNS)}"]
-    for number, subject in enumerate(PEOPLE):
-        name, ill = f"recording_{number}_of_march.mp4", number % 2
-        write_video(folder / "videos" / name, frames=45, seed=number)
-        values = rng.normal([1.2 - 0.1 * ill, 110 - 4 * ill, 1.3, 38], [0.1, 6, 0.1, 2])
-        lines.append(",".join([subject, name, "AD" if ill else "healthy", *(f"{v:.6f}" for v in values)]))
-    (folder / "videos" / "cohort.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    walks = [(subject, f"recording_{number}_of_march.mp4", number, number % 2) for number, subject in enumerate(PEOPLE)]
+    write_hospital(folder, walks, slower=(0.1, 4.0))
     return folder
 
 

@@ -36,7 +36,7 @@ def test_the_nested_interval_comes_first():
 
 
 def test_a_null_that_cannot_reject_decides_nothing():
-    """Of 18 permutations, and of searches shorter than the study's, no p is .05 or less, so the null is no judge."""
+    """Of 18 permutations, and of searches shorter than the study's, no p is .05 or less, so the null decides nothing."""
     few = permutation_null(0.9, (0.3,) * 18, {"trials": 8})
     short = permutation_null(0.9, (0.3,) * 40, {"trials": 8, "permutation_trials": 2})
     for null in (few, short):
